@@ -1,0 +1,48 @@
+# Everything happens in .venv of this directory; the system's Python is used only to make it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml meson.build README.md $(shell find fortran ctsm_socnn usermods cime_config -type f -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
+# A CPU build of torch, where one can be had, spares gigabytes of CUDA packages.
+TORCH ?= torch==2.13.0
+PYTEST_FLAGS ?=
+
+.PHONY: help demo test lint bench clean
+help:
+	@echo "make demo    build, then run the whole way on a made-up world (about five minutes)"
+	@echo "make test    build, then run the tests"
+	@echo "make lint    ruff, mypy and fortitude"
+	@echo "make bench   measure speed against peers"
+
+demo: $(VENV)/.installed
+	$(BIN)/ctsm-socnn demo
+
+test: $(VENV)/.installed
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/fortitude check fortran
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/.compiler:
+	@$(PYTHON) tools/require_compiler.py
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/.dependencies: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet "$(TORCH)" || $(BIN)/pip install --quiet "torch>=2.4"
+	$(BIN)/pip install --quiet "meson-python>=0.17" "meson>=1.3" ninja "numpy>=2.0"
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.compiler $(VENV)/.dependencies $(SOURCES)
+	$(BIN)/pip install --quiet --no-build-isolation -Cbuild-dir=build/meson ".[test,lint]"
+	@touch $@

@@ -1,0 +1,103 @@
+"""Entry point of `ctsm-socnn`: finds the command, runs it, turns errors into one line.
+
+A command is a module of this package with two functions: `add_arguments(parser)` and
+`run(arguments) -> int`, and its module docstring is the command's help text. Only the module of
+the command that was asked for is imported, so that `--help` is immediate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from ctsm_socnn.errors import SocnnError
+from ctsm_socnn.provenance import package_version
+
+__all__ = ["COMMANDS", "main"]
+
+EXIT_USER_ERROR: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {}
+"""Command -> (module, one line for the overview), in the order in which they are shown."""
+
+_DESCRIPTION: Final = """\
+Soil-carbon parameters for CTSM/CLM5 from soil profiles.
+
+The main job, from profiles and CLM history files to a usermods directory:
+  ctsm-socnn build-params CONFIG.toml -o OUTPUT
+"""
+
+
+def _overview() -> str:
+    width = max((len(name) for name in COMMANDS), default=0) + 2
+    lines = [f"  {name:<{width}}{summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        ["commands:", *lines, "", "ctsm-socnn COMMAND --help explains each with an example."]
+    )
+
+
+def _root_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ctsm-socnn",
+        description=_DESCRIPTION,
+        epilog=_overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="ctsm-socnn [--version] [--help] COMMAND ...",
+    )
+    parser.add_argument("--version", action="version", version=f"ctsm-socnn {package_version()}")
+    parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
+    return parser
+
+
+def _command_parser(name: str) -> argparse.ArgumentParser:
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = argparse.ArgumentParser(
+        prog=f"ctsm-socnn {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after `ctsm-socnn`; by default those of this process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    root = _root_parser()
+    if not words:
+        root.print_help()
+        return EXIT_USER_ERROR
+    name = root.parse_args(words[:1]).command
+    if name not in COMMANDS:
+        root.error(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
+    options = _command_parser(name).parse_args(words[1:])
+    try:
+        status: int = options.run(options)
+    except SocnnError as error:
+        if options.debug:
+            raise
+        print(f"ctsm-socnn {name}: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print(
+            f"ctsm-socnn {name}: interrupted; run the same command again to go on", file=sys.stderr
+        )
+        return EXIT_INTERRUPTED
+    return status

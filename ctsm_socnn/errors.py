@@ -1,0 +1,70 @@
+"""The one family of errors that users see.
+
+Every message says what was wrong, the value, where it was found (file, variable, site) and what
+to do about it. The command line prints the message in one line and exits with status 2.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AssimilationError",
+    "ConfigError",
+    "ExportError",
+    "FileError",
+    "ForcingError",
+    "GridError",
+    "KernelError",
+    "NetworkError",
+    "ProfileError",
+    "SocnnError",
+    "ValidationError",
+    "VersionError",
+]
+
+
+class SocnnError(Exception):
+    """Base of all errors that ctsm-socnn raises on purpose."""
+
+
+class ConfigError(SocnnError):
+    """A configuration file or a command-line option is wrong."""
+
+
+class FileError(SocnnError):
+    """A file is missing, exists already, is damaged or cannot be written."""
+
+
+class ForcingError(SocnnError):
+    """CLM history files lack something or hold something impossible."""
+
+
+class ProfileError(SocnnError):
+    """Soil profiles or sites hold something impossible."""
+
+
+class KernelError(SocnnError):
+    """The kernel was given something outside its domain."""
+
+
+class AssimilationError(SocnnError):
+    """An assimilation could not be run or its files do not fit together."""
+
+
+class NetworkError(SocnnError):
+    """A network could not be trained or applied."""
+
+
+class GridError(SocnnError):
+    """A grid or a set of regridding weights is wrong."""
+
+
+class VersionError(SocnnError):
+    """A CTSM version is unknown or cannot take what is asked."""
+
+
+class ExportError(SocnnError):
+    """Something cannot be handed to CTSM."""
+
+
+class ValidationError(SocnnError):
+    """A comparison cannot be made."""

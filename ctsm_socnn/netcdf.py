@@ -1,0 +1,140 @@
+"""The one place where netCDF files are written.
+
+Two kinds of file leave the package. Files for people and later stages are netCDF-4, compressed,
+with CLM's fill value 1e36 where values are missing. Files that CTSM reads are 64-bit-offset
+classic, hold no NaN and get no `_FillValue` that they did not have. Both appear by atomic rename
+and never replace a file unless asked.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from ctsm_socnn.errors import ExportError, FileError
+
+__all__ = ["FILL_VALUE", "atomic_output", "require_absent", "write_ctsm_input", "write_dataset"]
+
+FILL_VALUE: Final = 1e36
+"""CLM's `spval`."""
+
+
+def require_absent(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that exists, unless `overwrite`.
+
+    Raises
+    ------
+    FileError
+        If `path` exists and may not be replaced, or its directory is missing or read-only.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileError(f"{path} exists already; choose another name or give --overwrite")
+    if not path.parent.is_dir():
+        raise FileError(f"{path.parent} is not a directory, so {path.name} cannot be written there")
+    if not os.access(path.parent, os.W_OK):
+        raise FileError(f"{path.parent} is read-only, so {path.name} cannot be written there")
+
+
+@contextmanager
+def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` when the block ends well.
+
+    Raises
+    ------
+    FileError
+        As `require_absent`; also if the file system refuses the write.
+    """
+    path = Path(path)
+    require_absent(path, overwrite=overwrite)
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror}") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_dataset(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+    """Write a dataset for people and later stages (netCDF-4, compressed).
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        NaN marks missing values; it is stored as 1e36 with `_FillValue` set.
+    path : Path
+    overwrite : bool
+
+    Raises
+    ------
+    FileError
+        If the output exists, or cannot be written.
+    """
+    clean = dataset.drop_encoding()
+    encoding = {str(name): _encoding(variable) for name, variable in clean.variables.items()}
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        clean.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=encoding)
+
+
+def write_ctsm_input(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+    """Write a dataset that CTSM reads (64-bit-offset classic, no NaN, no `_FillValue`).
+
+    Raises
+    ------
+    ExportError
+        If any value is NaN, infinite or CLM's fill value.
+    FileError
+        If the output exists, or cannot be written.
+    """
+    clean = dataset.drop_encoding()
+    for name, variable in clean.variables.items():
+        _require_complete(str(name), variable, path)
+    encoding = {str(name): {"_FillValue": None} for name in clean.variables}
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        clean.to_netcdf(temporary, format="NETCDF3_64BIT", engine="netcdf4", encoding=encoding)
+
+
+def _encoding(variable: xr.Variable) -> dict[str, Any]:
+    kind = variable.dtype.kind
+    encoding: dict[str, Any] = {"_FillValue": None}
+    if kind == "f" and bool(np.isnan(variable.values).any()):
+        encoding["_FillValue"] = variable.dtype.type(FILL_VALUE)
+    if kind in "fiu" and variable.ndim > 0:
+        encoding |= {"zlib": True, "complevel": 1, "shuffle": True}
+    return encoding
+
+
+def _require_complete(name: str, variable: xr.Variable, path: Path) -> None:
+    if variable.dtype.kind != "f":
+        return
+    values = variable.values
+    bad = ~np.isfinite(values) | (np.abs(values) >= FILL_VALUE)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ExportError(
+            f"{path}: variable {name} has {int(bad.sum())} missing or non-finite values, the first "
+            f"at index {where}; CTSM would read them as numbers. Fill the map before exporting it"
+        )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

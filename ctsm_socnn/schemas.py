@@ -1,0 +1,192 @@
+"""The datasets that pass between stages: what each must hold, and how a file of it is opened.
+
+A stage is a function from Dataset to Dataset. What it may rely on is written here, once; a file
+that a user made or that an older version wrote is brought into this form on opening.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from ctsm_socnn.errors import FileError, ProfileError, SocnnError
+from ctsm_socnn.parameters import PARAMETER_NAMES
+
+__all__ = [
+    "COVARIATE_PREFIX",
+    "FORCING_DIMENSIONS",
+    "INPUT_VARIABLES",
+    "N_LAYERS",
+    "N_MONTHS",
+    "covariate_names",
+    "open_file",
+    "open_sites",
+    "validate_maps",
+    "validate_posterior",
+    "validate_sites",
+]
+
+N_LAYERS: Final = 20
+N_MONTHS: Final = 12
+COVARIATE_PREFIX: Final = "cov_"
+
+INPUT_VARIABLES: Final = ("CWD_INPUT", "LITR1_INPUT", "LITR2_INPUT", "LITR3_INPUT")
+"""Column totals of carbon input by pool, gC m-2 month-1."""
+
+FORCING_DIMENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "TSOI": ("site", "month", "layer"),
+    "W_SCALAR": ("site", "month", "layer"),
+    "O_SCALAR": ("site", "month", "layer"),
+    "FPI_vr": ("site", "month", "layer"),
+    "ALTMAX": ("site", "month"),
+    "ALTMAX_LASTYEAR": ("site", "month"),
+    "nbedrock": ("site",),
+    "CELLSAND": ("site", "layer"),
+    **dict.fromkeys(INPUT_VARIABLES, ("site", "month")),
+}
+"""Forcing of a sites dataset: CLM name -> dimensions. Units: K, 1, 1, 1, m, m, 1, percent, gC m-2 month-1."""
+
+_OBSERVATIONS: Final = ("soc", "soc_depth", "soc_top", "soc_bottom", "soc_sd", "soc_flag")
+
+
+def open_file(path: Path) -> xr.Dataset:
+    """Open a netCDF file and load it.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    try:
+        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as dataset:
+            return dataset.load()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise FileError(f"{path} cannot be read as netCDF: {error}") from error
+
+
+def open_sites(path: Path) -> xr.Dataset:
+    """Open a sites file and bring it into the schema.
+
+    Layer and observation dimensions may have any name; `nbedrock` and `CELLSAND` may carry a month.
+
+    Raises
+    ------
+    FileError, ProfileError
+        If the file cannot be read or does not hold what a sites file must.
+    """
+    sites = _with_schema_dimensions(open_file(path), str(path))
+    if "month" in sites.get("nbedrock", xr.DataArray()).dims:
+        sites["nbedrock"] = _constant_over_month(sites["nbedrock"], str(path))
+    if "month" in sites.get("CELLSAND", xr.DataArray()).dims:
+        sites["CELLSAND"] = sites["CELLSAND"].mean("month", keep_attrs=True)
+    return validate_sites(sites, str(path))
+
+
+def validate_sites(sites: xr.Dataset, where: str = "sites") -> xr.Dataset:
+    """Return the dataset if it meets the sites schema.
+
+    Raises
+    ------
+    ProfileError
+        Naming what is missing or has the wrong dimensions.
+    """
+    _require(sites, (*FORCING_DIMENSIONS, "lon", "lat", "soc"), where, ProfileError)
+    for name, dimensions in FORCING_DIMENSIONS.items():
+        if sites[name].dims != dimensions:
+            raise ProfileError(
+                f"{where}: {name} has dimensions {sites[name].dims}, must be {dimensions}"
+            )
+    for dimension, size in (("month", N_MONTHS), ("layer", N_LAYERS)):
+        if sites.sizes[dimension] != size:
+            raise ProfileError(
+                f"{where}: dimension {dimension} is {sites.sizes[dimension]}, must be {size}"
+            )
+    if "soc_depth" not in sites and not {"soc_top", "soc_bottom"} <= set(sites):
+        raise ProfileError(
+            f"{where}: soc_depth, or soc_top and soc_bottom (m), must say where soc was measured"
+        )
+    return sites
+
+
+def covariate_names(dataset: xr.Dataset) -> list[str]:
+    """Names of the covariates of a sites or grid dataset, sorted."""
+    return sorted(str(name) for name in dataset.data_vars if str(name).startswith(COVARIATE_PREFIX))
+
+
+def validate_posterior(posterior: xr.Dataset, where: str = "posterior") -> xr.Dataset:
+    """Return the dataset if it meets the posterior schema.
+
+    Dimensions `site, parameter`; `mean`, `sd`, `best` (site, parameter) in the registry's units;
+    `rhat`, `ess_bulk`, `ess_tail` (site, parameter); `converged` (site), 0 or 1; coordinate
+    `parameter` holds the registry's names in its order.
+
+    Raises
+    ------
+    ProfileError
+    """
+    _require(posterior, ("mean", "sd", "best", "converged", "parameter"), where, ProfileError)
+    if tuple(str(name) for name in posterior["parameter"].values) != PARAMETER_NAMES:
+        raise ProfileError(
+            f"{where}: the coordinate `parameter` is not the registry's list of parameters"
+        )
+    return posterior
+
+
+def validate_maps(maps: xr.Dataset, where: str = "parameter maps") -> xr.Dataset:
+    """Return the dataset if it meets the schema of parameter maps.
+
+    Dimensions `lat, lon` (or `cell`); one variable a parameter, by the registry's name, with
+    `units`, `valid_min`, `valid_max`; optionally `<name>_sd`; `extrapolated` (0 or 1); global
+    attribute `turnover_time_convention`.
+
+    Raises
+    ------
+    ProfileError
+    """
+    _require(maps, PARAMETER_NAMES, where, ProfileError)
+    if "turnover_time_convention" not in maps.attrs:
+        raise ProfileError(f"{where}: the global attribute turnover_time_convention is missing")
+    return maps
+
+
+def _require(
+    dataset: xr.Dataset, names: tuple[str, ...], where: str, error: type[SocnnError]
+) -> None:
+    missing = [name for name in names if name not in dataset.variables]
+    if missing:
+        raise error(f"{where}: missing {', '.join(missing)}")
+
+
+def _with_schema_dimensions(sites: xr.Dataset, where: str) -> xr.Dataset:
+    _require(sites, ("TSOI", "soc"), where, ProfileError)
+    forcing_dims, observation_dims = sites["TSOI"].dims, sites["soc"].dims
+    if (
+        len(forcing_dims) != 3
+        or len(observation_dims) != 2
+        or forcing_dims[0] != observation_dims[0]
+    ):
+        raise ProfileError(
+            f"{where}: TSOI must be (site, month, layer) and soc (site, obs), "
+            f"found {forcing_dims} and {observation_dims}"
+        )
+    wanted: dict[Hashable, str] = {
+        forcing_dims[0]: "site",
+        observation_dims[1]: "obs",
+        forcing_dims[1]: "month",
+        forcing_dims[2]: "layer",
+    }
+    return sites.rename({old: new for old, new in wanted.items() if old != new})
+
+
+def _constant_over_month(nbedrock: xr.DataArray, where: str) -> xr.DataArray:
+    values = nbedrock.values
+    if not np.array_equal(values, np.broadcast_to(values[:, :1], values.shape), equal_nan=True):
+        raise ProfileError(f"{where}: nbedrock varies over the months; bedrock does not")
+    return nbedrock.isel(month=0, drop=True)

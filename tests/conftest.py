@@ -1,0 +1,17 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Directory of real data and reference numbers beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the real data directory beside the project, which is absent")
+    return SHARED
