@@ -1,0 +1,132 @@
+"""How well modelled soil carbon meets observed: pure functions on arrays.
+
+`nse` is 1 - SSE/SST about the mean of the observations; `r2` is the squared correlation. The two
+agree only for an unbiased regression, and papers call both "R2"; here they never share a name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ctsm_socnn.errors import ValidationError
+
+__all__ = ["LOG_FLOOR", "SCORE_NAMES", "scores", "stock"]
+
+LOG_FLOOR: Final = 1.0
+"""Least value whose logarithm is compared, in the unit of the values.
+
+1 gC m-3 is far below what a laboratory can tell from zero; without a floor one deep layer which a
+parameter set empties to 1e-200 would decide every log score.
+"""
+
+_LINEAR: Final = ("nse", "r2", "rmse", "bias")
+SCORE_NAMES: Final = ("n", *_LINEAR, *(f"log_{name}" for name in _LINEAR))
+"""Keys of what `scores` returns, in the order of tables."""
+
+
+def scores(observed: ArrayLike, modelled: ArrayLike) -> dict[str, float]:
+    """Scores of modelled against observed values, plain and on log10.
+
+    Parameters
+    ----------
+    observed, modelled : array_like, shape (m,), gC m-3 (or gC m-2 for stocks)
+        Finite and not negative. For log10, values below `LOG_FLOOR` are raised to it.
+
+    Returns
+    -------
+    dict
+        `n`; `nse` (1 - SSE/SST), `r2` (squared correlation), `rmse` and `bias` (modelled -
+        observed), in the unit of the values; the same of log10 as `log_nse` and so on, in decades.
+        `nse` is NaN where all observations are equal, `r2` also where all modelled values are.
+
+    Raises
+    ------
+    ValidationError
+        If there is nothing to compare, the lengths differ, or a value is negative or not finite.
+    """
+    seen = _checked("observed", observed)
+    made = _checked("modelled", modelled)
+    if seen.shape != made.shape:
+        raise ValidationError(
+            f"{seen.size} observed and {made.size} modelled values cannot be compared; "
+            "apply the observation operator to the modelled profile first"
+        )
+    if seen.size == 0:
+        raise ValidationError("there is no observation to compare with; check the selection")
+    log_scores = _linear_scores(_log10(seen), _log10(made))
+    return {
+        "n": float(seen.size),
+        **_linear_scores(seen, made),
+        **{f"log_{name}": value for name, value in log_scores.items()},
+    }
+
+
+def stock(soc: ArrayLike, interface_depth: ArrayLike, to_depth: float = 1.0) -> NDArray[np.float64]:
+    """Carbon between the surface and a depth.
+
+    Parameters
+    ----------
+    soc : array_like, shape (..., layer), gC m-3
+        Layer means.
+    interface_depth : array_like, shape (layer + 1,), m
+        Upper interface of each layer and the lower one of the last, `SOIL_GRID.interface_depth`.
+    to_depth : float, m
+        Depth to integrate to; a layer that it cuts counts with the part above.
+
+    Returns
+    -------
+    ndarray, shape (...), gC m-2
+
+    Raises
+    ------
+    ValidationError
+        If `to_depth` is not positive or reaches below the last interface.
+    """
+    interfaces = np.asarray(interface_depth, dtype=np.float64)
+    if not 0.0 < to_depth <= interfaces[-1]:
+        raise ValidationError(
+            f"a stock to {to_depth} m was asked for; the layers reach from 0 to {interfaces[-1]} m"
+        )
+    thickness = np.diff(np.minimum(interfaces, to_depth))
+    profile: NDArray[np.float64] = np.asarray(soc, dtype=np.float64)
+    return np.asarray(profile @ thickness)
+
+
+def _checked(role: str, values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64).ravel()
+    bad = ~(np.isfinite(array) & (array >= 0.0))
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValidationError(
+            f"{int(bad.sum())} {role} values are negative or not finite, the first is "
+            f"{array[first]} at index {first}; leave them out before scoring"
+        )
+    return array
+
+
+def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.log10(np.maximum(values, LOG_FLOOR)))
+
+
+def _linear_scores(
+    observed: NDArray[np.float64], modelled: NDArray[np.float64]
+) -> dict[str, float]:
+    error = modelled - observed
+    spread_observed = observed - observed.mean()
+    spread_modelled = modelled - modelled.mean()
+    sst = float(spread_observed @ spread_observed)
+    ssm = float(spread_modelled @ spread_modelled)
+    covariance = float(spread_observed @ spread_modelled)
+    sse = float(error @ error)
+    # Not `sst > 0`: the mean of equal values may differ from them in the last bit.
+    varied = bool(np.ptp(observed) > 0.0)
+    both_varied = varied and bool(np.ptp(modelled) > 0.0)
+    return {
+        "nse": 1.0 - sse / sst if varied else float("nan"),
+        "r2": covariance**2 / (sst * ssm) if both_varied else float("nan"),
+        "rmse": float(np.sqrt(sse / error.size)),
+        "bias": float(error.mean()),
+    }
