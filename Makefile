@@ -20,7 +20,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
-lint: $(VENV)/.dependencies
+lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,13 +36,13 @@ $(VENV)/.compiler:
 	@$(PYTHON) tools/require_compiler.py
 	@mkdir -p $(VENV) && touch $@
 
-$(VENV)/.dependencies: pyproject.toml
+$(VENV)/.dependencies: pyproject.toml | $(VENV)/.compiler
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet "$(TORCH)" || $(BIN)/pip install --quiet "torch>=2.4"
 	$(BIN)/pip install --quiet "meson-python>=0.17" "meson>=1.3" ninja "numpy>=2.0"
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.compiler $(VENV)/.dependencies $(SOURCES)
+$(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
 	$(BIN)/pip install --quiet --no-build-isolation -Cbuild-dir=build/meson ".[test,lint]"
 	@touch $@
