@@ -1,0 +1,267 @@
+"""The configuration of `ctsm-socnn build-params`: a TOML file, checked before any work is done.
+
+Relative paths are resolved against the directory of the file, or against the directory that the
+command line gives with `--data`. Unknown keys are refused: a misspelt key must not be ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ctsm_socnn.errors import ConfigError
+
+__all__ = [
+    "AssimilationConfig",
+    "CaseConfig",
+    "Config",
+    "CovariatesConfig",
+    "EvaluationConfig",
+    "ForcingConfig",
+    "GridConfig",
+    "NetworkConfig",
+    "ProfilesConfig",
+    "load_config",
+    "parse_config",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ForcingConfig(_Section):
+    """CLM history files that drive the kernel."""
+
+    history: list[Path] = Field(description="monthly history files; names may hold * and ?")
+    surface: Path | None = Field(None, description="surface dataset: sand and bedrock")
+    first_year: int | None = Field(None, description="first year of the climatology")
+    last_year: int | None = Field(None, description="last year of the climatology")
+
+
+class ProfilesConfig(_Section):
+    """Soil profiles: a table of measured layers, or a sites file made before."""
+
+    file: Path | None = Field(None, description="profile table (CSV)")
+    format: str = Field("generic", description="name of the reader of the profile table")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="quantity -> column, where names differ from the reader's"
+    )
+    sites: Path | None = Field(None, description="sites file: forcing and observations at sites")
+    max_distance_km: float = Field(
+        100.0, gt=0, description="farthest land cell that a profile may be driven by"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (self.sites is None):
+            raise ValueError("give either `file` (a profile table) or `sites` (a sites file)")
+        return self
+
+
+class CovariatesConfig(_Section):
+    """Fields on a grid from which the network predicts parameters."""
+
+    file: Path = Field(description="netCDF file of covariates on a latitude-longitude grid")
+    names: list[str] | None = Field(None, description="covariates to use; by default all")
+    categorical: list[str] = Field(
+        default_factory=list, description="covariates whose values are classes"
+    )
+
+
+class AssimilationConfig(_Section):
+    """Site-by-site and one-batch assimilation."""
+
+    one_batch_cost: str = Field("log", description="cost of the one-batch fit")
+    one_batch_starts: int = Field(4, ge=1, description="starts of the one-batch fit")
+    sampler: str = Field("adaptive-metropolis", description="site-by-site sampler")
+    likelihood: str = Field("published", description="likelihood of the site-by-site sampler")
+    chains: int = Field(4, ge=2, description="chains a site")
+    warmup: int = Field(4000, ge=100, description="iterations a chain that are thrown away")
+    draws: int = Field(4000, ge=100, description="iterations a chain that are kept")
+    random_draws: int = Field(50, ge=1, description="draws a site of random sampling")
+
+
+class NetworkConfig(_Section):
+    """The network that spreads site parameters over the map."""
+
+    method: Literal["two-step", "end-to-end"] = "two-step"
+    members: int = Field(5, ge=1, description="networks of the ensemble")
+    epochs: int = Field(300, ge=1, description="most epochs of training")
+    hidden: list[int] = Field(
+        default_factory=lambda: [128, 128], description="width of each hidden layer"
+    )
+
+
+class EvaluationConfig(_Section):
+    """Scores out of sample."""
+
+    folds: int = Field(5, ge=2, description="folds by location")
+
+
+class GridConfig(_Section):
+    """The grid of the CTSM case."""
+
+    target: str = Field("f09", description="f09, f19, f45, f05, or a grid, mesh or surface file")
+    method: Literal["conservative", "bilinear", "nearest"] = "conservative"
+    min_fraction: float = Field(
+        0.01, ge=0, le=1, description="least share of a cell that must be covered by data"
+    )
+    mask: Path | None = Field(None, description="surface dataset that says which cells are land")
+
+
+class CaseConfig(_Section):
+    """One CTSM case, for which a usermods directory is made."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the directory")
+    version: str = Field(description="CTSM version, for example release-clm5.0 or ctsm5.4")
+    paramfile: Path = Field(description="parameter file to start from; only values are changed")
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    seed: int = Field(20200603, ge=0, description="seed of every random draw")
+    forcing: ForcingConfig
+    profiles: ProfilesConfig
+    covariates: CovariatesConfig
+    assimilation: AssimilationConfig = AssimilationConfig()
+    network: NetworkConfig = NetworkConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    grid: GridConfig = GridConfig()
+    case: list[CaseConfig] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _distinct_cases(self) -> Self:
+        names = [case.name for case in self.case]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"case names must differ; {', '.join(twice)} appears twice")
+        return self
+
+
+def load_config(
+    path: Path, *, data: Path | None = None, overrides: Sequence[str] = ()
+) -> tuple[Config, str]:
+    """Read and check a configuration file.
+
+    Parameters
+    ----------
+    path : Path
+    data : Path, optional
+        Directory against which relative paths are resolved; by default that of `path`.
+    overrides : sequence of str
+        `section.key=value` with a TOML value, applied on top of the file.
+
+    Returns
+    -------
+    Config
+        With absolute paths.
+    str
+        The configuration as text, for provenance.
+
+    Raises
+    ------
+    ConfigError
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for override in overrides:
+        _apply_override(table, override)
+    config = parse_config(table, where=str(path), directory=data or path.parent)
+    notes = "".join(f"\n# --set {override}" for override in overrides)
+    return config, text.rstrip("\n") + notes + "\n"
+
+
+def parse_config(table: Mapping[str, Any], *, where: str, directory: Path) -> Config:
+    """Check a configuration and make its paths absolute.
+
+    Raises
+    ------
+    ConfigError
+        Naming each wrong key, with the nearest known one.
+    """
+    try:
+        config = Config.model_validate(table)
+    except ValidationError as error:
+        problems = "; ".join(_problem(dict(item)) for item in error.errors())
+        raise ConfigError(f"{where}: {problems}") from error
+    return _with_absolute_paths(config, Path(directory).resolve())
+
+
+def _problem(item: dict[str, Any]) -> str:
+    keys = [str(part) for part in item["loc"]]
+    place = ".".join(keys) or "configuration"
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(keys[:-1])
+        near = difflib.get_close_matches(keys[-1], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        return f"unknown key {place} ({hint})"
+    if item["type"] == "missing":
+        return f"{place} is missing"
+    return f"{place}: {str(item['msg']).removeprefix('Value error, ')}"
+
+
+def _known_keys(path: Sequence[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for key in path:
+        if key.isdigit():
+            continue
+        annotation: Any = model.model_fields[key].annotation
+        inner = getattr(annotation, "__args__", (annotation,))[0]
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _apply_override(table: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    *sections, last = key.strip().split(".")
+    if not separator or not last:
+        raise ConfigError(f"--set {override}: must read section.key=value")
+    node: Any = table
+    for section in sections:
+        node = node.setdefault(section, {}) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        raise ConfigError(f"--set {override}: {key} is not a key of a section")
+    node[last] = _toml_value(value.strip())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _with_absolute_paths(config: Config, directory: Path) -> Config:
+    def absolute(value: Any) -> Any:
+        if isinstance(value, Path):
+            return value if value.is_absolute() else directory / value
+        if isinstance(value, BaseModel):
+            return value.model_copy(
+                update={name: absolute(getattr(value, name)) for name in type(value).model_fields}
+            )
+        if isinstance(value, list):
+            return [absolute(item) for item in value]
+        return value
+
+    resolved: Config = absolute(config)
+    target = Path(resolved.grid.target)
+    if target.suffix and not target.is_absolute():
+        grid = resolved.grid.model_copy(update={"target": str(directory / target)})
+        resolved = resolved.model_copy(update={"grid": grid})
+    return resolved

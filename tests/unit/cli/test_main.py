@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from ctsm_socnn.cli.main import COMMANDS, main
+
+
+def test_without_words_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "commands:" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("ctsm-socnn ")
+
+
+def test_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["bild-params"])
+    assert stop.value.code == 2
+    assert "unknown command 'bild-params'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    assert f"ctsm-socnn {name}" in capsys.readouterr().out.split("\n\n", 1)[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_a_module_with_the_two_functions(name: str) -> None:
+    module = importlib.import_module(COMMANDS[name][0])
+    assert callable(module.add_arguments)
+    assert callable(module.run)

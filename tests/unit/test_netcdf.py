@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import ExportError, FileError
+from ctsm_socnn.netcdf import FILL_VALUE, atomic_output, write_ctsm_input, write_dataset
+
+
+def dataset(values: list[float]) -> xr.Dataset:
+    return xr.Dataset({"x": ("n", np.array(values), {"units": "1"})}, attrs={"seed": "1"})
+
+
+def test_missing_values_become_clms_fill_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    write_dataset(dataset([1.0, np.nan]), path)
+    with netCDF4.Dataset(path) as raw:
+        raw.set_auto_mask(False)
+        assert raw["x"][1] == FILL_VALUE
+        assert raw["x"]._FillValue == FILL_VALUE
+    with xr.open_dataset(path) as again:
+        np.testing.assert_array_equal(again["x"], [1.0, np.nan])
+
+
+def test_complete_variables_get_no_fill_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    write_dataset(dataset([1.0, 2.0]), path)
+    with netCDF4.Dataset(path) as raw:
+        assert "_FillValue" not in raw["x"].ncattrs()
+
+
+def test_ctsm_inputs_are_64bit_offset_without_fill_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    write_ctsm_input(dataset([1.0, 2.0]), path)
+    assert path.read_bytes()[:4] == b"CDF\x02"
+    with netCDF4.Dataset(path) as raw:
+        assert raw["x"].ncattrs() == ["units"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, FILL_VALUE])
+def test_ctsm_inputs_must_be_complete(tmp_path: Path, bad: float) -> None:
+    path = tmp_path / "a.nc"
+    with pytest.raises(ExportError, match=r"variable x has 1 missing.*index \(1,\)"):
+        write_ctsm_input(dataset([1.0, bad]), path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_files_stay_unless_overwriting(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    path.write_text("precious")
+    with pytest.raises(FileError, match="exists already.*--overwrite"):
+        write_dataset(dataset([1.0]), path)
+    assert path.read_text() == "precious"
+    write_dataset(dataset([1.0]), path, overwrite=True)
+    assert xr.load_dataset(path)["x"].item() == 1.0
+
+
+def test_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="absent is not a directory"):
+        write_dataset(dataset([1.0]), tmp_path / "absent" / "a.nc")
+
+
+def test_read_only_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a stand-in for `os.access`: to root every directory is writable."""
+    monkeypatch.setattr("ctsm_socnn.netcdf.os.access", lambda *_: False)
+    with pytest.raises(FileError, match="read-only"):
+        write_dataset(dataset([1.0]), tmp_path / "a.nc")
+
+
+def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="No space left"), atomic_output(tmp_path / "a.nc") as part:
+        part.write_text("half")
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_has_the_permissions_of_an_ordinary_file(tmp_path: Path) -> None:
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    write_dataset(dataset([1.0]), tmp_path / "a.nc")
+    assert (tmp_path / "a.nc").stat().st_mode == ordinary.stat().st_mode
