@@ -52,7 +52,7 @@ def test_ctsm_inputs_must_be_complete(tmp_path: Path, bad: float) -> None:
 def test_existing_files_stay_unless_overwriting(tmp_path: Path) -> None:
     path = tmp_path / "a.nc"
     path.write_text("precious")
-    with pytest.raises(FileError, match="exists already.*--overwrite"):
+    with pytest.raises(FileError, match=r"exists already.*--overwrite"):
         write_dataset(dataset([1.0]), path)
     assert path.read_text() == "precious"
     write_dataset(dataset([1.0]), path, overwrite=True)
@@ -72,9 +72,13 @@ def test_read_only_directory_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="No space left"), atomic_output(tmp_path / "a.nc") as part:
-        part.write_text("half")
-        raise OSError(28, "No space left on device")
+    def fill_the_disk() -> None:
+        with atomic_output(tmp_path / "a.nc") as part:
+            part.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(FileError, match="No space left"):
+        fill_the_disk()
     assert list(tmp_path.iterdir()) == []
 
 
