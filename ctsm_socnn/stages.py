@@ -150,7 +150,7 @@ class _Ledger:
                 ) from error
 
     def state(self, name: str, fingerprint: str) -> str:
-        """`started`, `done`, `other` (made with another fingerprint) or `unknown`."""
+        """Tell `started`, `done`, `other` (made with another fingerprint) or `unknown`."""
         entry = self._entries.get(name)
         if entry is None:
             return "unknown"
