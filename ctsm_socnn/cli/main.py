@@ -21,7 +21,9 @@ __all__ = ["COMMANDS", "main"]
 EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = {}
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "doctor": ("ctsm_socnn.cli.doctor", "look at this machine: kernel, threads, libraries, GPU"),
+}
 """Command -> (module, one line for the overview), in the order in which they are shown."""
 
 _DESCRIPTION: Final = """\

@@ -1,0 +1,51 @@
+"""Look at this machine: kernel, compiler, threads, libraries, GPU, writable directories.
+
+Exits 1 if something is broken. What is merely absent is named with what it would give.
+
+Example:
+  ctsm-socnn doctor
+  ctsm-socnn doctor --directory /scratch/me --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ctsm_socnn.environment import Finding, examine
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        action="append",
+        default=[],
+        help="a directory that must be writable, besides the current one; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings."""
+    findings = examine([Path.cwd(), *arguments.directory])
+    if arguments.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        print(_table(findings))
+    return 1 if any(finding.state == "broken" for finding in findings) else 0
+
+
+def _table(findings: Sequence[Finding]) -> str:
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    for finding in findings:
+        remedy = f"  ->  {finding.remedy}" if finding.remedy else ""
+        lines.append(f"{finding.state:<7} {finding.name:<{width}}  {finding.value}{remedy}")
+    return "\n".join(lines)
