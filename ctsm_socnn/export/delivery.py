@@ -1,0 +1,86 @@
+"""What reached CTSM, under which name and with which value, and what did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctsm_socnn.errors import ExportError
+from ctsm_socnn.export.translation import NotDelivered
+from ctsm_socnn.parameters.ctsm_versions import Place
+
+__all__ = ["Delivery", "Written", "require_all_delivered"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """One scalar that was set.
+
+    Attributes
+    ----------
+    name : str
+        CTSM's name.
+    place : Place
+        Paramfile or namelist.
+    before : float or None
+        The template's value; None for a namelist item.
+    after : float
+    units : str
+    """
+
+    name: str
+    place: Place
+    before: float | None
+    after: float
+    units: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Report of one export.
+
+    Attributes
+    ----------
+    version : str
+    written : tuple of Written
+    not_delivered : tuple of NotDelivered
+    """
+
+    version: str
+    written: tuple[Written, ...]
+    not_delivered: tuple[NotDelivered, ...]
+
+    @property
+    def namelist(self) -> dict[str, float]:
+        """Items that the user's `user_nl_clm` must carry."""
+        return {w.name: w.after for w in self.written if w.place is Place.NAMELIST}
+
+    def table(self) -> str:
+        """Both lists as text for the terminal and for READMEs."""
+        lines = [f"Delivered to CTSM {self.version}:"]
+        for entry in self.written:
+            before = "" if entry.before is None else f" (was {entry.before:.6g})"
+            lines.append(
+                f"  {entry.name:<22} {entry.after:.6g} {entry.units}{before}, {entry.place.value}"
+            )
+        lines.append("Not delivered:" if self.not_delivered else "Nothing was left out.")
+        lines += [
+            f"  {entry.parameter:<22} asked {entry.asked:.6g}, CTSM uses {entry.arrives}: {entry.reason}"
+            for entry in self.not_delivered
+        ]
+        return "\n".join(lines)
+
+
+def require_all_delivered(not_delivered: tuple[NotDelivered, ...], version: str) -> None:
+    """Refuse an export that leaves something out.
+
+    Raises
+    ------
+    ExportError
+        Naming every parameter left out, with its reason.
+    """
+    if not_delivered:
+        reasons = "; ".join(f"{entry.parameter}: {entry.reason}" for entry in not_delivered)
+        raise ExportError(
+            f"CTSM {version} cannot take every parameter ({reasons}); "
+            "deliver them as maps with SourceMods, or do without --strict"
+        )
