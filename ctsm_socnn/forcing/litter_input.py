@@ -1,0 +1,179 @@
+"""Carbon input to each litter pool, from the pool's own budget.
+
+CLM does not write what vegetation gives to the litter pools. It follows from what the pools lose,
+what moves vertically and how they change (`dC/dt = input + from CWD + transport - losses`), which
+standard history fields hold. `LITFALL`, where present, shows how well the budget closes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import netCDF4
+import numpy as np
+from numpy.typing import NDArray
+
+from ctsm_socnn import _kernel
+from ctsm_socnn.forcing.field_names import LITTER_POOLS, Generation, PoolFields
+from ctsm_socnn.forcing.land_grid import LandGrid, read_field
+from ctsm_socnn.forcing.months import MonthSample
+from ctsm_socnn.forcing.pool_change import PoolChange
+
+__all__ = [
+    "LITTERFALL",
+    "Closure",
+    "LitterBudget",
+    "column_total",
+    "fold_below_bedrock",
+    "without_negative_months",
+]
+
+LITTERFALL: Final = "LITFALL"
+"""CLM's total of all litter that leaves vegetation, woody debris included, gC m-2 s-1."""
+
+_, _THICKNESS, _ = _kernel.grid()
+
+
+@dataclass
+class Closure:
+    """How the sum of derived inputs compares with `LITFALL`, month by month.
+
+    Attributes
+    ----------
+    largest : list of float
+        Largest relative difference of any cell, one a month.
+    median : list of float
+        Median over cells, one a month.
+    """
+
+    largest: list[float] = field(default_factory=list)
+    median: list[float] = field(default_factory=list)
+
+    def add(self, derived: NDArray[np.float64], litterfall: NDArray[np.float64]) -> None:
+        """Compare one month.
+
+        Parameters
+        ----------
+        derived, litterfall : ndarray, shape (cell,), gC m-2 s-1
+        """
+        falls = litterfall > 0
+        if falls.any():
+            error = np.abs(derived[falls] / litterfall[falls] - 1.0)
+            self.largest.append(float(np.nanmax(error)))
+            self.median.append(float(np.nanmedian(error)))
+
+
+@dataclass(frozen=True)
+class LitterBudget:
+    """Derives inputs month by month.
+
+    Attributes
+    ----------
+    generation : Generation
+        How the fields are spelt.
+    grid : LandGrid
+    nbedrock : ndarray of int, shape (cell,)
+        Deepest layer with soil, from 1.
+    change : PoolChange
+        Where dC/dt comes from.
+    closure : Closure
+        Grows as months are derived.
+    """
+
+    generation: Generation
+    grid: LandGrid
+    nbedrock: NDArray[np.int64]
+    change: PoolChange
+    closure: Closure = field(default_factory=Closure)
+
+    def inputs(self, dataset: netCDF4.Dataset, sample: MonthSample) -> NDArray[np.float64] | None:
+        """Input to each pool and layer in one month.
+
+        Parameters
+        ----------
+        dataset : netCDF4.Dataset
+            The open file of the sample.
+        sample : MonthSample
+
+        Returns
+        -------
+        ndarray, shape (4 pools, 20, cell), gC m-3 s-1, or None
+            Pools in the order of `LITTER_POOLS`. None where dC/dt cannot be known.
+        """
+        change = self.change.over(sample)
+        if change is None:
+            return None
+        at = slice(sample.index, sample.index + 1)
+        pools = [self.generation.pool(pool) for pool in LITTER_POOLS]
+        inputs = np.stack([self._net_loss(dataset, pool, at) for pool in pools]) + change
+        if LITTERFALL in dataset.variables:
+            litterfall = read_field(dataset, LITTERFALL, self.grid, at)[0]
+            self.closure.add(column_total(inputs).sum(axis=0), litterfall)
+        return inputs
+
+    def _net_loss(
+        self, dataset: netCDF4.Dataset, pool: PoolFields, at: slice
+    ) -> NDArray[np.float64]:
+        """Loss of the pool less its gain from within the soil, shape (20, cell)."""
+        optional = [name for name in pool.optional_losses if name in dataset.variables]
+        terms = [read_field(dataset, name, self.grid, at)[0] for name in (*pool.losses, *optional)]
+        terms += [-read_field(dataset, name, self.grid, at)[0] for name in pool.gains]
+        if pool.transport is not None:
+            moved = read_field(dataset, pool.transport, self.grid, at)[0]
+            terms.append(-fold_below_bedrock(moved, self.nbedrock))
+        return np.asarray(np.sum(terms, axis=0))
+
+
+def column_total(density: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over layers times thickness, (..., 20, cell) to (..., cell): m-3 becomes m-2."""
+    return np.asarray(np.einsum("...lc,l->...c", density, _THICKNESS))
+
+
+def fold_below_bedrock(
+    tendency: NDArray[np.float64], nbedrock: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Move the tendency stored below bedrock into the deepest soil layer.
+
+    SoilBiogeochemLittVertTranspMod puts carbon that diffused below layer `nbedrock` back into that
+    layer, after it has stored the tendency.
+
+    Parameters
+    ----------
+    tendency : ndarray, shape (20, cell), gC m-3 s-1
+    nbedrock : ndarray of int, shape (cell,)
+        From 1.
+
+    Returns
+    -------
+    ndarray, shape (20, cell)
+        Zero below bedrock, with the same column total.
+    """
+    below = np.arange(_THICKNESS.size)[:, np.newaxis] >= nbedrock
+    moved = np.where(below, tendency, 0.0)
+    folded = np.where(below, 0.0, tendency)
+    cells = np.arange(nbedrock.size)
+    folded[nbedrock - 1, cells] += column_total(moved) / _THICKNESS[nbedrock - 1]
+    return folded
+
+
+def without_negative_months(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Set negative months to zero and keep the annual total.
+
+    Rounding of single-precision fields leaves -1e-12 where there is no input, and differences of
+    monthly means spread a pulse of litter into the months beside it with either sign.
+
+    Parameters
+    ----------
+    inputs : ndarray, shape (12, cell), gC m-2 month-1
+
+    Returns
+    -------
+    ndarray, shape (12, cell)
+        Not negative; the annual total of each cell is unchanged where it was positive, else zero.
+    """
+    positive = np.maximum(inputs, 0.0)
+    wanted = np.maximum(inputs.sum(axis=0), 0.0)
+    held = positive.sum(axis=0)
+    scale = np.divide(wanted, held, out=np.zeros_like(held), where=held > 0)
+    return np.asarray(positive * scale)

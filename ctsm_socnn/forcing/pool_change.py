@@ -1,0 +1,118 @@
+"""Rate of change of the litter pools over each month.
+
+From instantaneous pools at the ends of months where there are any (`h0i` or any stream with `:I`),
+exactly. Otherwise from the means of the months before and after, which is exact only for a pool
+that changes linearly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Protocol
+
+import cftime
+import numpy as np
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ForcingError
+from ctsm_socnn.forcing.field_names import LITTER_POOLS, Generation
+from ctsm_socnn.forcing.land_grid import LandGrid, read_field
+from ctsm_socnn.forcing.months import MonthSample, open_history
+
+__all__ = ["ChangeFromEnds", "ChangeFromMeans", "PoolChange"]
+
+_MONTHS_A_YEAR: Final = 12
+_SECONDS_A_DAY: Final = 86400.0
+_DAY_DIGITS: Final = 2
+"""Times are matched to a hundredth of a day: `time` is stored in single precision."""
+
+_Place = tuple[Path, int]
+
+
+class PoolChange(Protocol):
+    """Gives the change of all litter pools over a month."""
+
+    description: str
+
+    def over(self, sample: MonthSample) -> NDArray[np.float64] | None:
+        """Rate of change, shape (4 pools, 20, cell), gC m-3 s-1; None where it cannot be known."""
+
+
+class ChangeFromEnds:
+    """From instantaneous pools at the start and the end of the month."""
+
+    description = "instantaneous pools at the ends of each month"
+
+    def __init__(self, paths: Sequence[Path], generation: Generation, grid: LandGrid) -> None:
+        self._places = {
+            day: (path, index) for path in paths for index, day in enumerate(_end_days(path))
+        }
+        self._read = _pool_reader(generation, grid)
+
+    def over(self, sample: MonthSample) -> NDArray[np.float64] | None:
+        """Change between the two instants; None if either was not written."""
+        start = self._places.get(round(sample.start, _DAY_DIGITS))
+        end = self._places.get(round(sample.end, _DAY_DIGITS))
+        if start is None or end is None:
+            return None
+        return (self._read(end) - self._read(start)) / sample.seconds
+
+
+class ChangeFromMeans:
+    """From the monthly means before and after; a single year is taken to repeat itself."""
+
+    description = "monthly mean pools of the months before and after"
+
+    def __init__(
+        self, samples: Sequence[MonthSample], generation: Generation, grid: LandGrid
+    ) -> None:
+        self._samples = list(samples)
+        self._position = {sample.ordinal: i for i, sample in enumerate(samples)}
+        self._read = _pool_reader(generation, grid)
+
+    def over(self, sample: MonthSample) -> NDArray[np.float64] | None:
+        """Centred difference; None at either end of the record."""
+        position, count = self._position[sample.ordinal], len(self._samples)
+        before, after = position - 1, position + 1
+        if count == _MONTHS_A_YEAR:
+            before, after = before % count, after % count
+        elif before < 0 or after >= count:
+            return None
+        earlier, later = self._samples[before], self._samples[after]
+        change = self._read((later.path, later.index)) - self._read((earlier.path, earlier.index))
+        between = sample.seconds + 0.5 * (earlier.seconds + later.seconds)
+        return change / between
+
+
+def _pool_reader(generation: Generation, grid: LandGrid) -> Callable[[_Place], NDArray[np.float64]]:
+    """Reader of all four pools at one time, with the last few times and the last file kept."""
+    names = [generation.pool(pool).carbon for pool in LITTER_POOLS]
+
+    @lru_cache(maxsize=4)
+    def read(place: _Place) -> NDArray[np.float64]:
+        path, index = place
+        with open_history(path) as dataset:
+            absent = [name for name in names if name not in dataset.variables]
+            if absent:
+                raise ForcingError(
+                    f"{path} lacks the pools {', '.join(absent)}, from which the change of litter "
+                    "is known"
+                )
+            samples = slice(index, index + 1)
+            return np.stack([read_field(dataset, name, grid, samples)[0] for name in names])
+
+    return read
+
+
+def _end_days(path: Path) -> list[float]:
+    """Days since 0001-01-01 of the instants of a file."""
+    with open_history(path) as dataset:
+        if "time" not in dataset.variables:
+            raise ForcingError(f"{path} has no variable time: it is not a CLM history file")
+        time = dataset["time"]
+        calendar = str(getattr(time, "calendar", "standard")).lower()
+        instants = cftime.num2date(np.asarray(time[:], dtype=np.float64), time.units, calendar)
+    days = cftime.date2num(instants, "days since 0001-01-01", calendar)
+    return [round(float(day), _DAY_DIGITS) for day in days]
