@@ -22,6 +22,10 @@ EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "sites": ("ctsm_socnn.cli.sites", "forcing, observations and covariates at soil profiles"),
+    "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where a CTSM reads them"),
+    "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),
+    "export": ("ctsm_socnn.cli.export", "write paramfiles, gridded parameters, usermods"),
     "doctor": ("ctsm_socnn.cli.doctor", "look at this machine: kernel, threads, libraries, GPU"),
 }
 """Command -> (module, one line for the overview), in the order in which they are shown."""

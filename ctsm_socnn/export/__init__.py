@@ -1,1 +1,15 @@
-"""."""
+"""From parameters to what a CTSM case consumes: paramfiles, maps, usermods directories."""
+
+from ctsm_socnn.export.delivery import Delivery
+from ctsm_socnn.export.gridded import GriddedDelivery, write_gridded_parameters
+from ctsm_socnn.export.paramfile import write_paramfile
+from ctsm_socnn.export.usermods import Usermods, write_usermods
+
+__all__ = [
+    "Delivery",
+    "GriddedDelivery",
+    "Usermods",
+    "write_gridded_parameters",
+    "write_paramfile",
+    "write_usermods",
+]

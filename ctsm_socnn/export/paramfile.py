@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, TypeAlias
 
 import netCDF4
 import numpy as np
@@ -37,6 +37,8 @@ __all__ = ["GRIDDED_FILE_ATTRIBUTE", "read_scalars", "write_paramfile"]
 
 GRIDDED_FILE_ATTRIBUTE: Final = "socnn_gridded_file"
 """Global attribute by which our Fortran module finds the maps; absent means stock behaviour."""
+
+_Variable: TypeAlias = "netCDF4.Variable[Any]"
 
 _ROUNDING: Final = 1e-14
 """Relative difference below which a converted value is the template's own."""
@@ -135,7 +137,7 @@ def read_scalars(template: Path, version: CtsmVersion) -> dict[str, float]:
 
 
 @contextmanager
-def _opened(path: Path, mode: str) -> Iterator[netCDF4.Dataset]:
+def _opened(path: Path, mode: Literal["r", "r+"]) -> Iterator[netCDF4.Dataset]:
     if not path.is_file():
         raise FileError(f"{path} does not exist")
     try:
@@ -164,7 +166,7 @@ def _require_fit(template: Path, dataset: netCDF4.Dataset, version: CtsmVersion)
     )
 
 
-def _scalar(template: Path, variable: netCDF4.Variable) -> float:
+def _scalar(template: Path, variable: _Variable) -> float:
     if variable.size != 1:
         raise ExportError(
             f"{template}: variable {variable.name} holds {variable.size} values; one was expected"
@@ -220,7 +222,7 @@ def _shape(dataset: netCDF4.Dataset) -> list[tuple[str, int, bool]]:
     return [(n, len(d), d.isunlimited()) for n, d in dataset.dimensions.items()]
 
 
-def _attributes_equal(one: netCDF4.Variable, other: netCDF4.Variable) -> bool:
+def _attributes_equal(one: _Variable, other: _Variable) -> bool:
     if one.ncattrs() != other.ncattrs():
         return False
     return all(

@@ -30,12 +30,15 @@ from ctsm_socnn.parameters.ctsm_routes import (
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 
 __all__ = [
+    "RESPIRED_ITEMS",
     "NotDelivered",
     "Translation",
     "WaterLimits",
     "century_turnover_times",
     "checked_values",
     "diffusivity_per_second",
+    "require_splits",
+    "require_usable",
     "translate",
 ]
 
@@ -49,7 +52,13 @@ _FRACTIONS: Final = (
     "beta",
 )
 _SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
-_RESPIRED: Final = {"fl1s1": "rf_l1s1", "fl2s1": "rf_l2s1", "fl3s2": "rf_l3s2", "fs3s1": "rf_s3s1"}
+RESPIRED_ITEMS: Final = {
+    "fl1s1": "rf_l1s1",
+    "fl2s1": "rf_l2s1",
+    "fl3s2": "rf_l3s2",
+    "fs3s1": "rf_s3s1",
+}
+"""Parameter -> CTSM item, for the fractions of one path."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,7 @@ def diffusivity_per_second(per_year: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def century_turnover_times(named: Values, convention: TurnoverConvention) -> Values:
-    """Turnover times as CTSM means them, by CTSM item, yr."""
+    """Turnover times as CTSM means them, yr, by CTSM item; those that `named` holds."""
     return {
         item: convert_turnover_times(
             named[parameter],
@@ -168,6 +177,7 @@ def century_turnover_times(named: Values, convention: TurnoverConvention) -> Val
             target=TurnoverConvention.CENTURY_NORMALISED,
         )
         for parameter, item in TURNOVER_ITEMS.items()
+        if parameter in named
     }
 
 
@@ -207,9 +217,7 @@ def translate(
         if reason:
             lost.append(_closed(route.parameter, numbers[route.parameter], reason))
     open_items = {
-        key: value
-        for key, value in scalars.items()
-        if version.item(key).place is not Place.LITERAL
+        key: value for key, value in scalars.items() if version.item(key).place is not Place.LITERAL
     }
     order = {name: i for i, name in enumerate(PARAMETER_NAMES)}
     kept = sorted(
@@ -235,7 +243,7 @@ def _plain_scalars(named: Values, convention: TurnoverConvention) -> dict[str, f
         "rf_cwdl2": 0.0,
         "rf_cwdl3": 0.0,
     }
-    scalars |= {item: 1.0 - float(named[name]) for name, item in _RESPIRED.items()}
+    scalars |= {item: 1.0 - float(named[name]) for name, item in RESPIRED_ITEMS.items()}
     taus = century_turnover_times(named, convention)
     return scalars | {item: float(value) for item, value in taus.items()}
 

@@ -60,12 +60,16 @@ class Item:
     name : str
         Variable on the paramfile, namelist item, or the literal and its routine.
     units : str
+    variable : str
+        Variable on the paramfiles of that version, read or not; empty where there is none. Maps
+        carry the same name.
     """
 
     key: str
     place: Place
     name: str
     units: str
+    variable: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,9 @@ def resolve_version(name: str) -> CtsmVersion:
         return _version_at(_RELEASES[branch], name.strip())
     tag = _TAG.fullmatch(wanted)
     if not tag:
-        raise VersionError(f"unknown CTSM version {name!r}; the nearest known is {_nearest(wanted)}")
+        raise VersionError(
+            f"unknown CTSM version {name!r}; the nearest known is {_nearest(wanted)}"
+        )
     return _version_at(_point(name, tag), name.strip())
 
 
@@ -284,24 +290,25 @@ _EVERYWHERE: Final[tuple[Item, ...]] = (
 )
 
 
+def _on_file(key: str, variable: str, units: str) -> Item:
+    return Item(key, Place.PARAMFILE, variable, units, variable)
+
+
 def _items_at(point: Point) -> tuple[str, Mapping[str, Item]]:
-    on_file = {
-        key: Item(key, Place.PARAMFILE, name, units)
-        for key, (name, units) in _PARAMFILE_5_0.items()
-    }
-    efolding = Item("decomp_depth_efolding", Place.NAMELIST, "decomp_depth_efolding", "m")
+    items = {key: _on_file(key, name, units) for key, (name, units) in _PARAMFILE_5_0.items()}
+    efolding = "decomp_depth_efolding"
+    items[efolding] = Item(efolding, Place.NAMELIST, efolding, "m", efolding)
     generation = "ctsm1.0.dev101 to ctsm5.1.dev042, cesm2.2"
     if point < _TAUS_LIVE:
         generation = "release-clm5.0, up to ctsm1.0.dev100"
         for key, literal in _LITERAL_5_0.items():
-            on_file[key] = Item(key, Place.LITERAL, literal, on_file[key].units)
+            items[key] = Item(key, Place.LITERAL, literal, items[key].units, items[key].variable)
     if point >= _TAU_CWD_RENAMED:
         generation = "ctsm5.1.dev043 to ctsm5.1.dev073"
-        on_file["tau_cwd"] = Item("tau_cwd", Place.PARAMFILE, "tau_cwd_bgc", "yr")
+        items["tau_cwd"] = _on_file("tau_cwd", "tau_cwd_bgc", "yr")
     if point >= _BGC_PREFIX:
         generation = "ctsm5.1.dev074 to ctsm5.4"
-        efolding = Item("decomp_depth_efolding", Place.PARAMFILE, "decomp_depth_efolding", "m")
+        items[efolding] = _on_file(efolding, efolding, "m")
         for key, name in _RENAMED_AT_DEV074.items():
-            on_file[key] = Item(key, Place.PARAMFILE, name, on_file[key].units)
-    items = {**on_file, efolding.key: efolding, **{item.key: item for item in _EVERYWHERE}}
-    return generation, MappingProxyType(items)
+            items[key] = _on_file(key, name, items[key].units)
+    return generation, MappingProxyType(items | {item.key: item for item in _EVERYWHERE})

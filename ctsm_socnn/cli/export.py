@@ -1,0 +1,115 @@
+"""Hand parameters to CTSM: a paramfile, maps on the model grid, or a usermods directory.
+
+Values come from a file (--estimate) or are CLM5's; NAME=VALUE words replace single ones.
+
+Example:
+  ctsm-socnn export paramfile -i clm5_params.nc -o mine.nc --ctsm cesm2.2 q10=1.8 tau_s3=400
+  ctsm-socnn export gridded -i maps.nc -o gridded.nc --ctsm ctsm5.4 --model-grid surfdata.nc
+  ctsm-socnn export usermods -i params.nc -o my_usermods --ctsm ctsm5.4 --maps maps.nc
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ctsm_socnn.export.estimates import read_estimate, with_assignments
+from ctsm_socnn.export.gridded import write_gridded_parameters
+from ctsm_socnn.export.paramfile import write_paramfile
+from ctsm_socnn.export.usermods import write_usermods
+from ctsm_socnn.schemas import open_file
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the forms and their options."""
+    forms = parser.add_subparsers(dest="form", required=True, metavar="FORM")
+    paramfile = forms.add_parser("paramfile", help="a paramfile with the values in it")
+    _add_common(paramfile, "paramfile that your CTSM uses now", "paramfile to write")
+    _add_values(paramfile)
+    gridded = forms.add_parser("gridded", help="maps in CTSM's names and units")
+    _add_common(gridded, "parameter maps on the model grid", "gridded parameter file to write")
+    _add_model_grid(gridded)
+    usermods = forms.add_parser("usermods", help="a directory for create_newcase --user-mods-dir")
+    _add_common(usermods, "paramfile that your CTSM uses now", "directory to write")
+    _add_values(usermods)
+    usermods.add_argument("--maps", type=Path, help="parameter maps on the model grid")
+    _add_model_grid(usermods)
+
+
+def _add_common(parser: argparse.ArgumentParser, source: str, target: str) -> None:
+    parser.add_argument("-i", "--input", type=Path, required=True, help=source)
+    parser.add_argument("-o", "--output", type=Path, required=True, help=target)
+    parser.add_argument("--ctsm", required=True, metavar="VERSION", help="for example ctsm5.4")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+
+
+def _add_values(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--estimate", type=Path, help="netCDF file with one set of parameters")
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse if a parameter cannot be delivered"
+    )
+    parser.add_argument("assignments", nargs="*", metavar="NAME=VALUE", help="single values")
+
+
+def _add_model_grid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model-grid", type=Path, help="surface dataset or mesh of the case, to check the maps"
+    )
+    parser.add_argument(
+        "--parameters", nargs="+", metavar="NAME", help="deliver only these as maps"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write one form and say what was delivered."""
+    writers = {"paramfile": _paramfile, "gridded": _gridded, "usermods": _usermods}
+    print(writers[arguments.form](arguments))
+    return 0
+
+
+def _paramfile(arguments: argparse.Namespace) -> str:
+    values, convention = read_estimate(arguments.estimate)
+    return write_paramfile(
+        arguments.input,
+        arguments.output,
+        with_assignments(values, arguments.assignments),
+        convention=convention,
+        version=arguments.ctsm,
+        strict=arguments.strict,
+        overwrite=arguments.overwrite,
+    ).table()
+
+
+def _gridded(arguments: argparse.Namespace) -> str:
+    return write_gridded_parameters(
+        open_file(arguments.input),
+        arguments.output,
+        arguments.ctsm,
+        model_grid=arguments.model_grid,
+        parameters=arguments.parameters,
+        overwrite=arguments.overwrite,
+    ).table()
+
+
+def _usermods(arguments: argparse.Namespace) -> str:
+    maps = None if arguments.maps is None else open_file(arguments.maps)
+    given = arguments.estimate is not None or arguments.assignments or maps is None
+    values, convention = read_estimate(arguments.estimate) if given else (None, None)
+    if values is not None:
+        values = with_assignments(values, arguments.assignments)
+    source = arguments.estimate or arguments.maps
+    return write_usermods(
+        arguments.output,
+        version=arguments.ctsm,
+        template=arguments.input,
+        values=values,
+        convention=convention,
+        maps=maps,
+        model_grid=arguments.model_grid,
+        mapped=arguments.parameters,
+        source="CLM5's values" if source is None else source.name,
+        strict=arguments.strict,
+        overwrite=arguments.overwrite,
+    ).summary()

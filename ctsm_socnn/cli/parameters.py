@@ -1,0 +1,40 @@
+"""List the 21 parameters, or what becomes of them in one CTSM version.
+
+Example:
+  ctsm-socnn parameters
+  ctsm-socnn parameters --ctsm ctsm5.4
+  ctsm-socnn parameters --ctsm release-clm5.0.37
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from ctsm_socnn.parameters import PARAMETERS
+from ctsm_socnn.parameters.ctsm_routes import version_table
+from ctsm_socnn.parameters.ctsm_versions import KNOWN_VERSIONS, resolve_version
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument(
+        "--ctsm",
+        metavar="VERSION",
+        help=f"where this version reads each one: {', '.join(KNOWN_VERSIONS)}, or any of their tags",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table."""
+    if arguments.ctsm is not None:
+        print(version_table(resolve_version(arguments.ctsm)))
+        return 0
+    print(f"{'name':<10} {'units':<8} {'lower':>9} {'upper':>9} {'CLM5':>11}  meaning")
+    for p in PARAMETERS:
+        print(
+            f"{p.name:<10} {p.units:<8} {p.lower:>9g} {p.upper:>9g} {p.default:>11.6g}  {p.meaning}"
+        )
+    print("\nTurnover times are in the unnormalised convention; CTSM's are these times N(q10).")
+    return 0

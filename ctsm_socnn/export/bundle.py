@@ -1,0 +1,101 @@
+"""A directory that appears whole or not at all, with checksums of what is in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ctsm_socnn.errors import FileError
+from ctsm_socnn.netcdf import require_absent
+from ctsm_socnn.provenance import checksum
+
+__all__ = ["CHECKSUMS", "atomic_directory", "read_checksums", "write_checksums"]
+
+CHECKSUMS: Final = "checksums.sha256"
+"""In the form that `sha256sum -c` reads; also marks a directory as one of ours."""
+
+
+@contextmanager
+def atomic_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary directory beside `directory`; rename it when the block ends well.
+
+    Parameters
+    ----------
+    directory : Path
+    overwrite : bool
+        Replace a directory that this package made. Any other one is never replaced.
+
+    Raises
+    ------
+    FileError
+        If the directory exists, or its parent is missing or read-only.
+    """
+    directory = Path(directory)
+    require_absent(directory, overwrite=overwrite)
+    if directory.exists() and not (directory / CHECKSUMS).is_file():
+        raise FileError(
+            f"{directory} was not made by ctsm-socnn (it has no {CHECKSUMS}), so it is not replaced"
+        )
+    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        _swap(temporary, directory)
+    except OSError as error:
+        raise FileError(f"{directory} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(temporary: Path, directory: Path) -> None:
+    if not directory.exists():
+        temporary.rename(directory)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+    directory.rename(aside / "old")
+    try:
+        temporary.rename(directory)
+    except OSError:
+        (aside / "old").rename(directory)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_checksums(directory: Path) -> None:
+    """Record the checksum of every file in a directory."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    lines = [
+        f"{checksum(path)}  {path.relative_to(directory).as_posix()}\n"
+        for path in files
+        if path.name != CHECKSUMS
+    ]
+    (directory / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def read_checksums(directory: Path) -> dict[str, str]:
+    """Relative path -> checksum, as recorded.
+
+    Raises
+    ------
+    FileError
+        If the directory has no record or it cannot be understood.
+    """
+    record = Path(directory) / CHECKSUMS
+    if not record.is_file():
+        raise FileError(f"{directory} has no {CHECKSUMS}; it is not a directory of ctsm-socnn")
+    entries = [line.split("  ", 1) for line in record.read_text(encoding="utf-8").splitlines()]
+    if any(len(entry) != 2 or len(entry[0]) != 64 for entry in entries):
+        raise FileError(f"{record} is damaged; make the directory again")
+    return {name: digest for digest, name in entries}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

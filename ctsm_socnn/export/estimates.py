@@ -1,0 +1,74 @@
+"""One set of parameter values from where users keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ExportError
+from ctsm_socnn.export.gridded import convention_of
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, clm5_defaults
+from ctsm_socnn.schemas import open_file
+
+__all__ = ["read_estimate", "with_assignments"]
+
+
+def read_estimate(path: Path | None) -> tuple[NDArray[np.float64], TurnoverConvention]:
+    """Read parameter values from a file, or take CLM5's.
+
+    Parameters
+    ----------
+    path : Path or None
+        NetCDF with `parameters` on a dimension `parameter` and the global attribute
+        `turnover_time_convention`, as one-batch assimilation writes it.
+
+    Returns
+    -------
+    values : ndarray, shape (parameter,), registry order and units
+    convention : TurnoverConvention
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read.
+    ExportError
+        If it does not hold one set of all parameters.
+    """
+    if path is None:
+        return clm5_defaults(), TurnoverConvention.UNNORMALISED
+    dataset = open_file(path)
+    if "parameters" not in dataset or dataset["parameters"].dims != ("parameter",):
+        raise ExportError(f"{path}: variable parameters on the dimension parameter is missing")
+    names = [str(name) for name in dataset["parameter"].values]
+    missing = [name for name in PARAMETER_NAMES if name not in names]
+    if missing:
+        raise ExportError(f"{path}: no value of {', '.join(missing)}")
+    values = dataset["parameters"].sel(parameter=list(PARAMETER_NAMES)).values
+    return np.asarray(values, dtype=np.float64), convention_of(dataset)
+
+
+def with_assignments(
+    values: NDArray[np.float64], assignments: Sequence[str]
+) -> NDArray[np.float64]:
+    """Replace values by `name=value` words.
+
+    Raises
+    ------
+    ExportError
+        If a word is not of that form, or names no parameter.
+    """
+    changed = values.copy()
+    for word in assignments:
+        name, _, number = word.partition("=")
+        if name not in PARAMETER_NAMES:
+            raise ExportError(
+                f"{word!r}: {name!r} is no parameter; choose from {', '.join(PARAMETER_NAMES)}"
+            )
+        try:
+            changed[PARAMETER_NAMES.index(name)] = float(number)
+        except ValueError as error:
+            raise ExportError(f"{word!r} is not of the form name=number") from error
+    return changed

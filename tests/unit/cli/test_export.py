@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.cli.main import main
+from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, clm5_defaults
+from ctsm_socnn.parameters.ctsm_versions import Place, resolve_version
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """All scalars that ctsm5.4 reads, with some plausible value."""
+    path = tmp_path / "template with space.nc"
+    with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as dataset:
+        for item in resolve_version("ctsm5.4").in_place(Place.PARAMFILE):
+            value = {"minpsi_hr": -2.0, "maxpsi_hr": -0.002}.get(item.key, 0.5)
+            dataset.createVariable(item.name, "f8", ())[...] = value
+    return path
+
+
+def value(path: Path, name: str) -> float:
+    with netCDF4.Dataset(path) as dataset:
+        return float(dataset[name][...])
+
+
+def test_parameters_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parameters"]) == 0
+    assert main(["parameters", "--ctsm", "release-clm5.0.37"]) == 0
+    printed = capsys.readouterr().out
+    for parameter in PARAMETERS:
+        assert printed.count(f"\n{parameter.name} ") == 2
+    assert "1/18.5" in printed
+
+
+def test_unknown_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parameters", "--ctsm", "clm6"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "nearest known" in error
+
+
+def test_paramfile_with_assignments(
+    template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "new.nc"
+    words = ["export", "paramfile", "-i", str(template), "-o", str(output), "--ctsm", "ctsm5.4"]
+    assert main([*words, "efolding=0.7", "fl1s1=0.3"]) == 0
+    assert value(output, "decomp_depth_efolding") == 0.7
+    assert value(output, "bgc_rf_l1s1") == pytest.approx(0.7)
+    assert "Not delivered" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["tau_s9=1", "tau_s3", "tau_s3=long"])
+def test_wrong_assignment(
+    template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    output = tmp_path / "new.nc"
+    words = ["export", "paramfile", "-i", str(template), "-o", str(output), "--ctsm", "ctsm5.4"]
+    assert main([*words, word]) == 2
+    assert word in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_estimate_from_a_file(template: Path, tmp_path: Path) -> None:
+    estimate = tmp_path / "one_batch.nc"
+    numbers = clm5_defaults()
+    numbers[PARAMETER_NAMES.index("efolding")] = 0.4
+    order = list(reversed(range(len(PARAMETER_NAMES))))
+    xr.Dataset(
+        {"parameters": ("parameter", numbers[order])},
+        coords={"parameter": [PARAMETER_NAMES[i] for i in order]},
+        attrs={"turnover_time_convention": "unnormalised"},
+    ).to_netcdf(estimate)
+    output = tmp_path / "new.nc"
+    words = ["export", "paramfile", "-i", str(template), "-o", str(output), "--ctsm", "ctsm5.4"]
+    assert main([*words, "--estimate", str(estimate)]) == 0
+    assert value(output, "decomp_depth_efolding") == 0.4
+
+
+def test_gridded_and_usermods(template: Path, tmp_path: Path) -> None:
+    maps = xr.Dataset(
+        {
+            n: (("lat", "lon"), np.full((2, 3), v))
+            for n, v in zip(PARAMETER_NAMES, clm5_defaults(), strict=True)
+        },
+        coords={"lat": [0.0, 10.0], "lon": [0.0, 10.0, 20.0]},
+        attrs={"turnover_time_convention": "unnormalised"},
+    )
+    maps.to_netcdf(tmp_path / "maps.nc")
+    common = ["--ctsm", "ctsm5.4"]
+    gridded = ["export", "gridded", "-i", str(tmp_path / "maps.nc"), "-o", str(tmp_path / "g.nc")]
+    assert main([*gridded, *common]) == 0
+    assert (tmp_path / "g.nc").exists()
+    usermods = ["export", "usermods", "-i", str(template), "-o", str(tmp_path / "mods")]
+    assert main([*usermods, *common, "--maps", str(tmp_path / "maps.nc")]) == 0
+    assert (tmp_path / "mods" / "user_nl_clm").exists()

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import ExportError, FileError
+from ctsm_socnn.export.gridded import write_gridded_parameters
+from ctsm_socnn.parameters import PARAMETER_NAMES, century_normalisation
+
+
+def written(path: Path) -> dict[str, np.ndarray]:
+    with netCDF4.Dataset(path) as dataset:
+        dataset.set_auto_maskandscale(False)
+        return {name: np.asarray(v[...]) for name, v in dataset.variables.items()}
+
+
+def test_names_units_and_values(maps: xr.Dataset, surface: Path, tmp_path: Path) -> None:
+    output = tmp_path / "g.nc"
+    delivery = write_gridded_parameters(maps, output, "ctsm5.4", model_grid=surface)
+    data = written(output)
+    assert delivery.parameters == PARAMETER_NAMES
+    assert (delivery.cells, delivery.land_cells) == (12, 9)
+    factor = century_normalisation(maps["q10"].values)
+    np.testing.assert_array_equal(data["bgc_tau_s3"], maps["tau_s3"].values * factor)
+    np.testing.assert_allclose(data["som_diffus"], maps["diffus"].values / 31536000.0, rtol=1e-15)
+    np.testing.assert_array_equal(data["bgc_rf_l1s1"], 1.0 - maps["fl1s1"].values)
+    np.testing.assert_array_equal(data["q10_mr"], maps["q10"].values)
+    np.testing.assert_array_equal(data["froz_q10"], maps["q10"].values)
+    np.testing.assert_array_equal(data["bgc_cwd_fcel"] + data["cwd_flig"], 1.0)
+    for name in ("fs1s2", "fs1s3", "fs2s1", "fs2s3", "w_scaling", "beta"):
+        np.testing.assert_array_equal(data[name], maps[name].values)
+
+
+def test_form_that_ctsm_reads(maps: xr.Dataset, tmp_path: Path) -> None:
+    output = tmp_path / "g.nc"
+    write_gridded_parameters(maps, output, "release-clm5.0")
+    with netCDF4.Dataset(output) as dataset:
+        assert dataset.data_model == "NETCDF3_64BIT_OFFSET"
+        assert dataset["tau_s3"].dimensions == ("lsmlat", "lsmlon")
+        assert dataset["rf_l1s1_bgc"].dtype == np.float64
+        assert all("_FillValue" not in v.ncattrs() for v in dataset.variables.values())
+        np.testing.assert_array_equal(dataset["LATIXY"][:, 0], [-30.0, 0.0, 40.0])
+        np.testing.assert_array_equal(dataset["LONGXY"][0], [0.0, 90.0, 180.0, 270.0])
+
+
+def test_list_of_cells(maps: xr.Dataset, tmp_path: Path) -> None:
+    cells = maps.stack(cell=("lat", "lon")).reset_index("cell")
+    output = tmp_path / "g.nc"
+    write_gridded_parameters(cells, output, "ctsm5.4")
+    with netCDF4.Dataset(output) as dataset:
+        assert dataset["beta"].dimensions == ("gridcell",)
+        np.testing.assert_array_equal(dataset["beta"][:], maps["beta"].values.ravel())
+
+
+def test_ocean_is_filled_from_the_nearest_land(
+    maps: xr.Dataset, surface: Path, tmp_path: Path
+) -> None:
+    maps["beta"][:, 3] = np.nan
+    output = tmp_path / "g.nc"
+    write_gridded_parameters(maps, output, "ctsm5.4", model_grid=surface)
+    beta = written(output)["beta"]
+    assert np.isfinite(beta).all()
+    assert set(beta[:, 3]) <= set(beta[:, :3].ravel())
+    np.testing.assert_array_equal(beta[:, :3], maps["beta"].values[:, :3])
+
+
+@pytest.mark.parametrize("hole", [np.nan, 1e36, np.inf])
+def test_gap_over_land_is_refused(
+    maps: xr.Dataset, surface: Path, tmp_path: Path, hole: float
+) -> None:
+    maps["tau_s2"][1, 2] = hole
+    with pytest.raises(
+        ExportError, match=r"tau_s2 has no value in 1 of 9 land cells.*lat 0, lon 180"
+    ):
+        write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4", model_grid=surface)
+    assert not (tmp_path / "g.nc").exists()
+
+
+@pytest.mark.parametrize(
+    ("rearranged", "words"),
+    [
+        (lambda m: m.isel(lat=slice(None, None, -1)), "latitudes run the other way"),
+        (lambda m: m.roll(lon=2, roll_coords=True), "start half a turn away"),
+        (lambda m: m.transpose("lon", "lat"), "transpose the maps"),
+        (lambda m: m.isel(lon=slice(3)), "9 cells"),
+        (lambda m: m.assign_coords(lat=[-30.0, 0.0, 41.0]), "lat 41.* lat 40"),
+    ],
+)
+def test_maps_on_other_cells_are_refused(
+    maps: xr.Dataset, surface: Path, tmp_path: Path, rearranged: object, words: str
+) -> None:
+    with pytest.raises(ExportError, match=words):
+        write_gridded_parameters(
+            rearranged(maps), tmp_path / "g.nc", "ctsm5.4", model_grid=surface  # type: ignore[operator]
+        )  # fmt: skip
+
+
+def test_longitudes_agree_whatever_their_range(
+    maps: xr.Dataset, surface: Path, tmp_path: Path
+) -> None:
+    westward = maps.assign_coords(lon=[0.0, 90.0, -180.0, -90.0])
+    write_gridded_parameters(westward, tmp_path / "g.nc", "ctsm5.4", model_grid=surface)
+    np.testing.assert_array_equal(written(tmp_path / "g.nc")["LONGXY"][0], [0, 90, 180, 270])
+
+
+def test_value_outside_the_map_s_own_range(maps: xr.Dataset, tmp_path: Path) -> None:
+    maps["tau_s3"][0, 0] = 1001.0
+    with pytest.raises(ExportError, match=r"tau_s3 = 1001.*200 to 1000"):
+        write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4")
+
+
+def test_fractions_above_one(maps: xr.Dataset, tmp_path: Path) -> None:
+    for name in ("fs2s1", "fs2s3"):
+        maps[name].attrs.clear()
+        maps[name][:] = 0.6
+    with pytest.raises(ExportError, match=r"fs2s1 \+ fs2s3 reaches 1\.2"):
+        write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4")
+
+
+def test_chosen_parameters_only(maps: xr.Dataset, tmp_path: Path) -> None:
+    output = tmp_path / "g.nc"
+    write_gridded_parameters(maps, output, "ctsm5.4", parameters=["diffus", "beta"])
+    assert set(written(output)) == {"som_diffus", "beta", "LATIXY", "LONGXY"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        (["fs1s2"], "fs1s2 and fs1s3 share out one pool"),
+        (["tau_s1"], "mean nothing without their q10"),
+        ([], "no parameter"),
+    ],
+)
+def test_choices_that_make_no_sense(
+    maps: xr.Dataset, tmp_path: Path, chosen: list[str], words: str
+) -> None:
+    with pytest.raises(ExportError, match=words):
+        write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4", parameters=chosen)
+
+
+def test_missing_convention_and_coordinates(maps: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="lat and lon are missing"):
+        write_gridded_parameters(maps.drop_vars("lat"), tmp_path / "g.nc", "ctsm5.4")
+    maps.attrs.clear()
+    with pytest.raises(ExportError, match="turnover_time_convention is missing"):
+        write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4")
+
+
+def test_existing_output_stays(maps: xr.Dataset, tmp_path: Path) -> None:
+    output = tmp_path / "g.nc"
+    output.write_text("precious")
+    with pytest.raises(FileError, match="exists already"):
+        write_gridded_parameters(maps, output, "ctsm5.4")
+    assert output.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["surfdata.nc", "mesh.nc", "lndgrid/surfdata_1d.nc"])
+def test_grids_of_a_real_run(
+    shared_data: Path, tmp_path: Path, maps: xr.Dataset, name: str
+) -> None:
+    run = maps.isel(lon=slice(3)).assign_coords(lat=[-2.5, 42.0, 68.5], lon=[20.0, 100.0, 260.0])
+    grid = shared_data / "data" / "ctsm_run" / name
+    write_gridded_parameters(run, tmp_path / "g.nc", "ctsm5.4", model_grid=grid)
+    with pytest.raises(ExportError, match="latitudes run the other way"):
+        write_gridded_parameters(
+            run.isel(lat=slice(None, None, -1)), tmp_path / "f.nc", "ctsm5.4", model_grid=grid
+        )

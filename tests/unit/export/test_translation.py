@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ctsm_socnn.errors import ExportError
+from ctsm_socnn.export.translation import WaterLimits, checked_values, translate
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, century_normalisation
+from ctsm_socnn.parameters.ctsm_versions import resolve_version
+
+WATER = WaterLimits(-2.0, -0.002)
+UNNORMALISED = TurnoverConvention.UNNORMALISED
+
+
+def with_value(values: np.ndarray, **changes: float) -> np.ndarray:
+    changed = values.copy()
+    for name, value in changes.items():
+        changed[PARAMETER_NAMES.index(name)] = value
+    return changed
+
+
+def value_of(values: np.ndarray, name: str) -> float:
+    return float(values[PARAMETER_NAMES.index(name)])
+
+
+def test_conversions(values: np.ndarray) -> None:
+    values = with_value(values, w_scaling=1.0)
+    scalars = translate(values, UNNORMALISED, resolve_version("ctsm5.4"), WATER).scalars
+    q10 = value_of(values, "q10")
+    expected = {
+        "som_diffus": value_of(values, "diffus") / 31536000.0,
+        "cryoturb_diffusion_k": value_of(values, "cryo") / 31536000.0,
+        "q10": q10,
+        "froz_q10": q10,
+        "decomp_depth_efolding": value_of(values, "efolding"),
+        "tau_cwd": value_of(values, "tau_cwd") * float(century_normalisation(q10)),
+        "tau_l2_l3": value_of(values, "tau_l2") * float(century_normalisation(q10)),
+        "tau_s3": value_of(values, "tau_s3") * float(century_normalisation(q10)),
+        "rf_l1s1": 1 - value_of(values, "fl1s1"),
+        "rf_s2s1": 1 - value_of(values, "fs2s1") * 0.45 / 0.42,
+        "rf_s2s3": 1 - value_of(values, "fs2s3") * 0.45 / 0.03,
+        "cwd_fcel": value_of(values, "fcwdl2"),
+        "cwd_flig": 1 - value_of(values, "fcwdl2"),
+        "rf_cwdl2": 0.0,
+        "maxpsi_hr": -0.002,
+    }
+    for key, value in expected.items():
+        assert scalars[key] == pytest.approx(value, rel=1e-14, abs=1e-30), key
+
+
+def test_normalised_turnover_times_stay(values: np.ndarray) -> None:
+    values = with_value(values, w_scaling=1.0)
+    version = resolve_version("ctsm5.4")
+    result = translate(values, TurnoverConvention.CENTURY_NORMALISED, version, WATER)
+    assert result.scalars["tau_s2"] == value_of(values, "tau_s2")
+
+
+@pytest.mark.parametrize("scaling", [1.0, 1.7, 5.0])
+def test_scaling_above_one_raises_the_water_scalar_by_it(
+    values: np.ndarray, scaling: float
+) -> None:
+    """W' = min(1, s W) for CTSM's logarithmic water scalar."""
+    values = with_value(values, w_scaling=scaling)
+    scalars = translate(values, UNNORMALISED, resolve_version("ctsm5.4"), WATER).scalars
+
+    def scalar(psi: np.ndarray, maxpsi: float) -> np.ndarray:
+        return np.log(-2.0 / np.minimum(psi, maxpsi)) / np.log(-2.0 / maxpsi)
+
+    psi = -np.geomspace(1e-4, 2.0, 50)
+    stock, new = scalar(psi, -0.002), scalar(psi, scalars["maxpsi_hr"])
+    np.testing.assert_allclose(new, np.minimum(1.0, scaling * stock), rtol=1e-12, atol=1e-14)
+
+
+def test_scaling_below_one_goes_through_turnover_times(values: np.ndarray) -> None:
+    version = resolve_version("ctsm5.4")
+    full = translate(with_value(values, w_scaling=1.0), UNNORMALISED, version, WATER).scalars
+    half = translate(with_value(values, w_scaling=0.5), UNNORMALISED, version, WATER).scalars
+    for key in ("tau_cwd", "tau_l1", "tau_l2_l3", "tau_s1", "tau_s2", "tau_s3"):
+        assert half[key] == pytest.approx(2.0 * full[key], rel=1e-15)
+    assert "maxpsi_hr" not in half
+
+
+def test_clm50_reports_scaling_below_one(values: np.ndarray) -> None:
+    version = resolve_version("release-clm5.0")
+    result = translate(with_value(values, w_scaling=0.5), UNNORMALISED, version, WATER)
+    assert "w_scaling" in [entry.parameter for entry in result.not_delivered]
+    assert not {"tau_s1", "som_diffus"} & set(result.scalars)
+
+
+def test_large_fs2s3_is_cut_and_reported(values: np.ndarray) -> None:
+    version = resolve_version("ctsm5.4")
+    result = translate(with_value(values, fs2s3=0.08), UNNORMALISED, version, WATER)
+    assert result.scalars["rf_s2s3"] == 0.0
+    lost = {entry.parameter: entry for entry in result.not_delivered}
+    assert lost["fs2s3"].asked == 0.08
+    assert lost["fs2s3"].arrives.startswith("0.0666")
+
+
+def test_what_maps_deliver_is_not_reported_and_not_applied_twice(values: np.ndarray) -> None:
+    version = resolve_version("release-clm5.0")
+    mapped = frozenset(PARAMETER_NAMES)
+    values = with_value(values, w_scaling=2.0, fs2s3=0.08)
+    result = translate(values, UNNORMALISED, version, WATER, elsewhere=mapped)
+    assert result.not_delivered == ()
+    assert "maxpsi_hr" not in result.scalars
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"q10": np.nan}, "q10 = nan"),
+        ({"efolding": 0.0}, "efolding = 0"),
+        ({"tau_l1": -1.0}, "tau_l1 = -1"),
+        ({"fcwdl2": 1.2}, "fcwdl2 = 1.2"),
+        ({"fs1s2": 0.8, "fs1s3": 0.3}, "fs1s2 \\+ fs1s3 reaches 1.1"),
+        ({"fs2s1": 0.9, "fs2s3": 0.2}, "fs2s1 \\+ fs2s3 reaches 1.1"),
+        ({"w_scaling": 0.0}, "w_scaling = 0"),
+    ],
+)
+def test_impossible_values_are_refused(
+    values: np.ndarray, changes: dict[str, float], words: str
+) -> None:
+    with pytest.raises(ExportError, match=words):
+        checked_values(with_value(values, **changes), "estimate")
+
+
+def test_wrong_length_is_refused() -> None:
+    with pytest.raises(ExportError, match="must be 21"):
+        checked_values(np.ones(20), "estimate")

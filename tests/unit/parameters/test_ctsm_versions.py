@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+
+from ctsm_socnn.errors import VersionError
+from ctsm_socnn.parameters import PARAMETER_NAMES
+from ctsm_socnn.parameters.ctsm_routes import ROUTES, closed_because, version_table
+from ctsm_socnn.parameters.ctsm_versions import (
+    KNOWN_VERSIONS,
+    Place,
+    PoolNames,
+    resolve_version,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "taul1", "taucwd", "efolding"),
+    [
+        ("release-clm5.0.37", Place.LITERAL, "tau_cwd", Place.NAMELIST),
+        ("cesm2.1", Place.LITERAL, "tau_cwd", Place.NAMELIST),
+        ("ctsm1.0.dev100", Place.LITERAL, "tau_cwd", Place.NAMELIST),
+        ("ctsm1.0.dev101", "tau_l1", "tau_cwd", Place.NAMELIST),
+        ("release-cesm2.2.04", "tau_l1", "tau_cwd", Place.NAMELIST),
+        ("ctsm5.1.dev042", "tau_l1", "tau_cwd", Place.NAMELIST),
+        ("ctsm5.1.dev043", "tau_l1", "tau_cwd_bgc", Place.NAMELIST),
+        ("ctsm5.1.dev073", "tau_l1", "tau_cwd_bgc", Place.NAMELIST),
+        ("ctsm5.1.dev074", "bgc_tau_l1", "tau_cwd", Place.PARAMFILE),
+        ("ctsm5.2.029", "bgc_tau_l1", "tau_cwd", Place.PARAMFILE),
+        ("5.4", "bgc_tau_l1", "tau_cwd", Place.PARAMFILE),
+    ],
+)
+def test_names_and_places_change_at_the_right_tags(
+    name: str, taul1: str | Place, taucwd: str, efolding: Place
+) -> None:
+    version = resolve_version(name)
+    litter = version.item("tau_l1")
+    assert taul1 in (litter.place, litter.name)
+    assert version.item("tau_cwd").variable == taucwd
+    assert version.item("decomp_depth_efolding").place is efolding
+
+
+@pytest.mark.parametrize(
+    ("name", "pools", "stream", "nested"),
+    [
+        ("release-clm5.0", PoolNames.LITR, "h0", False),
+        ("ctsm5.1.dev047", PoolNames.LITR, "h0", False),
+        ("ctsm5.1.dev048", PoolNames.MET_LIT, "h0", False),
+        ("ctsm5.1.dev134", PoolNames.MET_LIT, "h0", False),
+        ("ctsm5.1.dev135", PoolNames.LIT_MET, "h0", False),
+        ("ctsm5.3.015", PoolNames.LIT_MET, "h0", False),
+        ("ctsm5.3.016", PoolNames.LIT_MET, "h0", True),
+        ("ctsm5.3.062", PoolNames.LIT_MET, "h0a", True),
+        ("ctsm5.4", PoolNames.LIT_MET, "h0a", True),
+    ],
+)
+def test_history_and_usermods_layout(
+    name: str, pools: PoolNames, stream: str, nested: bool
+) -> None:
+    version = resolve_version(name)
+    assert (version.pool_names, version.history_stream) == (pools, stream)
+    assert version.nested_usermods is nested
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ctsm5.5", "ctsm5.4"),
+        ("release-clm5.1", "release-clm5.0"),
+        ("ctsm5.4.054", "ctsm5.4.053"),
+        ("ctsm5.1.dev177", "ctsm5.1.dev176"),
+        ("ctsm5.1", "ctsm5.1.dev074"),
+        ("", "the nearest known"),
+    ],
+)
+def test_unknown_version_names_the_nearest_known(name: str, hint: str) -> None:
+    with pytest.raises(VersionError, match=hint) as caught:
+        resolve_version(name)
+    assert repr(name) in str(caught.value)
+
+
+def test_every_known_name_resolves_and_prints() -> None:
+    for name in KNOWN_VERSIONS:
+        table = version_table(resolve_version(name))
+        for parameter in PARAMETER_NAMES:
+            assert f"\n{parameter} " in table
+
+
+def test_routes_follow_the_registry() -> None:
+    assert tuple(route.parameter for route in ROUTES) == PARAMETER_NAMES
+
+
+def test_number_of_deliverable_parameters() -> None:
+    """Counts of the interface notes: 18 from dev101 on (fs2s3 and w_scaling within limits)."""
+    open_routes = {
+        name: [r.parameter for r in ROUTES if not closed_because(r, resolve_version(name))]
+        for name in KNOWN_VERSIONS
+    }
+    assert open_routes["release-clm5.0"] == [
+        "q10", "efolding", "fl1s1", "fl2s1", "fl3s2", "fs2s1", "fs2s3", "fs3s1", "fcwdl2",
+        "w_scaling",
+    ]  # fmt: skip
+    for name in KNOWN_VERSIONS[1:]:
+        assert set(PARAMETER_NAMES) - set(open_routes[name]) == {"fs1s2", "fs1s3", "beta"}
