@@ -2,5 +2,6 @@
 
 from ctsm_socnn.forcing.climatology import read_climatology
 from ctsm_socnn.forcing.field_names import GENERATIONS, Generation
+from ctsm_socnn.forcing.history_files import find_history
 
-__all__ = ["GENERATIONS", "Generation", "read_climatology"]
+__all__ = ["GENERATIONS", "Generation", "find_history", "read_climatology"]

@@ -1,1 +1,16 @@
-"""."""
+"""Soil profiles and covariates in, sites out."""
+
+from ctsm_socnn.observations.build import build_sites, screen_sites
+from ctsm_socnn.observations.covariates import covariates_at, open_covariates
+from ctsm_socnn.observations.profiles import profiles_from_sites
+from ctsm_socnn.observations.readers import FORMATS, read_profiles
+
+__all__ = [
+    "FORMATS",
+    "build_sites",
+    "covariates_at",
+    "open_covariates",
+    "profiles_from_sites",
+    "read_profiles",
+    "screen_sites",
+]

@@ -1,0 +1,177 @@
+r"""Build a sites file: forcing, observations and covariates at each soil profile.
+
+  ctsm-socnn sites --history 'run/*.clm2.h0a.*.nc' --pools 'run/*.clm2.h1i.*.nc' \
+      --profiles layers.csv --columns top='upper [cm]' bottom='lower [cm]' oc='orgc [g/kg]' \
+      --covariates covariates.nc -o sites.nc
+
+Each profile is driven by the nearest land cell. Profiles that cannot be used are counted by
+reason and listed in a table beside the sites file; layers that cannot be used stay in the file
+with a flag.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.forcing import find_history, read_climatology
+from ctsm_socnn.netcdf import atomic_output, require_absent, write_dataset
+from ctsm_socnn.observations import FORMATS, build_sites, open_covariates, read_profiles
+from ctsm_socnn.observations.covariates import MISSING_RULES
+from ctsm_socnn.provenance import provenance_attributes
+
+__all__ = ["add_arguments", "exclusions_path", "run", "write_sites"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_history_arguments(parser)
+    add_profile_arguments(parser)
+    parser.add_argument("--covariates", type=Path, metavar="FILE", help="covariates on a grid")
+    parser.add_argument("--covariate-names", nargs="+", metavar="NAME", help="take only these")
+    parser.add_argument(
+        "--categorical", nargs="+", default=[], metavar="NAME", help="covariates that are classes"
+    )
+    parser.add_argument(
+        "--missing-covariates",
+        choices=MISSING_RULES,
+        default="drop",
+        help="what to do about a site without a covariate (default: drop, and list it)",
+    )
+    parser.add_argument(
+        "--max-distance",
+        type=float,
+        default=100.0,
+        metavar="KM",
+        help="farthest land cell that may drive a profile (default: 100 km)",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="sites file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing output")
+
+
+def add_history_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say where forcing comes from."""
+    parser.add_argument(
+        "--history", nargs="+", required=True, metavar="PATTERN", help="monthly CLM history files"
+    )
+    parser.add_argument(
+        "--pools",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="history files with instantaneous litter pools at the ends of months",
+    )
+    parser.add_argument("--surface", type=Path, metavar="FILE", help="surface dataset of the run")
+    parser.add_argument("--first-year", type=int, help="first year of the climatology")
+    parser.add_argument("--last-year", type=int, help="last year of the climatology")
+
+
+def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say how profiles are read."""
+    listed = "; ".join(f"{name}: {meaning}" for name, meaning in FORMATS.items())
+    parser.add_argument("--profiles", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--profile-format", choices=FORMATS, default="generic", help=f"default generic. {listed}"
+    )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="MAP",
+        help="columns of a generic table, each as quantity='column [unit]'",
+    )
+
+
+def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
+    """Split `quantity=column [unit]` words.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise ConfigError(f"--columns {pair}: must read quantity='column [unit]'")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build the sites, write them and tell what was left out."""
+    for path in (arguments.output, exclusions_path(arguments.output)):
+        require_absent(path, overwrite=arguments.overwrite)
+    profiles = read_profiles(
+        arguments.profiles, arguments.profile_format, parse_columns(arguments.columns)
+    )
+    covariates = None
+    if arguments.covariates is not None:
+        covariates = open_covariates(arguments.covariates, arguments.covariate_names)
+    climatology = read_climatology(
+        find_history(arguments.history),
+        pools=find_history(arguments.pools),
+        surface=arguments.surface,
+        first_year=arguments.first_year,
+        last_year=arguments.last_year,
+        progress=True,
+    )
+    sites, exclusions = build_sites(
+        climatology,
+        profiles,
+        covariates,
+        max_distance_km=arguments.max_distance,
+        missing_covariates=arguments.missing_covariates,
+        categorical=arguments.categorical,
+    )
+    inputs = {"profiles": arguments.profiles}
+    if arguments.covariates is not None:
+        inputs["covariates"] = arguments.covariates
+    sites.attrs |= provenance_attributes(seed=None, inputs=inputs)
+    write_sites(sites, exclusions, arguments.output, overwrite=arguments.overwrite)
+    print(_report(sites, exclusions, arguments.output))
+    return 0
+
+
+def exclusions_path(sites_path: Path) -> Path:
+    """Table of excluded profiles that lies beside a sites file."""
+    return sites_path.with_name(f"{sites_path.stem}_exclusions.csv")
+
+
+def write_sites(
+    sites: xr.Dataset, exclusions: pd.DataFrame, path: Path, *, overwrite: bool = False
+) -> None:
+    """Write a sites file and the table of what was left out.
+
+    Raises
+    ------
+    FileError
+    """
+    with atomic_output(exclusions_path(path), overwrite=overwrite) as temporary:
+        exclusions.to_csv(temporary, index=False)
+        write_dataset(sites, path, overwrite=overwrite)
+
+
+def _report(sites: xr.Dataset, exclusions: pd.DataFrame, path: Path) -> str:
+    attributes = sites.attrs
+    lines = [
+        f"{path}: {sites.sizes['site']} sites of {attributes['profiles_read']} profiles",
+        f"  forcing {attributes['period']}, spun up: {attributes['spun_up']}",
+        f"  litter inputs {attributes['litter_inputs']}",
+    ]
+    if "litter_closure_largest" in attributes:
+        lines.append(f"  litter budget closes to {attributes['litter_closure_largest']:.1e}")
+    lines += [
+        f"  left out, {reason}: {count}"
+        for reason, count in exclusions["reason"].value_counts().items()
+    ]
+    lines += [
+        f"  layers, {name.removeprefix('layers_')}: {count}"
+        for name, count in attributes.items()
+        if name.startswith("layers_")
+    ]
+    if len(exclusions):
+        lines.append(f"  each is listed in {exclusions_path(path)}")
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""Flags each sample of a table of profiles, and computes carbon density where it is not given."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctsm_socnn.observations.density import carbon_density
+from ctsm_socnn.observations.quality import (
+    LARGEST_BULK_DENSITY,
+    LARGEST_OC,
+    LARGEST_SOC,
+    SMALLEST_BULK_DENSITY,
+    reason,
+)
+
+__all__ = ["assess"]
+
+_ORGANIC_SOIL: Final = 120.0
+"""g kg-1 organic carbon: the limit of organic soil material of World Reference Base."""
+
+_TOUCH: Final = 0.002
+"""m: layers that overlap or leave a gap of less were rounded."""
+
+_SAME_PLACE: Final = 4
+"""Decimals of a degree to which duplicates must agree."""
+
+
+def assess(table: pd.DataFrame) -> pd.DataFrame:
+    """Add `soc`, `soc_sd` and `flag_bits` to a table of samples.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Sorted by profile (`_order`) and from top to bottom, in the package's units.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows; not one is left out.
+    """
+    tests = _carbon_tests(table) if "oc" in table else {}
+    if "soc" not in table:
+        table = carbon_density(table)
+    tests |= _density_tests(table) | _depth_tests(table) | _place_tests(table)
+    bits = np.zeros(len(table), dtype=np.int32)
+    for name, holds in tests.items():
+        bits |= np.where(holds, reason(name).bit, 0).astype(np.int32)
+    bits |= np.where(_duplicates(table, bits), reason("duplicate_profile").bit, 0).astype(np.int32)
+    return table.assign(flag_bits=bits)
+
+
+_Mask = NDArray[np.bool_]
+
+
+def _column(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    if name not in table:
+        return np.full(len(table), np.nan)
+    return table[name].to_numpy(dtype=np.float64)
+
+
+def _carbon_tests(table: pd.DataFrame) -> dict[str, _Mask]:
+    """Test what carbon density is made of."""
+    carbon, density = _column(table, "oc"), _column(table, "bulk_density")
+    fragments = _column(table, "coarse_fragments")
+    return {
+        "carbon_above_60_percent": carbon > LARGEST_OC,
+        "organic_soil": carbon > _ORGANIC_SOIL,
+        "no_bulk_density": np.isnan(density),
+        "bulk_density_implausible": (density < SMALLEST_BULK_DENSITY)
+        | (density > LARGEST_BULK_DENSITY),
+        "fragments_implausible": (fragments < 0.0) | (fragments >= 100.0),
+        "no_fragments": np.isnan(fragments),
+    }
+
+
+def _density_tests(table: pd.DataFrame) -> dict[str, _Mask]:
+    value = _column(table, "oc") if "oc" in table else _column(table, "soc")
+    return {
+        "no_carbon_value": np.isnan(value),
+        "carbon_not_positive": value <= 0.0,
+        "soc_above_250_kg": _column(table, "soc") > LARGEST_SOC,
+    }
+
+
+def _depth_tests(table: pd.DataFrame) -> dict[str, _Mask]:
+    if "depth" in table:
+        depth = _column(table, "depth")
+        return {"no_depth": np.isnan(depth), "above_surface": depth < 0.0}
+    top, bottom = _column(table, "top"), _column(table, "bottom")
+    reached = table.groupby("_order")["bottom"].transform(_deepest_before).to_numpy(np.float64)
+    return {
+        "no_depth": np.isnan(top) | np.isnan(bottom),
+        "above_surface": top < 0.0,
+        "layer_upside_down": bottom <= top,
+        "layer_overlaps": top < reached - _TOUCH,
+        "gap_above": top > reached + _TOUCH,
+    }
+
+
+def _deepest_before(bottom: pd.Series[float]) -> pd.Series[float]:
+    return bottom.cummax().shift()
+
+
+def _place_tests(table: pd.DataFrame) -> dict[str, _Mask]:
+    lon, lat = _column(table, "lon"), _column(table, "lat")
+    by_profile = table.groupby("_order")
+    moved = (by_profile["lon"].transform("nunique") > 1) | (
+        by_profile["lat"].transform("nunique") > 1
+    )
+    impossible = ~(np.abs(lat) <= 90.0) | ~((lon >= -180.0) & (lon <= 360.0))
+    tenths = np.isclose(lon * 10, np.round(lon * 10)) & np.isclose(lat * 10, np.round(lat * 10))
+    return {"bad_coordinates": impossible | moved.to_numpy(), "coarse_coordinates": tenths}
+
+
+def _duplicates(table: pd.DataFrame, bits: NDArray[np.int32]) -> _Mask:
+    """Find samples of profiles that repeat place, depths and values of an earlier one."""
+    upper = "depth" if "depth" in table else "top"
+    key = pd.DataFrame(
+        {
+            "lon": table["lon"].round(_SAME_PLACE),
+            "lat": table["lat"].round(_SAME_PLACE),
+            "upper": table[upper].round(3),
+            "soc": table["soc"].round(3),
+        }
+    )
+    order = table["_order"].to_numpy()
+    digest = pd.util.hash_pandas_object(key, index=False).to_numpy()
+    by_profile = pd.Series(digest).groupby(order).agg(lambda values: hash(tuple(values)))
+    repeated = by_profile.duplicated()
+    held = pd.Series(bits & reason("no_carbon_value").bit == 0).groupby(order).any()
+    return np.asarray((repeated & held).to_numpy()[order])

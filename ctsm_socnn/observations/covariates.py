@@ -1,0 +1,170 @@
+"""Covariates on a grid: opened once, read the same way at sites and on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ConfigError, GridError
+from ctsm_socnn.observations.nearest import nearest_cell
+from ctsm_socnn.schemas import COVARIATE_PREFIX, covariate_names, open_file
+
+__all__ = ["MISSING_RULES", "MissingRule", "covariates_at", "open_covariates"]
+
+MissingRule = Literal["drop", "nearest", "median"]
+MISSING_RULES: Final[tuple[MissingRule, ...]] = ("drop", "nearest", "median")
+"""What to do about a site without a covariate: leave it out, take the nearest cell that has it, or
+take the median over all cells (the most frequent class, where it is one)."""
+
+
+def open_covariates(path: Path, names: Sequence[str] | None = None) -> xr.Dataset:
+    """Open covariates on a grid.
+
+    Parameters
+    ----------
+    path : Path
+        netCDF file with variables on `lat, lon`, or on one dimension along which `lat` and `lon` lie.
+    names : sequence of str, optional
+        Covariates to take, with or without the prefix `cov_`; by default all on the grid.
+
+    Returns
+    -------
+    xarray.Dataset
+        The covariates, prefixed with `cov_`.
+
+    Raises
+    ------
+    FileError, GridError, ConfigError
+    """
+    grid = open_file(path)
+    dims = _grid_dimensions(grid, path)
+    on_grid = {
+        str(name).removeprefix(COVARIATE_PREFIX): name
+        for name in grid.data_vars
+        if grid[name].dims == dims and name not in ("lat", "lon", "landmask")
+    }
+    wanted = list(on_grid) if names is None else [n.removeprefix(COVARIATE_PREFIX) for n in names]
+    unknown = sorted(set(wanted) - set(on_grid))
+    if unknown or not wanted:
+        raise ConfigError(
+            f"{path} has no covariate {', '.join(unknown)} on {dims}; it has {', '.join(on_grid)}"
+        )
+    chosen = {COVARIATE_PREFIX + name: grid[on_grid[name]] for name in wanted}
+    return xr.Dataset(chosen, {"lat": grid["lat"], "lon": grid["lon"]})
+
+
+def covariates_at(
+    covariates: xr.Dataset,
+    lon: NDArray[np.float64],
+    lat: NDArray[np.float64],
+    *,
+    missing: MissingRule = "drop",
+    categorical: Sequence[str] = (),
+) -> tuple[xr.Dataset, dict[str, int]]:
+    """Values at the nearest cell that holds any covariate.
+
+    Parameters
+    ----------
+    covariates : xarray.Dataset
+        From `open_covariates`.
+    lon, lat : ndarray, shape (site,), degrees
+    missing : {"drop", "nearest", "median"}
+        With "drop" missing values stay NaN, for the caller to leave the site out.
+    categorical : sequence of str
+        Covariates that are classes, for which no median exists.
+
+    Returns
+    -------
+    xarray.Dataset
+        Covariates on `site`.
+    dict of str to int
+        Sites at which each covariate was missing, those with none left out.
+
+    Raises
+    ------
+    ConfigError
+        If the rule is unknown.
+    GridError
+        If no cell holds any covariate.
+    """
+    if missing not in MISSING_RULES:
+        raise ConfigError(f"rule {missing!r} is unknown; choose from {', '.join(MISSING_RULES)}")
+    names = covariate_names(covariates)
+    cell_lon, cell_lat = _cell_centres(covariates)
+    fields = np.stack(
+        [np.asarray(covariates[name].values, dtype=np.float64).ravel() for name in names]
+    )
+    held = _holds_any(covariates, names, fields)
+    if not held.any():
+        raise GridError(f"no cell holds any of the covariates {', '.join(names)}")
+    cell, _ = nearest_cell(lon, lat, cell_lon[held], cell_lat[held])
+    values = fields[:, held][:, cell]
+    absent = np.isnan(values)
+    classes = {name.removeprefix(COVARIATE_PREFIX) for name in categorical}
+    for row, name in enumerate(names):
+        if absent[row].any() and missing != "drop" and np.isfinite(fields[row]).any():
+            is_class = name.removeprefix(COVARIATE_PREFIX) in classes
+            values[row, absent[row]] = (
+                _typical(fields[row], is_class)
+                if missing == "median"
+                else _nearest_value(
+                    fields[row], cell_lon, cell_lat, lon[absent[row]], lat[absent[row]]
+                )
+            )
+    at_sites = {
+        name: ("site", values[row], covariates[name].attrs) for row, name in enumerate(names)
+    }
+    counts = {name: int(absent[row].sum()) for row, name in enumerate(names) if absent[row].any()}
+    return xr.Dataset(at_sites), counts
+
+
+def _holds_any(
+    covariates: xr.Dataset, names: Sequence[str], fields: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Cells with a covariate; integers, which cannot be missing, do not count beside others."""
+    telling = np.array([covariates[name].dtype.kind == "f" for name in names])
+    chosen = fields[telling] if telling.any() else fields
+    return np.asarray(np.isfinite(chosen).any(axis=0))
+
+
+def _typical(field: NDArray[np.float64], is_class: bool) -> np.float64:
+    known = field[np.isfinite(field)]
+    if not is_class:
+        return np.float64(np.median(known))
+    classes, counts = np.unique(known, return_counts=True)
+    return np.float64(classes[counts.argmax()])
+
+
+def _nearest_value(
+    field: NDArray[np.float64],
+    cell_lon: NDArray[np.float64],
+    cell_lat: NDArray[np.float64],
+    lon: NDArray[np.float64],
+    lat: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    known = np.isfinite(field)
+    cell, _ = nearest_cell(lon, lat, cell_lon[known], cell_lat[known])
+    return np.asarray(field[known][cell])
+
+
+def _grid_dimensions(grid: xr.Dataset, path: Path) -> tuple[str, ...]:
+    if {"lat", "lon"} <= set(grid.variables) and grid["lat"].ndim == grid["lon"].ndim == 1:
+        dims = (str(grid["lat"].dims[0]), str(grid["lon"].dims[0]))
+        return dims if dims[0] != dims[1] else dims[:1]
+    raise GridError(
+        f"{path} needs one-dimensional coordinates lat and lon; found "
+        f"{', '.join(map(str, grid.variables))}"
+    )
+
+
+def _cell_centres(covariates: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lat, lon = covariates["lat"], covariates["lon"]
+    if lat.dims == lon.dims:
+        return lon.values, lat.values
+    spread_lon, spread_lat = np.meshgrid(lon.values, lat.values)
+    return spread_lon.ravel(), spread_lat.ravel()

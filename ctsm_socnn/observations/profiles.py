@@ -1,0 +1,148 @@
+"""Profiles in one tidy form, whatever database they come from.
+
+A dataset with two dimensions, `profile` and `sample`: the samples of all profiles one after the
+other, `row_size` of them for each (the contiguous ragged array of the CF conventions). Samples are
+layers with `top` and `bottom`, or values at a `depth`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ProfileError
+from ctsm_socnn.observations.assess import assess
+from ctsm_socnn.observations.quality import EXCLUDING, NOTES, flag_attributes
+
+__all__ = ["profile_index", "profiles_from_sites", "profiles_from_table"]
+
+_SAMPLE_UNITS: Final = {
+    "top": "m",
+    "bottom": "m",
+    "depth": "m",
+    "oc": "g kg-1",
+    "bulk_density": "g cm-3",
+    "coarse_fragments": "percent",
+    "sand": "percent",
+    "clay": "percent",
+    "soc": "gC m-3",
+    "soc_sd": "gC m-3",
+}
+
+
+def profiles_from_table(table: pd.DataFrame, where: str) -> xr.Dataset:
+    """Bring a table of samples into the tidy form and flag it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a sample, columns as in `column_map.QUANTITIES`, in the package's units.
+    where : str
+        File, for messages.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions `profile` and `sample`; profiles in the order of their first row, samples from
+        top to bottom; `flag` (sample) holds the bits of `quality.REASONS`.
+
+    Raises
+    ------
+    ProfileError
+        If the table lacks what no profile can do without, or is empty.
+    """
+    _require_columns(table, where)
+    table = table.assign(_order=pd.factorize(table["profile_id"])[0])
+    if table.empty or (table["_order"] < 0).any():
+        what = "has no rows" if table.empty else "has rows without profile_id"
+        raise ProfileError(f"{where} {what}")
+    upper = "depth" if "depth" in table else "top"
+    table = table.sort_values(["_order", upper], kind="stable").reset_index(drop=True)
+    table = assess(table)
+    return _ragged(table)
+
+
+def profiles_from_sites(sites: xr.Dataset) -> xr.Dataset:
+    """Take the observations out of a sites dataset, so that they can be driven anew.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        The sites schema. Empty places (no value and no depth) are padding, not samples.
+    """
+    interval = {"soc_top", "soc_bottom"} <= set(sites.variables)
+    names = {"soc_top": "top", "soc_bottom": "bottom"} if interval else {"soc_depth": "depth"}
+    position = np.where(np.isfinite(sites[next(iter(names))].values))
+    identity = (
+        sites["profile_id"].values if "profile_id" in sites else np.arange(sites.sizes["site"])
+    )
+    table = pd.DataFrame(
+        {
+            "profile_id": identity[position[0]],
+            "lon": sites["lon"].values[position[0]],
+            "lat": sites["lat"].values[position[0]],
+            "soc": sites["soc"].values[position],
+            **{new: sites[old].values[position] for old, new in names.items()},
+        }
+    )
+    if "soc_sd" in sites:
+        table["soc_sd"] = sites["soc_sd"].values[position]
+    return profiles_from_table(table, "sites file")
+
+
+def profile_index(profiles: xr.Dataset) -> NDArray[np.int64]:
+    """Profile of each sample, shape (sample,)."""
+    return np.repeat(np.arange(profiles.sizes["profile"]), profiles["row_size"].values)
+
+
+def _require_columns(table: pd.DataFrame, where: str) -> None:
+    missing = [name for name in ("profile_id", "lon", "lat") if name not in table]
+    if "depth" not in table and not {"top", "bottom"} <= set(table):
+        missing.append("depth, or top and bottom")
+    if "soc" not in table and not {"oc", "bulk_density"} <= set(table):
+        missing.append("soc, or oc and bulk_density")
+    if missing:
+        raise ProfileError(
+            f"{where} gives no {'; no '.join(missing)}; describe the columns as "
+            "quantity='column [unit]'"
+        )
+
+
+def _ragged(table: pd.DataFrame) -> xr.Dataset:
+    order = table["_order"].to_numpy()
+    first = np.flatnonzero(np.diff(order, prepend=-1))
+    profile = {
+        name: ("profile", _plain(table[name].iloc[first]))
+        for name in ("profile_id", "lon", "lat", "source", "date")
+        if name in table
+    }
+    sample = {
+        name: ("sample", table[name].to_numpy(dtype=np.float64), {"units": unit})
+        for name, unit in _SAMPLE_UNITS.items()
+        if name in table
+    }
+    counts = np.diff(np.append(first, len(table))).astype(np.int32)
+    return xr.Dataset(
+        {
+            **profile,
+            **sample,
+            "flag": (
+                "sample",
+                table["flag_bits"].to_numpy(np.int32),
+                flag_attributes(EXCLUDING | NOTES),
+            ),
+            "row_size": ("profile", counts, {"sample_dimension": "sample"}),
+        },
+        attrs={"Conventions": "CF-1.10", "featureType": "profile"},
+    )
+
+
+def _plain(column: pd.Series[str]) -> NDArray[np.generic]:
+    """Numbers as they are, everything else as text."""
+    if column.dtype.kind in "iuf":
+        return column.to_numpy()
+    return column.astype("string").fillna("").to_numpy(dtype=str)
