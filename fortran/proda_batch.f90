@@ -1,0 +1,122 @@
+!> Many parameter vectors at many columns: blocks of lanes, shared out to OpenMP threads.
+module proda_batch
+   use kinds, only: dp, lanes
+   use soil_grid, only: n_layers, n_months, n_pools
+   use proda_parameters, only: n_parameters
+   use proda_forcing, only: n_climate, n_input
+   use proda_transport, only: n_exchange
+   use proda_coefficients, only: assemble_lane, assemble_lane_slopes
+   use column_block, only: block_coefficients, block_slopes, block_factors, block_solution
+   use steady_state, only: solve_steady_state, pools_of, soil_carbon_of
+   use steady_state_adjoint, only: block_gradient, solve_adjoint, parameter_gradient
+   implicit none (type, external)
+   private
+
+   public :: batch_pools, batch_soil_carbon, batch_gradient
+
+contains
+
+   !> Pools (gC m-3) of each row; `column` is the 1-based column that the row's parameters are for.
+   subroutine batch_pools(n_columns, climate, exchange, input, n_rows, parameters, column, threads, pools)
+      integer, intent(in) :: n_columns, n_rows, threads
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
+      real(dp), intent(in) :: parameters(n_parameters, n_rows)
+      integer, intent(in) :: column(n_rows)
+      real(dp), intent(out) :: pools(n_layers, n_pools, n_rows)
+
+      type(block_coefficients) :: c
+      type(block_factors) :: factors
+      type(block_solution) :: y
+      real(dp) :: of_block(lanes, n_layers, n_pools)
+      integer :: first, row, lane
+
+      !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row, lane) schedule(static)
+      do first = 1, n_rows, lanes
+         do lane = 1, lanes
+            row = min(first + lane - 1, n_rows)
+            call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
+                               input(:, column(row)), c)
+         end do
+         call solve_steady_state(c, factors, y)
+         call pools_of(c, y, of_block)
+         do row = first, min(first + lanes - 1, n_rows)
+            pools(:, :, row) = of_block(row - first + 1, :, :)
+         end do
+      end do
+   end subroutine batch_pools
+
+   !> Soil carbon (gC m-3) of each row.
+   subroutine batch_soil_carbon(n_columns, climate, exchange, input, n_rows, parameters, column, threads, soc)
+      integer, intent(in) :: n_columns, n_rows, threads
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
+      real(dp), intent(in) :: parameters(n_parameters, n_rows)
+      integer, intent(in) :: column(n_rows)
+      real(dp), intent(out) :: soc(n_layers, n_rows)
+
+      type(block_coefficients) :: c
+      type(block_factors) :: factors
+      type(block_solution) :: y
+      real(dp) :: of_block(lanes, n_layers)
+      integer :: first, row, lane
+
+      !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row, lane) schedule(static)
+      do first = 1, n_rows, lanes
+         do lane = 1, lanes
+            row = min(first + lane - 1, n_rows)
+            call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
+                               input(:, column(row)), c)
+         end do
+         call solve_steady_state(c, factors, y)
+         call soil_carbon_of(c, y, of_block)
+         do row = first, min(first + lanes - 1, n_rows)
+            soc(:, row) = of_block(row - first + 1, :)
+         end do
+      end do
+   end subroutine batch_soil_carbon
+
+   !> Soil carbon of each row, and the gradient with respect to its parameters and to the annual input of CWD, L1, L2, L3
+   !> (gC m-2 yr-1) of the scalar function whose derivative by soil carbon is `soc_bar`.
+   subroutine batch_gradient(n_columns, climate, exchange, input, n_rows, parameters, column, soc_bar, threads, soc, &
+                             parameters_bar, input_bar)
+      integer, intent(in) :: n_columns, n_rows, threads
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
+      real(dp), intent(in) :: parameters(n_parameters, n_rows)
+      integer, intent(in) :: column(n_rows)
+      real(dp), intent(in) :: soc_bar(n_layers, n_rows)
+      real(dp), intent(out) :: soc(n_layers, n_rows)
+      real(dp), intent(out) :: parameters_bar(n_parameters, n_rows), input_bar(4, n_rows)
+
+      type(block_coefficients) :: c
+      type(block_slopes) :: slopes
+      type(block_factors) :: factors
+      type(block_solution) :: y
+      type(block_gradient) :: gradient
+      real(dp) :: of_block(lanes, n_layers), bar_of_block(lanes, n_layers), parameter_bar(lanes, n_parameters)
+      integer :: first, row, lane
+
+      !$omp parallel do num_threads(threads) schedule(static) &
+      !$omp private(c, slopes, factors, y, gradient, of_block, bar_of_block, parameter_bar, row, lane)
+      do first = 1, n_rows, lanes
+         do lane = 1, lanes
+            row = min(first + lane - 1, n_rows)
+            call assemble_lane_slopes(lane, parameters(:, row), climate(:, :, :, column(row)), &
+                                      exchange(:, :, column(row)), input(:, column(row)), c, slopes)
+            bar_of_block(lane, :) = soc_bar(:, row)
+         end do
+         call solve_steady_state(c, factors, y)
+         call soil_carbon_of(c, y, of_block)
+         call solve_adjoint(c, factors, y, bar_of_block, gradient)
+         call parameter_gradient(slopes, gradient, parameter_bar)
+         do row = first, min(first + lanes - 1, n_rows)
+            lane = row - first + 1
+            soc(:, row) = of_block(lane, :)
+            parameters_bar(:, row) = parameter_bar(lane, :)
+            input_bar(:, row) = gradient%input(lane, :)
+         end do
+      end do
+   end subroutine batch_gradient
+
+end module proda_batch
