@@ -1,6 +1,41 @@
 """What f2py makes of fortran/f2py_interface.f90."""
 
-from numpy import float64
+from numpy import float64, int32
 from numpy.typing import NDArray
 
 def grid() -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+def proda_prepare(
+    temperature: NDArray[float64],
+    water: NDArray[float64],
+    oxygen: NDArray[float64],
+    nitrogen: NDArray[float64],
+    thaw: NDArray[float64],
+    thaw_last_year: NDArray[float64],
+    bedrock: NDArray[int32],
+    carbon_input: NDArray[float64],
+) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+def proda_pools(
+    climate: NDArray[float64],
+    exchange: NDArray[float64],
+    carbon_input: NDArray[float64],
+    parameters: NDArray[float64],
+    column: NDArray[int32],
+    threads: int,
+) -> NDArray[float64]: ...
+def proda_soil_carbon(
+    climate: NDArray[float64],
+    exchange: NDArray[float64],
+    carbon_input: NDArray[float64],
+    parameters: NDArray[float64],
+    column: NDArray[int32],
+    threads: int,
+) -> NDArray[float64]: ...
+def proda_gradient(
+    climate: NDArray[float64],
+    exchange: NDArray[float64],
+    carbon_input: NDArray[float64],
+    parameters: NDArray[float64],
+    column: NDArray[int32],
+    soc_bar: NDArray[float64],
+    threads: int,
+) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...

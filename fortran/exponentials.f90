@@ -31,16 +31,18 @@ contains
       real(dp), intent(out) :: power(n)
 
       real(dp) :: bounded, shifted, r, polynomial
+      integer(i8) :: bits
       integer :: i
 
-      !$omp simd private(bounded, shifted, r, polynomial)
+      !$omp simd private(bounded, shifted, r, polynomial, bits)
       do i = 1, n
          bounded = max(smallest, min(largest, x(i)))
          shifted = bounded + rounder
          r = bounded - (shifted - rounder)
          polynomial = c(0) + r*(c(1) + r*(c(2) + r*(c(3) + r*(c(4) + r*(c(5) + r*(c(6) &
             + r*(c(7) + r*(c(8) + r*(c(9) + r*(c(10) + r*c(11)))))))))))
-         power(i) = polynomial*transfer(shiftl(transfer(shifted, exponent_bias) + exponent_bias, exponent_position), 1.0_dp)
+         bits = shiftl(transfer(shifted, bits) + exponent_bias, exponent_position)
+         power(i) = polynomial*transfer(bits, 1.0_dp)
       end do
    end subroutine powers_of_two
 

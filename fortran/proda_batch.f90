@@ -76,8 +76,8 @@ contains
       end do
    end subroutine batch_soil_carbon
 
-   !> Soil carbon of each row, and the gradient with respect to its parameters and to the annual input of CWD, L1, L2, L3
-   !> (gC m-2 yr-1) of the scalar function whose derivative by soil carbon is `soc_bar`.
+   !> Soil carbon of each row, and the gradient with respect to its parameters and to the annual input of CWD, L1, L2
+   !> and L3 (gC m-2 yr-1) of the scalar function whose derivative by soil carbon is `soc_bar`.
    subroutine batch_gradient(n_columns, climate, exchange, input, n_rows, parameters, column, soc_bar, threads, soc, &
                              parameters_bar, input_bar)
       integer, intent(in) :: n_columns, n_rows, threads

@@ -2,7 +2,7 @@
 !>
 !> PRODA matrix_fun.m, lines 205-225: layer j between the interfaces z(j-1) and z(j) receives
 !> beta**(100 z(j-1)) - beta**(100 z(j)) of the input, divided by the sum over the 8.6 m; bedrock does not cut it off.
-!> Here the common factor 1 - beta**2 is divided out, which leaves sums of positive terms: no cancellation near beta = 1,
+!> Here the common factor 1 - beta**2 is divided out, which leaves sums of positive terms: no cancellation near beta = 1
 !> and no division by zero at it. All interfaces are multiples of 2 cm, so that every power is an integer one.
 module proda_input
    use kinds, only: dp
@@ -18,8 +18,8 @@ module proda_input
 
 contains
 
-   !> Share of the input per metre of each layer (m-1), and its derivative with respect to beta. With `surface_only`, all
-   !> of it enters the top layer.
+   !> Share of the input per metre of each layer (m-1), and its derivative with respect to beta. With `surface_only`,
+   !> all of it enters the top layer.
    pure subroutine input_profile(beta, surface_only, density, slope)
       real(dp), intent(in) :: beta
       logical, intent(in) :: surface_only
@@ -40,9 +40,8 @@ contains
       slope = 2.0_dp*beta*(share_slope/layer_thickness - density*total_slope)/total
    end subroutine input_profile
 
-   !> Of each layer y**a (1 + y + ... + y**(n-1)), where a and n are its top and its thickness in steps and y is beta**2;
-   !> and the derivative with respect to y. Thickness grows downward by 1, 2 or 5 steps, never more than a geometric sum
-   !> of five terms.
+   !> Of each layer y**a (1 + y + ... + y**(n-1)), where a and n are its top and its thickness in steps and y is
+   !> beta**2; and the derivative with respect to y. From layer to layer the thickness grows by 1, 2 or 5 steps.
    pure subroutine relative_shares(y, share, slope)
       real(dp), intent(in) :: y
       real(dp), intent(out) :: share(n_layers), slope(n_layers)

@@ -138,7 +138,8 @@ contains
          if (shape(j) > 0.0_dp .and. shape(j - 1) > 0.0_dp) cycle
          distance = node_depth(j) - node_depth(j - 1)
          weight = (interface_depth(j - 1) - node_depth(j - 1))/distance
-         exchange(j, i_upper_floor) = floor_mean(shape(j - 1), shape(j), weight)*days_per_year/distance/layer_thickness(j)
+         exchange(j, i_upper_floor) = floor_mean(shape(j - 1), shape(j), weight)/distance*days_per_year &
+                                      /layer_thickness(j)
       end do
    end subroutine below_bedrock
 

@@ -1,9 +1,9 @@
 !> Steady state of litter and soil carbon in a block of columns: elimination without a single subtraction.
 !>
-!> The published code solves a dense system of 140 unknowns, which double precision calls singular wherever decomposition
-!> is slow at depth. Here every pivot is a sum of positive terms, as in the elimination of Grassmann, Taksar and
-!> Heyman, so that every column has an accurate solution. Unknown is carbon divided by turnover time, which
-!> stays finite where a turnover time is zero. With T the exchange between layers, for one litter pool
+!> The published code solves a dense system of 140 unknowns, which double precision calls singular wherever
+!> decomposition is slow at depth. Here every pivot is a sum of positive terms, as in the elimination of Grassmann,
+!> Taksar and Heyman (1985), so that every column has an accurate solution. The unknown y is carbon divided by turnover
+!> time, which stays finite where a turnover time is zero. With T the exchange between layers, for one litter pool
 !>    (s + tau T) y = input,
 !> and for the three soil pools, coupled in each layer by the fractions f_pq of the loss of pool q that enter pool p,
 !>    s (y_p - sum_q f_pq y_q) + tau_p (T y)_p = input_p.

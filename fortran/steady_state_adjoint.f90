@@ -46,8 +46,8 @@ contains
       call litter_terms(c, factors, y, 2, i_tau_l2, litter_bar, gradient)
    end subroutine solve_adjoint
 
-   !> Collect the gradient with respect to the 21 parameters. Coarse woody debris passes on what it receives, so that its
-   !> turnover time has none.
+   !> Collect the gradient with respect to the 21 parameters. Coarse woody debris passes on what it receives, so that
+   !> its turnover time has none.
    pure subroutine parameter_gradient(slopes, gradient, parameter_bar)
       type(block_slopes), intent(in) :: slopes
       type(block_gradient), intent(in) :: gradient
@@ -66,9 +66,9 @@ contains
             parameter_bar(lane, i_w_scaling) = parameter_bar(lane, i_w_scaling) &
                                                + gradient%scalar(lane, j)*slopes%scalar_by_water(lane, j) &
                                                + gradient%litter_scalar(lane, j)*slopes%litter_scalar_by_water(lane, j)
-            parameter_bar(lane, i_efolding) = parameter_bar(lane, i_efolding) &
-                                              + gradient%scalar(lane, j)*slopes%scalar_by_efolding(lane, j) &
-                                              + gradient%litter_scalar(lane, j)*slopes%litter_scalar_by_efolding(lane, j)
+            parameter_bar(lane, i_efolding) = &
+               parameter_bar(lane, i_efolding) + gradient%scalar(lane, j)*slopes%scalar_by_efolding(lane, j) &
+               + gradient%litter_scalar(lane, j)*slopes%litter_scalar_by_efolding(lane, j)
             parameter_bar(lane, i_diffus) = parameter_bar(lane, i_diffus) &
                                             + gradient%lower(lane, j)*slopes%lower_by_diffus(lane, j) &
                                             + gradient%upper(lane, j)*slopes%upper_by_diffus(lane, j)
@@ -169,8 +169,9 @@ contains
                weighted = c%parameter(lane, i_tau)*soil_bar(lane, pool, j)
                gradient%lower(lane, j) = gradient%lower(lane, j) + weighted*down
                gradient%upper(lane, j) = gradient%upper(lane, j) + weighted*up
-               gradient%parameter(lane, i_tau) = gradient%parameter(lane, i_tau) + soc_bar(lane, j)*y%soil(lane, pool, j) &
-                                                 + soil_bar(lane, pool, j)*(c%lower(lane, j)*down + c%upper(lane, j)*up)
+               gradient%parameter(lane, i_tau) = &
+                  gradient%parameter(lane, i_tau) + soc_bar(lane, j)*y%soil(lane, pool, j) &
+                  + soil_bar(lane, pool, j)*(c%lower(lane, j)*down + c%upper(lane, j)*up)
             end do
          end do
       end do
@@ -240,7 +241,8 @@ contains
       do j = 1, n_layers
          !$omp simd
          do lane = 1, lanes
-            litter_bar(lane, pool, j) = factors%litter_inverse(lane, pool, j)*(litter_bar(lane, pool, j) + carried(lane))
+            litter_bar(lane, pool, j) = (litter_bar(lane, pool, j) + carried(lane)) &
+                                        *factors%litter_inverse(lane, pool, j)
             carried(lane) = c%parameter(lane, i_tau)*c%upper(lane, j)*litter_bar(lane, pool, j)
          end do
       end do

@@ -40,7 +40,9 @@ _TEMPERATURE: Final = _Field("TSOI", "K", 150.0, 350.0, "temperatures must be in
 _WATER: Final = _Field("W_SCALAR", "1", -_TOLERANCE, 1.0 + _TOLERANCE, _SCALAR_REMEDY)
 _OXYGEN: Final = _Field("O_SCALAR", "1", -_TOLERANCE, 1.0 + _TOLERANCE, _SCALAR_REMEDY)
 _NITROGEN: Final = _Field("FPI_vr", "1", -_TOLERANCE, 1.0 + _TOLERANCE, _SCALAR_REMEDY)
-_THAW: Final = _Field("ALTMAX", "m", 0.0, 100.0, "give the active-layer depth in metres", ("month",))
+_THAW: Final = _Field(
+    "ALTMAX", "m", 0.0, 100.0, "give the active-layer depth in metres", ("month",)
+)
 _THAW_LAST: Final = _Field("ALTMAX_LASTYEAR", "m", 0.0, 100.0, _THAW.remedy, ("month",))
 _BEDROCK: Final = _Field(
     "nbedrock", "1", 1, N_LAYERS, "it counts layers from 1 at the top to 20", ("month",)
@@ -75,7 +77,7 @@ class Columns:
     annual_input: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return self.climate.shape[0]
+        return int(self.climate.shape[0])
 
     @property
     def bytes_per_column(self) -> int:
@@ -194,7 +196,7 @@ def _checked(values: ArrayLike, field: _Field, count: int | None) -> NDArray[np.
     if array.shape[1:] != wanted or (count is not None and array.shape[0] != count):
         shape = ", ".join(("columns" if count is None else str(count), *map(str, wanted)))
         raise KernelError(f"{field.name} has shape {array.shape}, must be ({shape})")
-    possible = (array >= field.lowest) & (array <= field.highest)   # false for NaN
+    possible = (array >= field.lowest) & (array <= field.highest)  # false for NaN
     if not possible.all():
         raise KernelError(_complaint(array, possible, field))
     return array

@@ -140,7 +140,9 @@ def steady_state_vjp(
     return soc.T, parameters_bar.T
 
 
-def _records(columns: Columns) -> tuple[NDArray[np.float64], ...]:
+def _records(
+    columns: Columns,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     return columns.climate.T, columns.exchange.T, columns.annual_input.T
 
 
@@ -156,7 +158,7 @@ def _threads(threads: int | None) -> int:
 def _rows(
     columns: Columns, parameters: ArrayLike, index: ArrayLike | None
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Checked parameters, and the 1-based column of each row."""
+    """Return checked parameters, and the 1-based column of each row."""
     rows = np.ascontiguousarray(np.atleast_2d(np.asarray(parameters, dtype=np.float64)))
     if rows.ndim != 2 or rows.shape[1] != len(PARAMETERS):
         raise KernelError(f"parameters have shape {rows.shape}, must be (rows, {len(PARAMETERS)})")
@@ -201,4 +203,3 @@ def _require_possible(rows: NDArray[np.float64]) -> None:
                 f"row {row}: {' + '.join(names)} is {total[row]:g}; more carbon would leave the "
                 "pool than it loses, must be at most 1"
             )
-
