@@ -1,1 +1,1 @@
-"""."""
+"""Grids, regridding weights, and parameter maps on model grids."""

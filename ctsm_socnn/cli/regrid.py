@@ -1,0 +1,135 @@
+"""Bring parameter maps to a model grid.
+
+Example:
+  ctsm-socnn regrid maps.nc --to f09 -o maps_f09.nc
+  ctsm-socnn regrid maps.nc --to surfdata.nc -o maps_model.nc --fill default
+  ctsm-socnn regrid maps.nc --to ne30_mesh.nc -o maps_ne30.nc --save-weights weights.nc
+  ctsm-socnn regrid maps.nc --to f19 -o maps_f19.nc --weights weights.nc
+
+The grid is a CESM name, an ESMF mesh, a SCRIP grid, a CESM domain file, a CLM surface dataset or
+history file, or any netCDF file with longitude and latitude. Grids that are not lat-lon need ESMPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import GridError
+from ctsm_socnn.netcdf import require_absent, write_dataset
+from ctsm_socnn.provenance import provenance_attributes
+from ctsm_socnn.regrid.backends import BACKENDS, make_weights
+from ctsm_socnn.regrid.fill import Fill
+from ctsm_socnn.regrid.grids import CESM_GRIDS, Grid, read_grid
+from ctsm_socnn.regrid.maps import LEAST_FRACTION, data_grid, regrid_maps
+from ctsm_socnn.regrid.weight_files import read_weights, write_weights
+from ctsm_socnn.regrid.weights import Method, RemapWeights
+from ctsm_socnn.schemas import open_file
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    add = parser.add_argument
+    add("maps", type=Path, metavar="MAPS.nc", help="parameter maps")
+    add("--to", required=True, metavar="GRID", help=f"{', '.join(CESM_GRIDS)} or a grid file")
+    add("-o", "--output", required=True, type=Path, metavar="OUT.nc", help="maps on that grid")
+    add("--from", dest="source", metavar="GRID", help="grid of the maps, if not in their file")
+    add(
+        "--method",
+        type=Method,
+        default=Method.CONSERVATIVE,
+        choices=list(Method),
+        help="default %(default)s",
+    )
+    add(
+        "--min-fraction",
+        type=float,
+        default=LEAST_FRACTION,
+        metavar="SHARE",
+        help="least covered share of a model cell, default %(default)s",
+    )
+    add(
+        "--fill",
+        type=Fill,
+        default=Fill.NEAREST,
+        choices=list(Fill),
+        help="for land that the maps do not cover, default %(default)s",
+    )
+    add("--biomes", metavar="FILE:VARIABLE", help="classes on the model grid, for --fill biome")
+    add("--backend", default="auto", choices=BACKENDS, help="what makes the weights")
+    add("--weights", type=Path, metavar="FILE", help="weights made before, by this, ESMF or CDO")
+    add("--save-weights", type=Path, metavar="FILE", help="keep the weights for another run")
+    add("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    for output in (arguments.output, arguments.save_weights):
+        if output is not None:
+            require_absent(output, overwrite=arguments.overwrite)
+    maps = open_file(arguments.maps)
+    target = read_grid(arguments.to)
+    source = read_grid(arguments.source) if arguments.source else None
+    weights = _weights(arguments, data_grid(maps, source), target)
+    result = regrid_maps(
+        maps,
+        target,
+        min_fraction=arguments.min_fraction,
+        fill=arguments.fill,
+        weights=weights,
+        source=source,
+        biomes=_biomes(arguments.biomes, target),
+    )
+    inputs = {"maps": arguments.maps}
+    if Path(arguments.to).exists():
+        inputs["grid"] = Path(arguments.to)
+    stamp = provenance_attributes(
+        seed=None, inputs=inputs, previous_history=str(maps.attrs.get("history", ""))
+    )
+    stamp["seed"] = str(maps.attrs.get("seed", "none"))
+    write_dataset(result.assign_attrs(stamp), arguments.output, overwrite=arguments.overwrite)
+    if arguments.save_weights is not None:
+        write_weights(weights, arguments.save_weights, overwrite=arguments.overwrite)
+    print(_report(result, weights, arguments.output))
+    return 0
+
+
+def _weights(arguments: argparse.Namespace, data: Grid, target: Grid) -> RemapWeights:
+    if arguments.weights is None:
+        return make_weights(data, target, arguments.method, backend=arguments.backend)
+    return read_weights(arguments.weights, data, target, arguments.method)
+
+
+def _biomes(argument: str | None, target: Grid) -> NDArray[np.integer] | None:
+    if argument is None:
+        return None
+    path, _, name = argument.rpartition(":")
+    if not path:
+        raise GridError(f"--biomes {argument}: must be FILE:VARIABLE")
+    dataset = open_file(Path(path))
+    if name not in dataset or dataset[name].size != target.size:
+        raise GridError(
+            f"{path}: {name} must be there with the {target.size} cells of {target.name}"
+        )
+    values = dataset[name].values.ravel()
+    return np.where(np.isfinite(values), values, -1).astype(np.int64)
+
+
+def _report(result: xr.Dataset, weights: RemapWeights, output: Path) -> str:
+    counts = {
+        name.removeprefix("cells_"): int(count)
+        for name, count in result.attrs.items()
+        if name.startswith("cells_") and count
+    }
+    cells = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    target = weights.target
+    return (
+        f"{output}: {' x '.join(str(n) for n in target.shape)} {target.kind} cells of "
+        f"{target.name}, {weights.method} by {weights.backend}: {cells}"
+    )

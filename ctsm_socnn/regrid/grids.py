@@ -1,0 +1,81 @@
+"""Grids by CESM name or by file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ctsm_socnn.errors import GridError
+from ctsm_socnn.regrid.geometry import Grid, GridKind, rectilinear_grid
+from ctsm_socnn.regrid.grid_files import grid_of, read_grid_file
+from ctsm_socnn.regrid.masks import require_mask_sense
+
+__all__ = ["CESM_GRIDS", "Grid", "GridKind", "cesm_grid", "grid_of", "read_grid"]
+
+CESM_GRIDS: Final[dict[str, tuple[int, int]]] = {
+    "f02": (768, 1152),
+    "f05": (361, 576),
+    "f09": (192, 288),
+    "f19": (96, 144),
+    "f45": (46, 72),
+    "f10": (19, 24),
+}
+"""CESM name -> (latitudes, longitudes) of the finite-volume grids."""
+
+_MESH_NAMES: Final = ("ne", "mpas", "conus", "arctic", "t", "hcru", "r")
+"""First letters of CESM grids that are known only through their mesh files."""
+
+
+def cesm_grid(name: str) -> Grid:
+    """Make a finite-volume grid of CESM from its definition.
+
+    Latitudes run from pole to pole with the poles at cell centres, so that the polar cells are
+    half as high; longitudes start at 0 with Greenwich at a cell centre. Every cell counts: the
+    land of a case is in its mesh or surface dataset.
+
+    Raises
+    ------
+    GridError
+        If there is no such name.
+    """
+    if name not in CESM_GRIDS:
+        near = difflib.get_close_matches(name, CESM_GRIDS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        mesh = " It needs its mesh file." if name.startswith(_MESH_NAMES) else ""
+        raise GridError(
+            f"{name!r} is neither a file nor one of the grids {', '.join(CESM_GRIDS)}{hint}.{mesh}"
+        )
+    n_lat, n_lon = CESM_GRIDS[name]
+    return rectilinear_grid(
+        name, np.arange(n_lon) * (360.0 / n_lon), np.linspace(-90.0, 90.0, n_lat)
+    )
+
+
+def read_grid(source: str | Path) -> Grid:
+    """Grid of a CESM name or a file.
+
+    Parameters
+    ----------
+    source : str or Path
+        A name of `CESM_GRIDS`, or an ESMF mesh, SCRIP grid, CESM domain file, CLM surface dataset
+        or history file, or any netCDF file with CF longitude and latitude.
+
+    Returns
+    -------
+    Grid
+        Its mask is True on land where the file says what is land, and everywhere otherwise.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged.
+    GridError
+        If the grid is unknown or impossible, or its mask has the wrong sense.
+    """
+    path = Path(source)
+    grid = read_grid_file(path) if path.exists() else cesm_grid(str(source))
+    require_mask_sense(grid)
+    return grid

@@ -1,0 +1,107 @@
+"""Land masks: where a file keeps its mask, and whether it can have the right sense.
+
+A mask of the wrong sense would fill the oceans and empty the continents without any error later,
+so every mask is held against the file's own land fraction and against a few points of the Earth
+that are land or sea on every grid.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from ctsm_socnn.errors import GridError
+from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, unit_vectors
+
+__all__ = ["land_mask", "require_mask_sense"]
+
+_MASKS: Final = ("elementMask", "grid_imask", "mask", "landmask", "PFTDATA_MASK")
+_FRACTIONS: Final = ("frac", "landfrac", "LANDFRAC_PFT")
+
+_LAND: Final = ((10.0, 23.0), (100.0, 60.0), (-60.0, -5.0), (-98.0, 38.0), (134.0, -24.0))
+"""Sahara, Siberia, Amazon, Kansas, central Australia: degrees east and north."""
+_SEA: Final = ((-150.0, 0.0), (-150.0, 30.0), (-110.0, -40.0), (-35.0, 30.0), (80.0, -30.0))
+"""Pacific, Atlantic and Indian Ocean, far from any island: degrees east and north."""
+_REACH: Final = 8.0
+"""A point is on a grid if a cell centre lies within this many degrees."""
+
+
+def land_mask(dataset: xr.Dataset, shape: tuple[int, ...], name: str) -> BoolArray | None:
+    """Mask of a grid file, True on land.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Any form that `read_grid_file` takes.
+    shape : tuple of int
+        Shape of the grid.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    ndarray of bool of that shape, or None where the file has neither mask nor land fraction
+
+    Raises
+    ------
+    GridError
+        If the mask is all zero, holds anything but 0 and 1, or contradicts the land fraction.
+    """
+    fraction = _first(dataset, _FRACTIONS, shape)
+    mask = _first(dataset, _MASKS, shape)
+    if mask is None:
+        return None if fraction is None else fraction > 0.0
+    if not np.isin(mask, (0.0, 1.0)).all():
+        strange = mask[~np.isin(mask, (0.0, 1.0))][0]
+        raise GridError(f"{name}: the mask holds {strange:g}; it must hold 1 (land) and 0 only")
+    if not mask.any():
+        raise GridError(f"{name}: the mask is 0 everywhere; 1 must mark land")
+    if fraction is not None:
+        _require_agreement(mask > 0.0, fraction, name)
+    return mask > 0.0
+
+
+def require_mask_sense(grid: Grid) -> None:
+    """Refuse a land mask that calls the Sahara sea and the Pacific land.
+
+    Only grids that hold at least two of the land points and two of the sea points are judged.
+
+    Raises
+    ------
+    GridError
+    """
+    land, sea = _values_at(grid, _LAND), _values_at(grid, _SEA)
+    if min(land.size, sea.size) >= 2 and not land.any() and sea.all():
+        raise GridError(
+            f"{grid.name}: the mask is 0 on the continents and 1 on the oceans; "
+            "1 must mark land. Invert it"
+        )
+
+
+def _first(
+    dataset: xr.Dataset, names: tuple[str, ...], shape: tuple[int, ...]
+) -> FloatArray | None:
+    for name in names:
+        if name in dataset.variables and dataset[name].size == np.prod(shape):
+            values: FloatArray = np.nan_to_num(dataset[name].values.astype(np.float64))
+            return values.reshape(shape)
+    return None
+
+
+def _require_agreement(mask: BoolArray, fraction: FloatArray, name: str) -> None:
+    agree = (mask & (fraction > 0.0)) | (~mask & (fraction <= 0.0))
+    if not agree.any() or (~mask & (fraction >= 1.0)).sum() > agree.sum():
+        raise GridError(
+            f"{name}: the mask is the opposite of the land fraction; 1 must mark land. Invert it"
+        )
+
+
+def _values_at(grid: Grid, points: tuple[tuple[float, float], ...]) -> BoolArray:
+    wanted = unit_vectors(*np.array(points).T)
+    cosine = unit_vectors(*grid.centres()) @ wanted.T
+    nearest = cosine.argmax(axis=0)
+    on_grid = cosine.max(axis=0) > np.cos(np.deg2rad(_REACH))
+    values: BoolArray = grid.mask.ravel()[nearest[on_grid]]
+    return values
