@@ -20,12 +20,13 @@ import xarray as xr
 
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import find_history, read_climatology
-from ctsm_socnn.netcdf import atomic_output, require_absent, write_dataset
+from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.observations import FORMATS, build_sites, open_covariates, read_profiles
 from ctsm_socnn.observations.covariates import MISSING_RULES
+from ctsm_socnn.observations.sites_file import exclusions_path, write_sites
 from ctsm_socnn.provenance import provenance_attributes
 
-__all__ = ["add_arguments", "exclusions_path", "run", "write_sites"]
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,25 +134,6 @@ def run(arguments: argparse.Namespace) -> int:
     write_sites(sites, exclusions, arguments.output, overwrite=arguments.overwrite)
     print(_report(sites, exclusions, arguments.output))
     return 0
-
-
-def exclusions_path(sites_path: Path) -> Path:
-    """Table of excluded profiles that lies beside a sites file."""
-    return sites_path.with_name(f"{sites_path.stem}_exclusions.csv")
-
-
-def write_sites(
-    sites: xr.Dataset, exclusions: pd.DataFrame, path: Path, *, overwrite: bool = False
-) -> None:
-    """Write a sites file and the table of what was left out.
-
-    Raises
-    ------
-    FileError
-    """
-    with atomic_output(exclusions_path(path), overwrite=overwrite) as temporary:
-        exclusions.to_csv(temporary, index=False)
-        write_dataset(sites, path, overwrite=overwrite)
 
 
 def _report(sites: xr.Dataset, exclusions: pd.DataFrame, path: Path) -> str:
