@@ -1,0 +1,188 @@
+"""Figures of scores and maps: readable in print, in grey and for the colour-blind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib.style
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.netcdf import atomic_output
+from ctsm_socnn.parameters import parameter
+from ctsm_socnn.validation.comparison import Sample, scores_of
+
+__all__ = ["MAPPED_PARAMETERS", "draw_observed_modelled", "draw_parameter_maps"]
+
+MAPPED_PARAMETERS: Final = ("efolding", "tau_s2", "tau_s3", "beta")
+"""Parameters that soil profiles tell most about."""
+
+_COLOURS: Final = "cividis"
+_KILO: Final = 1000.0
+_STYLE: Final[Mapping[str, Any]] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "hatch.linewidth": 0.4,
+}
+_DPI: Final = 200
+
+
+def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+    """Draw modelled against observed carbon with the density of points, one panel a method.
+
+    Out of sample where a method has that, otherwise in sample; the panel says which.
+
+    Parameters
+    ----------
+    comparison : xarray.Dataset
+        Result of `compare_methods`.
+    path : Path
+        The suffix decides the format (png, pdf, svg).
+    overwrite : bool
+    """
+    methods = [str(name) for name in comparison["method"].values]
+    columns = min(len(methods), 4)
+    rows = -(-len(methods) // columns)
+    with matplotlib.style.context(dict(_STYLE)):
+        figure = Figure(figsize=(2.6 * columns + 0.9, 2.9 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        limits = _shared_limits(comparison)
+        for axis, method in zip(axes.flat, methods, strict=False):
+            density = _density_panel(axis, comparison, method, limits)
+        for axis in axes.flat[len(methods) :]:
+            axis.set_visible(False)
+        figure.supxlabel("observed soil organic carbon (kgC m$^{-3}$)", fontsize=9)
+        figure.supylabel("modelled (kgC m$^{-3}$)", fontsize=9)
+        figure.colorbar(density, ax=axes, label="observations a cell", shrink=0.8, pad=0.01)
+        _save(figure, path, overwrite)
+
+
+def draw_parameter_maps(
+    maps: xr.Dataset,
+    path: Path,
+    *,
+    names: Sequence[str] = MAPPED_PARAMETERS,
+    overwrite: bool = False,
+) -> None:
+    """Draw maps of parameters; hatched where the network had to extrapolate.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset
+        In the schema of parameter maps, on `lat, lon`.
+    path : Path
+    names : sequence of str
+        Parameters to draw.
+    overwrite : bool
+
+    Raises
+    ------
+    ValidationError
+        If the maps are not on latitude and longitude.
+    """
+    if not {"lat", "lon"} <= set(maps.dims):
+        raise ValidationError(
+            f"maps have dimensions {tuple(maps.dims)}; only maps on (lat, lon) can be drawn"
+        )
+    columns = min(len(names), 2)
+    rows = -(-len(names) // columns)
+    with matplotlib.style.context(dict(_STYLE)):
+        aspect = _aspect(maps)
+        figure = Figure(
+            figsize=(4.0 * columns, (3.3 / aspect + 0.5) * rows + 0.3), layout="constrained"
+        )
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axis, name in zip(axes.flat, names, strict=False):
+            _map_panel(axis, maps, name)
+        for axis in axes.flat[len(names) :]:
+            axis.set_visible(False)
+        figure.supxlabel("longitude (degrees east)", fontsize=9)
+        figure.supylabel("latitude (degrees north)", fontsize=9)
+        if "extrapolated" in maps:
+            figure.suptitle("hatched: covariates outside the training range", fontsize=9)
+        _save(figure, path, overwrite)
+
+
+def _density_panel(
+    axis: Axes, comparison: xr.Dataset, method: str, limits: tuple[float, float]
+) -> Any:
+    sample: Sample = "out" if scores_of(comparison, method, "out") else "in"
+    observed = comparison["observed"].values / _KILO
+    modelled = comparison["modelled"].loc[{"method": method, "sample": sample}].values / _KILO
+    modelled = np.maximum(modelled, limits[0])
+    extent = tuple(float(value) for value in np.log10([*limits, *limits]))
+    density = axis.hexbin(
+        observed,
+        modelled,
+        gridsize=32,
+        xscale="log",
+        yscale="log",
+        extent=(extent[0], extent[1], extent[2], extent[3]),
+        norm=LogNorm(vmin=1.0),
+        cmap=_COLOURS,
+        mincnt=1,
+        linewidths=0.1,
+    )
+    axis.plot(limits, limits, color="black", linewidth=0.8)
+    found = scores_of(comparison, method, sample)
+    text = f"NSE {found['nse']:.2f}   R² {found['r2']:.2f}\nlog NSE {found['log_nse']:.2f}"
+    axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", fontsize=8)
+    axis.set_title(f"{method} ({sample} of sample)" if sample == "out" else f"{method} (in sample)")
+    axis.set_xlim(*limits)
+    axis.set_ylim(*limits)
+    axis.set_aspect("equal")
+    return density
+
+
+def _shared_limits(comparison: xr.Dataset) -> tuple[float, float]:
+    """Limits (kgC m-3) that hold the observations, and what is modelled of it within reason."""
+    observed = comparison["observed"].values / _KILO
+    modelled = comparison["modelled"].values / _KILO
+    usual = np.nanpercentile(modelled, [1.0, 99.5])
+    lower = max(min(float(np.percentile(observed, 0.5)), float(usual[0])), 0.01)
+    upper = max(float(observed.max()), float(usual[1]))
+    return 0.8 * lower, 1.3 * upper
+
+
+def _map_panel(axis: Axes, maps: xr.Dataset, name: str) -> None:
+    lon, lat = maps["lon"].values, maps["lat"].values
+    values = maps[name].transpose("lat", "lon").values
+    mesh = axis.pcolormesh(lon, lat, values, cmap=_COLOURS, shading="nearest", rasterized=True)
+    if "extrapolated" in maps:
+        flag = maps["extrapolated"].transpose("lat", "lon").values
+        _hatch(axis, lon, lat, (flag > 0) & np.isfinite(values))
+    axis.set_title(parameter(name).meaning)
+    axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
+    unit = parameter(name).units
+    label = name if unit == "1" else f"{name} ({unit})"
+    figure = axis.get_figure()
+    if figure is not None:
+        figure.colorbar(mesh, ax=axis, label=label, shrink=0.8)
+
+
+def _hatch(
+    axis: Axes, lon: NDArray[np.float64], lat: NDArray[np.float64], flagged: NDArray[np.bool_]
+) -> None:
+    if flagged.any():
+        axis.contourf(lon, lat, flagged, levels=[0.5, 1.5], colors="none", hatches=["////"])
+
+
+def _aspect(maps: xr.Dataset) -> float:
+    """Width of the map over its height on paper."""
+    lon, lat = maps["lon"].values, maps["lat"].values
+    height = max(float(np.ptp(lat)), 1e-6)
+    return float(np.ptp(lon)) * float(np.cos(np.radians(lat.mean()))) / height
+
+
+def _save(figure: Figure, path: Path, overwrite: bool) -> None:
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, dpi=_DPI)

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.image import imread
+
+from ctsm_socnn.errors import FileError, ValidationError
+from ctsm_socnn.parameters import PARAMETERS
+from ctsm_socnn.validation.comparison import SAMPLES
+from ctsm_socnn.validation.figures import draw_observed_modelled, draw_parameter_maps
+
+
+@pytest.fixture
+def comparison() -> xr.Dataset:
+    rng = np.random.default_rng(2)
+    observed = rng.lognormal(9.0, 1.0, 300)
+    modelled = observed * rng.lognormal(0.0, 0.5, (2, 2, 300))
+    by_observation = ("method", "sample", "observation")
+    return xr.Dataset(
+        {
+            "observed": ("observation", observed),
+            "modelled": (by_observation, modelled),
+            "scores": (("method", "sample", "score"), np.full((2, 2, 3), 0.5)),
+        },
+        coords={
+            "method": ["default", "network"],
+            "sample": list(SAMPLES),
+            "score": ["nse", "r2", "log_nse"],
+        },
+    )
+
+
+@pytest.fixture
+def maps() -> xr.Dataset:
+    lat, lon = np.arange(40.0, 45.0), np.arange(260.0, 268.0)
+    rng = np.random.default_rng(1)
+    fields = {
+        p.name: (("lat", "lon"), p.lower + (p.upper - p.lower) * rng.random((5, 8)))
+        for p in PARAMETERS
+    }
+    flag = (rng.random((5, 8)) > 0.7).astype(np.int8)
+    return xr.Dataset(fields | {"extrapolated": (("lat", "lon"), flag)}, {"lat": lat, "lon": lon})
+
+
+def _is_drawn(path) -> bool:
+    """Whether an image holds more than paper: a fair share of dark and of coloured points."""
+    image = imread(path)[..., :3]
+    dark = (image.max(axis=-1) < 0.4).mean()
+    coloured = (np.ptp(image, axis=-1) > 0.2).mean()
+    return bool(dark > 1e-3 and coloured > 1e-3)
+
+
+def test_observed_against_modelled_is_drawn(comparison, tmp_path):
+    path = tmp_path / "observed_modelled.png"
+    draw_observed_modelled(comparison, path)
+    assert _is_drawn(path)
+
+
+def test_maps_are_drawn_with_and_without_extrapolation(maps, tmp_path):
+    flagged, plain = tmp_path / "flagged.png", tmp_path / "plain.png"
+    draw_parameter_maps(maps, flagged)
+    draw_parameter_maps(maps.drop_vars("extrapolated"), plain, names=["q10"])
+    assert _is_drawn(flagged)
+    assert _is_drawn(plain)
+
+
+def test_a_figure_is_not_replaced_unless_asked(comparison, tmp_path):
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"mine")
+    with pytest.raises(FileError, match="exists already"):
+        draw_observed_modelled(comparison, path)
+    assert path.read_bytes() == b"mine"
+    draw_observed_modelled(comparison, path, overwrite=True)
+    assert _is_drawn(path)
+
+
+def test_maps_on_an_unstructured_grid_are_refused(maps, tmp_path):
+    with pytest.raises(ValidationError, match="only maps on"):
+        draw_parameter_maps(maps.stack(cell=("lat", "lon")).reset_index("cell"), tmp_path / "m.png")
