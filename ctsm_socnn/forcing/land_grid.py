@@ -15,8 +15,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn import _kernel
 from ctsm_socnn.errors import ForcingError, GridError
+from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.schemas import N_LAYERS
 
 __all__ = ["LandGrid", "read_field", "require_soil_levels"]
@@ -26,7 +26,6 @@ _LARGEST_VALUE: Final = 1e30
 
 _LEVEL_DIMENSIONS: Final = ("levsoi", "levgrnd", "levdcmp")
 _NODE_TOLERANCE: Final = 1e-3
-_NODE_DEPTH, _, _ = _kernel.grid()
 _COORDINATE_TOLERANCE: Final = 1e-4
 """Degrees; history coordinates are stored in single precision."""
 
@@ -175,7 +174,7 @@ def require_soil_levels(dataset: netCDF4.Dataset, path: Path) -> None:
         if name not in dataset.variables:
             continue
         nodes = np.asarray(dataset[name][:N_LAYERS], dtype=np.float64)
-        if nodes.size < N_LAYERS or np.abs(nodes - _NODE_DEPTH).max() > _NODE_TOLERANCE:
+        if nodes.size < N_LAYERS or np.abs(nodes - SOIL_GRID.node_depth).max() > _NODE_TOLERANCE:
             raise ForcingError(
                 f"{path}: {name} has nodes at {nodes[0]:g} ... {nodes[-1]:g} m ({nodes.size} used), "
                 "not those of soil_layerstruct_predefined = '20SL_8.5m'; "

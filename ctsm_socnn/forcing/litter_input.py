@@ -14,11 +14,11 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from ctsm_socnn import _kernel
 from ctsm_socnn.forcing.field_names import LITTER_POOLS, Generation, PoolFields
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import MonthSample
 from ctsm_socnn.forcing.pool_change import PoolChange
+from ctsm_socnn.model import SOIL_GRID
 
 __all__ = [
     "LITTERFALL",
@@ -32,7 +32,7 @@ __all__ = [
 LITTERFALL: Final = "LITFALL"
 """CLM's total of all litter that leaves vegetation, woody debris included, gC m-2 s-1."""
 
-_, _THICKNESS, _ = _kernel.grid()
+_THICKNESS: Final = SOIL_GRID.thickness
 
 
 @dataclass

@@ -9,10 +9,10 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from ctsm_socnn import _kernel
 from ctsm_socnn.errors import ForcingError, GridError
 from ctsm_socnn.forcing.land_grid import LandGrid
 from ctsm_socnn.forcing.months import open_history
+from ctsm_socnn.model import SOIL_GRID
 
 __all__ = ["bedrock_layer", "read_surface_bedrock", "read_surface_sand", "surface_level"]
 
@@ -21,7 +21,6 @@ _LEAST_BEDROCK_LAYER: Final = 6
 
 _N_SURFACE_LEVELS: Final = 10
 _COORDINATE_TOLERANCE: Final = 1e-3
-_NODE_DEPTH, _, _INTERFACE_DEPTH = _kernel.grid()
 
 
 def bedrock_layer(depth: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -37,8 +36,8 @@ def bedrock_layer(depth: NDArray[np.float64]) -> NDArray[np.int64]:
     ndarray of int
         `nbedrock`, from 1.
     """
-    layer = np.searchsorted(_INTERFACE_DEPTH[1:], depth, side="left") + 1
-    return np.clip(layer, _LEAST_BEDROCK_LAYER, _NODE_DEPTH.size).astype(np.int64)
+    layer = np.searchsorted(SOIL_GRID.interface_depth[1:], depth, side="left") + 1
+    return np.clip(layer, _LEAST_BEDROCK_LAYER, SOIL_GRID.node_depth.size).astype(np.int64)
 
 
 def surface_level() -> NDArray[np.int64]:
@@ -50,7 +49,7 @@ def surface_level() -> NDArray[np.int64]:
     levels = np.arange(1, _N_SURFACE_LEVELS + 2)
     nodes = 0.025 * (np.exp(0.5 * (levels - 0.5)) - 1.0)
     interfaces = 0.5 * (nodes[:-1] + nodes[1:])
-    found = np.searchsorted(interfaces, _NODE_DEPTH, side="right")
+    found = np.searchsorted(interfaces, SOIL_GRID.node_depth, side="right")
     return np.minimum(found, _N_SURFACE_LEVELS - 1).astype(np.int64)
 
 

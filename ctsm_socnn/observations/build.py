@@ -309,7 +309,8 @@ def _finish(
     kept = sites.isel(site=out.kept)
     attributes = attributes | {"sites": int(out.kept.sum())} | out.counts()
     if "soc_note" in kept:
-        flags = (kept["soc_flag"] | kept["soc_note"]).values[np.isfinite(kept["soc"].values)]
+        place = kept["soc_depth"] if "soc_depth" in kept else kept["soc_top"]
+        flags = (kept["soc_flag"] | kept["soc_note"]).values[np.isfinite(place.values)]
         attributes |= {f"layers_{name}": n for name, n in count_reasons(flags).items()}
     kept.attrs = {**sites.attrs, **attributes}
     return validate_sites(kept), out.table()

@@ -72,11 +72,14 @@ def profiles_from_sites(sites: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     sites : xarray.Dataset
-        The sites schema. Empty places (no value and no depth) are padding, not samples.
+        The sites schema. Places without depth are padding, not samples; a site that has nothing
+        else keeps one, so that it is counted.
     """
     interval = {"soc_top", "soc_bottom"} <= set(sites.variables)
     names = {"soc_top": "top", "soc_bottom": "bottom"} if interval else {"soc_depth": "depth"}
-    position = np.where(np.isfinite(sites[next(iter(names))].values))
+    filled = np.isfinite(sites[next(iter(names))].values)
+    filled[~filled.any(axis=1), 0] = True
+    position = np.where(filled)
     identity = (
         sites["profile_id"].values if "profile_id" in sites else np.arange(sites.sizes["site"])
     )

@@ -1,0 +1,92 @@
+"""The forcing stage on history files of the real model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ctsm_socnn.errors import ForcingError
+from ctsm_socnn.forcing import find_history, read_climatology
+from ctsm_socnn.forcing.land_grid import LandGrid, read_field
+from ctsm_socnn.forcing.months import open_history, read_months
+from ctsm_socnn.forcing.surface import read_surface_bedrock, read_surface_sand
+
+pytestmark = pytest.mark.real_data
+
+
+@pytest.fixture(scope="module")
+def run(shared_data):
+    return shared_data / "data" / "ctsm_run"
+
+
+@pytest.fixture(scope="module")
+def climatology(run):
+    return read_climatology(
+        find_history([run / "history" / "*.clm2.h0a.*.nc"]),
+        pools=find_history([run / "history" / "*.clm2.h1i.*.nc"]),
+    )
+
+
+def test_derived_litter_sums_to_litterfall_in_every_month(climatology):
+    assert climatology.attrs["months_averaged"] == 144
+    assert climatology.attrs["litter_closure_largest"] < 2e-4
+
+
+def test_annual_litter_from_means_is_near_that_from_instants(run, climatology):
+    means = read_climatology(find_history([run / "history" / "*.clm2.h0a.*.nc"]))
+    for name in ("LITR1_INPUT", "LITR2_INPUT", "LITR3_INPUT"):
+        exact, rough = climatology[name].sum("month"), means[name].sum("month")
+        np.testing.assert_allclose(rough.sum(), exact.sum(), rtol=0.01)
+
+
+def test_run_that_is_not_spun_up_is_flagged(climatology):
+    assert climatology.attrs["spun_up"] == "no"
+    assert climatology.attrs["drifting_land_share"] > 0.03
+
+
+def test_bedrock_and_sand_of_the_surface_dataset_are_those_of_the_model(run):
+    path = run / "history" / "stock.clm2.h0a.2000-02-01-00000.nc"
+    with open_history(path) as dataset:
+        grid = LandGrid.read(dataset, path)
+        bedrock = read_field(dataset, "nbedrock", grid)
+        sand = read_field(dataset, "PCT_SAND", grid)
+    surface = run / "surfdata.nc"
+    np.testing.assert_array_equal(read_surface_bedrock(surface, grid), bedrock)
+    np.testing.assert_allclose(read_surface_sand(surface, grid), sand, rtol=1e-6)
+
+
+def test_one_dimensional_land_grid_opens(run):
+    path = run / "lndgrid" / "un0.clm2.h0a.2000-02.nc"
+    assert [str(sample) for sample in read_months(path)] == ["2000-02"]
+    with open_history(path) as dataset:
+        grid = LandGrid.read(dataset, path)
+        assert grid.dims == ("lndgrid",)
+        temperature = read_field(dataset, "TSOI", grid, slice(0, 1))
+    assert temperature.shape == (1, 20, 9)
+    assert 200.0 < temperature.min() < temperature.max() < 330.0
+    surface = run / "lndgrid" / "surfdata_1d.nc"
+    np.testing.assert_array_equal(
+        read_surface_bedrock(surface, grid), [20, 14, 12, 20, 9, 17, 16, 20, 8]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("clm_history/clm40_10x15.clm2.h0.nc", "months 1, 2, .* do not occur"),
+        ("clm_history/clm51_ppe_250cells_annual.nc", "has no variable time"),
+        ("ctsm_run/surfdata.nc", "has no time_bounds"),
+        ("ctsm_run/lndgrid/un0.clm2.h0a.2000-02.nc", "months 1, 3, .* do not occur"),
+    ],
+)
+def test_files_that_cannot_serve_fail_with_the_reason(shared_data, name, message):
+    with pytest.raises(ForcingError, match=message):
+        read_climatology([shared_data / "data" / name])
+
+
+@pytest.mark.parametrize("name", ["northeast_us/northeast", "conus/conus"])
+def test_published_climatologies_open(shared_data, name):
+    climatology = read_climatology([shared_data / "data" / f"{name}.clm2.h0.climo.nc"])
+    land = climatology["landmask"].values == 1
+    assert np.isfinite(climatology["LITR1_INPUT"].values[:, land]).all()
+    assert 1 <= climatology["nbedrock"].min() <= climatology["nbedrock"].max() <= 20

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import FileError, ForcingError, GridError
+from ctsm_socnn.forcing import find_history, read_climatology
+from ctsm_socnn.schemas import FORCING_DIMENSIONS
+
+
+def test_holds_all_forcing_on_its_dimensions(history_file):
+    climatology = read_climatology([history_file()])
+    for name, dims in FORCING_DIMENSIONS.items():
+        wanted = (*[dim for dim in dims if dim != "site"], "lat", "lon")
+        assert climatology[name].dims == wanted
+    assert climatology["TSOI"].attrs["units"] == "K"
+
+
+def test_is_nan_over_ocean_and_only_there(history_file):
+    climatology = read_climatology([history_file()])
+    ocean = np.isnan(climatology["TSOI"].values).all(axis=(0, 1))
+    np.testing.assert_array_equal(ocean, [[False, False, False], [False, False, True]])
+    assert np.isfinite(climatology["TSOI"].values[..., 0, :]).all()
+
+
+def test_averages_years_month_by_month(history_file):
+    paths = [history_file(f"{year}.nc", year=year) for year in (1, 2, 3)]
+    climatology = read_climatology(paths)
+    expected = 270.0 + np.arange(1, 13) + 1.0
+    np.testing.assert_allclose(climatology["TSOI"].values[:, 0, 0, 0], expected, rtol=1e-6)
+    assert climatology.attrs["period"] == "0001-01 to 0003-12"
+
+
+def test_takes_only_the_chosen_years(history_file):
+    paths = [history_file(f"{year}.nc", year=year) for year in (1, 2, 3)]
+    climatology = read_climatology(paths, first_year=3)
+    np.testing.assert_allclose(climatology["TSOI"].values[0, 0, 0, 0], 273.0, rtol=1e-6)
+    assert climatology.attrs["months_averaged"] == 12
+
+
+def test_files_may_hold_any_months_in_any_order(history_file):
+    whole = read_climatology([history_file("whole.nc")])
+    parts = [
+        history_file("c.nc", months=range(9, 13)),
+        history_file("a.nc", months=range(1, 3)),
+        history_file("b.nc", months=range(3, 9)),
+    ]
+    xr.testing.assert_equal(whole.drop_attrs(), read_climatology(parts).drop_attrs())
+
+
+def test_flux_per_second_becomes_total_of_the_month(history_file, set_units):
+    path = history_file()
+    set_units(path, "TSOI", "K")
+    totals = read_climatology([path])["LITR1_INPUT"].values[:, 0, 0]
+    for name in ("CWD_INPUT", "LITR1_INPUT", "LITR2_INPUT", "LITR3_INPUT"):
+        set_units(path, name, "gC/m^2/s")
+    fluxes = read_climatology([path])["LITR1_INPUT"].values[:, 0, 0]
+    days = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+    np.testing.assert_allclose(fluxes / totals, days * 86400.0, rtol=1e-12)
+
+
+def test_twenty_five_levels_give_the_first_twenty(history_file):
+    def deepen(dataset):
+        deeper = dataset["TSOI"].pad(levsoi=(0, 5), constant_values=7.0).rename(levsoi="levgrnd")
+        nodes = np.append(dataset["levsoi"].values, [9.8, 13.3, 19.5, 28.9, 42.0])
+        return dataset.assign(TSOI=deeper.assign_coords(levgrnd=nodes))
+
+    plain = read_climatology([history_file("plain.nc")])
+    deep = read_climatology([history_file("deep.nc", edit=deepen)])
+    np.testing.assert_allclose(deep["TSOI"].values, plain["TSOI"].values, rtol=1e-7)
+
+
+def test_one_dimensional_land_grid_holds_the_same_values(history_file):
+    def flatten(dataset):
+        flat = dataset.stack(lndgrid=("lat", "lon"), create_index=False)
+        lat, lon = np.meshgrid(dataset["lat"], dataset["lon"], indexing="ij")
+        flat = flat.drop_vars(["lat", "lon"])
+        return flat.assign(lat=("lndgrid", lat.ravel()), lon=("lndgrid", lon.ravel()))
+
+    grid = read_climatology([history_file("grid.nc")])
+    line = read_climatology([history_file("line.nc", edit=flatten)])
+    assert line["TSOI"].dims == ("month", "layer", "lndgrid")
+    np.testing.assert_array_equal(line["TSOI"].values, grid["TSOI"].values.reshape(12, 20, -1))
+
+
+def test_missing_sand_is_nan_and_no_error(history_file):
+    path = history_file(edit=lambda dataset: dataset.drop_vars("CELLSAND"))
+    assert np.isnan(read_climatology([path])["CELLSAND"].values).all()
+
+
+def test_all_missing_fields_are_named_in_one_message(history_file):
+    absent = ["FPI_vr", "ALTMAX_LASTYEAR", "nbedrock", "CWD_INPUT"]
+    path = history_file(edit=lambda dataset: dataset.drop_vars(absent))
+    with pytest.raises(ForcingError) as caught:
+        read_climatology([path])
+    message = str(caught.value)
+    for name in (*absent[:3], "LITR1_INPUT", "usermods/forcing_output/", str(path)):
+        assert name in message
+
+
+@pytest.mark.parametrize(
+    ("name", "units"),
+    [("TSOI", "degC"), ("CWD_INPUT", "kgC m-2 month-1"), ("ALTMAX", "cm"), ("W_SCALAR", "%")],
+)
+def test_wrong_units_are_refused(history_file, set_units, name, units):
+    path = history_file()
+    set_units(path, name, units)
+    with pytest.raises(ForcingError, match=f"{name} is in '{units}', must be in"):
+        read_climatology([path])
+
+
+def test_celsius_under_the_unit_kelvin_is_refused(history_file):
+    path = history_file(edit=lambda d: d.assign(TSOI=(d["TSOI"] - 273.15).assign_attrs(units="K")))
+    with pytest.raises(ForcingError, match="degrees Celsius"):
+        read_climatology([path])
+
+
+def test_duplicate_month_is_refused_with_both_files(history_file):
+    paths = [history_file("a.nc"), history_file("b.nc", months=[5])]
+    with pytest.raises(ForcingError, match=r"0001-05 occurs twice.*a\.nc.*b\.nc"):
+        read_climatology(paths)
+
+
+def test_gap_in_the_record_is_refused(history_file):
+    paths = [history_file("a.nc", year=1), history_file("b.nc", year=3)]
+    with pytest.raises(ForcingError, match=r"missing between 0001-12 .* and 0003-01"):
+        read_climatology(paths)
+
+
+def test_missing_calendar_month_is_refused(history_file):
+    with pytest.raises(ForcingError, match="months 11, 12 do not occur"):
+        read_climatology([history_file(months=range(1, 11))])
+
+
+def test_annual_means_are_refused(history_file):
+    def annual(dataset):
+        year = dataset.isel(time=[0])
+        return year.assign(time_bounds=(("time", "hist_interval"), [[0.0, 365.0]]))
+
+    with pytest.raises(ForcingError, match="mean over 365 days"):
+        read_climatology([history_file(edit=annual)])
+
+
+def test_mixed_calendars_are_refused(history_file):
+    def gregorian(dataset):
+        dataset["time"].attrs["calendar"] = "gregorian"
+        return dataset
+
+    paths = [history_file("a.nc"), history_file("b.nc", year=2, edit=gregorian)]
+    with pytest.raises(ForcingError, match="different calendars"):
+        read_climatology(paths)
+
+
+def test_files_of_different_grids_are_refused(history_file):
+    def move(dataset):
+        return dataset.assign_coords(lon=dataset["lon"] + 1.0)
+
+    paths = [history_file("a.nc"), history_file("b.nc", year=2, edit=move)]
+    with pytest.raises(GridError, match=r"b\.nc is on another grid"):
+        read_climatology(paths)
+
+
+def test_other_soil_layers_are_refused(history_file):
+    def stretch(dataset):
+        return dataset.assign_coords(levsoi=dataset["levsoi"] * 1.5)
+
+    with pytest.raises(ForcingError, match=r"20SL_8\.5m"):
+        read_climatology([history_file(edit=stretch)])
+
+
+def test_mask_of_the_wrong_sense_is_seen(history_file):
+    def empty(dataset):
+        return dataset.assign(landmask=dataset["landmask"] * 0)
+
+    with pytest.raises(ForcingError, match="no land cell"):
+        read_climatology([history_file(edit=empty)])
+
+
+def test_cut_file_in_the_middle_is_named(history_file):
+    paths = [history_file(f"{year}.nc", year=year) for year in (1, 2, 3)]
+    paths[1].write_bytes(paths[1].read_bytes()[:200])
+    with pytest.raises(FileError, match=r"2\.nc cannot be read"):
+        read_climatology(paths)
+
+
+def test_history_of_another_component_is_refused(history_file, tmp_path):
+    path = history_file(edit=lambda d: d.rename(levsoi="lev").drop_vars("lev"))
+    with pytest.raises(ForcingError, match="is not gridded CLM history"):
+        read_climatology([path])
+
+
+def test_pattern_without_files_is_refused(tmp_path):
+    with pytest.raises(FileError, match="no file matches"):
+        find_history([tmp_path / "*.nc"])
+
+
+def test_patterns_are_sorted_and_each_file_comes_once(history_file, tmp_path):
+    paths = [history_file(name) for name in ("b.nc", "a.nc")]
+    assert find_history([tmp_path / "*.nc", paths[0]]) == sorted(paths)

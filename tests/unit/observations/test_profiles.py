@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import ProfileError
+from ctsm_socnn.observations.profiles import (
+    profile_index,
+    profiles_from_sites,
+    profiles_from_table,
+)
+from ctsm_socnn.observations.quality import names_in
+
+
+def table(*layers: tuple[float, ...], profile: object = "a") -> pd.DataFrame:
+    """Layers as (top, bottom, oc, bulk density, fragments)."""
+    names = ["top", "bottom", "oc", "bulk_density", "coarse_fragments"]
+    frame = pd.DataFrame(list(layers), columns=names)
+    return frame.assign(profile_id=profile, lon=281.03, lat=40.52)
+
+
+def reasons(profiles: xr.Dataset) -> list[list[str]]:
+    return [names_in(int(flag)) for flag in profiles["flag"].values]
+
+
+def test_density_is_carbon_times_fine_earth():
+    profiles = profiles_from_table(table((0.0, 0.1, 20.0, 1.3, 10.0)), "t")
+    assert profiles["soc"].item() == pytest.approx(20.0 * 1.3 * 1000.0 * 0.9, rel=1e-14)
+    assert reasons(profiles) == [[]]
+
+
+def test_error_of_density_holds_those_of_its_parts():
+    profiles = profiles_from_table(table((0.0, 0.1, 20.0, 1.3, 10.0)), "t")
+    parts = np.hypot(0.9 * np.hypot(0.05, 0.10), 0.05)
+    assert profiles["soc_sd"].item() == pytest.approx(26000.0 * parts, rel=1e-12)
+
+
+def test_layers_are_sorted_and_profiles_keep_their_order():
+    frame = pd.concat(
+        [
+            table((0.1, 0.3, 9.0, 1.3, 0.0), profile="b"),
+            table((0.0, 0.2, 7.0, 1.3, 0.0), profile="a"),
+            table((0.0, 0.1, 11.0, 1.3, 0.0), profile="b"),
+        ]
+    )
+    profiles = profiles_from_table(frame, "t")
+    assert list(profiles["profile_id"].values) == ["b", "a"]
+    np.testing.assert_array_equal(profiles["row_size"], [2, 1])
+    np.testing.assert_array_equal(profiles["oc"], [11.0, 9.0, 7.0])
+    np.testing.assert_array_equal(profile_index(profiles), [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ((0.0, 0.1, np.nan, 1.3, 0.0), "no_carbon_value"),
+        ((0.0, 0.1, 0.0, 1.3, 0.0), "carbon_not_positive"),
+        ((0.0, 0.1, -2.0, 1.3, 0.0), "carbon_not_positive"),
+        ((0.0, 0.1, 650.0, 0.2, 0.0), "carbon_above_60_percent"),
+        ((0.0, 0.1, 400.0, 1.3, 0.0), "soc_above_250_kg"),
+        ((0.0, 0.1, 20.0, np.nan, 0.0), "no_bulk_density"),
+        ((0.0, 0.1, 20.0, 0.01, 0.0), "bulk_density_implausible"),
+        ((0.0, 0.1, 20.0, 2.7, 0.0), "bulk_density_implausible"),
+        ((0.0, 0.1, 20.0, 1.3, 100.0), "fragments_implausible"),
+        ((0.0, 0.1, 20.0, 1.3, -1.0), "fragments_implausible"),
+        ((0.2, 0.1, 20.0, 1.3, 0.0), "layer_upside_down"),
+        ((0.1, 0.1, 20.0, 1.3, 0.0), "layer_upside_down"),
+        ((-0.05, 0.0, 20.0, 1.3, 0.0), "above_surface"),
+        ((0.0, np.nan, 20.0, 1.3, 0.0), "no_depth"),
+        ((0.0, 0.1, 20.0, 1.3, np.nan), "no_fragments"),
+        ((0.0, 0.1, 150.0, 0.5, 0.0), "organic_soil"),
+    ],
+)
+def test_each_fault_is_flagged_and_the_layer_stays(layer, reason):
+    profiles = profiles_from_table(table(layer), "t")
+    assert profiles.sizes["sample"] == 1
+    assert reason in reasons(profiles)[0]
+
+
+def test_overlap_and_gap_are_told_apart():
+    layers = [(0.0, 0.2), (0.15, 0.3), (0.3, 0.4), (0.6, 0.8)]
+    profiles = profiles_from_table(table(*[(*layer, 20.0, 1.3, 0.0) for layer in layers]), "t")
+    assert reasons(profiles) == [[], ["layer_overlaps"], [], ["gap_above"]]
+
+
+def test_thin_layer_inside_a_thick_one_overlaps():
+    layers = [(0.0, 1.0), (0.1, 0.2), (0.5, 1.2)]
+    profiles = profiles_from_table(table(*[(*layer, 20.0, 1.3, 0.0) for layer in layers]), "t")
+    assert reasons(profiles)[1:] == [["layer_overlaps"], ["layer_overlaps"]]
+
+
+def test_repeated_profile_is_flagged_once():
+    layer = (0.0, 0.1, 20.0, 1.3, 0.0)
+    other = (0.0, 0.1, 21.0, 1.3, 0.0)
+    frame = pd.concat([table(layer, profile=name) for name in "ab"] + [table(other, profile="c")])
+    profiles = profiles_from_table(frame, "t")
+    assert reasons(profiles) == [[], ["duplicate_profile"], []]
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(np.nan, 40.0), (500.0, 40.0), (281.0, 95.0)])
+def test_impossible_place_is_flagged(lon, lat):
+    frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(lon=lon, lat=lat)
+    assert "bad_coordinates" in reasons(profiles_from_table(frame, "t"))[0]
+
+
+def test_values_at_depths_need_no_layers():
+    frame = pd.DataFrame(
+        {"profile_id": [7, 7], "lon": 281.0, "lat": 40.5, "depth": [0.3, 0.1], "soc": [9e3, 2e4]}
+    )
+    profiles = profiles_from_table(frame, "t")
+    np.testing.assert_array_equal(profiles["depth"], [0.1, 0.3])
+    assert profiles["profile_id"].dtype.kind == "i"
+    assert not any("upside" in name for names in reasons(profiles) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "said"),
+    [("lon", "no lon"), ("top", "no depth, or top and bottom"), ("oc", "no soc, or oc and bulk")],
+)
+def test_table_without_the_needed_is_refused(dropped, said):
+    with pytest.raises(ProfileError, match=said):
+        profiles_from_table(table((0.0, 0.1, 20.0, 1.3, 0.0)).drop(columns=dropped), "t")
+
+
+def test_empty_table_is_refused():
+    with pytest.raises(ProfileError, match="t has no rows"):
+        profiles_from_table(table((0.0, 0.1, 20.0, 1.3, 0.0)).iloc[:0], "t")
+
+
+def test_sites_give_their_observations_back():
+    nan = np.nan
+    sites = xr.Dataset(
+        {
+            "profile_id": ("site", [5, 6, 7]),
+            "lon": ("site", [-79.0, -78.5, -78.0]),
+            "lat": ("site", [41.25, 42.25, 43.25]),
+            "soc": (("site", "obs"), [[3e4, 1e4, nan], [2e4, nan, nan], [nan, nan, nan]]),
+            "soc_depth": (("site", "obs"), [[0.1, 0.4, nan], [0.2, nan, nan], [nan, nan, nan]]),
+        }
+    )
+    profiles = profiles_from_sites(sites)
+    np.testing.assert_array_equal(profiles["row_size"], [2, 1, 1])
+    assert reasons(profiles)[3] == ["no_carbon_value", "no_depth"]
+    np.testing.assert_array_equal(profiles["soc"].values[:3], [3e4, 1e4, 2e4])
