@@ -39,3 +39,12 @@ def proda_gradient(
     soc_bar: NDArray[float64],
     threads: int,
 ) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+def proda_coefficients(
+    climate: NDArray[float64],
+    exchange: NDArray[float64],
+    carbon_input: NDArray[float64],
+    parameters: NDArray[float64],
+    column: NDArray[int32],
+) -> tuple[
+    NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]
+]: ...

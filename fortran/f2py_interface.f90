@@ -77,3 +77,20 @@ subroutine proda_gradient(n_columns, climate, exchange, carbon_input, n_rows, pa
    call batch_gradient(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, soc_bar, threads, soc, &
                        parameters_bar, input_bar)
 end subroutine proda_gradient
+
+!> Coefficients of the `proda` scheme (proda_batch).
+subroutine proda_coefficients(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, scalar, &
+                              litter_scalar, lower, upper, profile)
+   use proda_batch, only: batch_coefficients
+   implicit none
+   integer, intent(in) :: n_columns, n_rows
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: parameters(21, n_rows)
+   integer, intent(in) :: column(n_rows)
+   double precision, intent(out) :: scalar(20, n_rows), litter_scalar(20, n_rows)
+   double precision, intent(out) :: lower(20, n_rows), upper(20, n_rows), profile(20, n_rows)
+   !f2py threadsafe
+
+   call batch_coefficients(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, scalar, &
+                           litter_scalar, lower, upper, profile)
+end subroutine proda_coefficients

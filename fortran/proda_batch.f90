@@ -1,4 +1,7 @@
 !> Many parameter vectors at many columns: blocks of lanes, shared out to OpenMP threads.
+!>
+!> In every procedure `column` is the 1-based column that a row's parameters are for. The last block is filled up with
+!> copies of the last row.
 module proda_batch
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, n_months, n_pools
@@ -12,11 +15,35 @@ module proda_batch
    implicit none (type, external)
    private
 
-   public :: batch_pools, batch_soil_carbon, batch_gradient
+   public :: batch_coefficients, batch_pools, batch_soil_carbon, batch_gradient
 
 contains
 
-   !> Pools (gC m-3) of each row; `column` is the 1-based column that the row's parameters are for.
+   !> Coefficients of each row: scalars of decomposition (1), exchange (yr-1) and input profile (m-1).
+   subroutine batch_coefficients(n_columns, climate, exchange, input, n_rows, parameters, column, scalar, &
+                                 litter_scalar, lower, upper, profile)
+      integer, intent(in) :: n_columns, n_rows
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
+      real(dp), intent(in) :: parameters(n_parameters, n_rows)
+      integer, intent(in) :: column(n_rows)
+      real(dp), intent(out), dimension(n_layers, n_rows) :: scalar, litter_scalar, lower, upper, profile
+
+      type(block_coefficients) :: c
+      integer :: row
+
+      do row = 1, n_rows
+         call assemble_lane(1, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
+                            input(:, column(row)), c)
+         scalar(:, row) = c%scalar(1, :)
+         litter_scalar(:, row) = c%litter_scalar(1, :)
+         lower(:, row) = c%lower(1, :)
+         upper(:, row) = c%upper(1, :)
+         profile(:, row) = c%profile(1, :)
+      end do
+   end subroutine batch_coefficients
+
+   !> Pools (gC m-3) of each row.
    subroutine batch_pools(n_columns, climate, exchange, input, n_rows, parameters, column, threads, pools)
       integer, intent(in) :: n_columns, n_rows, threads
       real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
@@ -29,15 +56,11 @@ contains
       type(block_factors) :: factors
       type(block_solution) :: y
       real(dp) :: of_block(lanes, n_layers, n_pools)
-      integer :: first, row, lane
+      integer :: first, row
 
-      !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row, lane) schedule(static)
+      !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row) schedule(static)
       do first = 1, n_rows, lanes
-         do lane = 1, lanes
-            row = min(first + lane - 1, n_rows)
-            call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
-                               input(:, column(row)), c)
-         end do
+         call assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
          call solve_steady_state(c, factors, y)
          call pools_of(c, y, of_block)
          do row = first, min(first + lanes - 1, n_rows)
@@ -59,15 +82,11 @@ contains
       type(block_factors) :: factors
       type(block_solution) :: y
       real(dp) :: of_block(lanes, n_layers)
-      integer :: first, row, lane
+      integer :: first, row
 
-      !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row, lane) schedule(static)
+      !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row) schedule(static)
       do first = 1, n_rows, lanes
-         do lane = 1, lanes
-            row = min(first + lane - 1, n_rows)
-            call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
-                               input(:, column(row)), c)
-         end do
+         call assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
          call solve_steady_state(c, factors, y)
          call soil_carbon_of(c, y, of_block)
          do row = first, min(first + lanes - 1, n_rows)
@@ -118,5 +137,22 @@ contains
          end do
       end do
    end subroutine batch_gradient
+
+   pure subroutine assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
+      integer, intent(in) :: first, n_columns, n_rows
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
+      real(dp), intent(in) :: parameters(n_parameters, n_rows)
+      integer, intent(in) :: column(n_rows)
+      type(block_coefficients), intent(inout) :: c
+
+      integer :: lane, row
+
+      do lane = 1, lanes
+         row = min(first + lane - 1, n_rows)
+         call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
+                            input(:, column(row)), c)
+      end do
+   end subroutine assemble_block
 
 end module proda_batch

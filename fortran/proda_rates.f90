@@ -33,18 +33,19 @@ contains
       real(dp), intent(in) :: q10, w_scaling
       real(dp), intent(out) :: scalar(n_layers), litter_scalar(n_layers)
 
-      real(dp) :: warmth(n_layers, n_months), share
+      real(dp) :: warmth(n_layers, n_months), wetness
       integer :: layer, month
 
       call temperature_scalar(climate(:, :, i_decades), q10, warmth)
       scalar = 0.0_dp
       litter_scalar = 0.0_dp
       do month = 1, n_months
-         !$omp simd private(share)
+         !$omp simd private(wetness)
          do layer = 1, n_layers
-            share = warmth(layer, month)*min(1.0_dp, climate(layer, month, i_water)*w_scaling)
-            scalar(layer) = scalar(layer) + share*climate(layer, month, i_oxygen)
-            litter_scalar(layer) = litter_scalar(layer) + share*climate(layer, month, i_oxygen_nitrogen)
+            wetness = min(1.0_dp, climate(layer, month, i_water)*w_scaling)
+            scalar(layer) = scalar(layer) + warmth(layer, month)*climate(layer, month, i_oxygen)*wetness
+            litter_scalar(layer) = litter_scalar(layer) &
+                                   + warmth(layer, month)*climate(layer, month, i_oxygen_nitrogen)*wetness
          end do
       end do
    end subroutine month_mean_scalars

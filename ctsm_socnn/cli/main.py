@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),
     "export": ("ctsm_socnn.cli.export", "write paramfiles, gridded parameters, usermods"),
     "show": ("ctsm_socnn.cli.show", "show how a file was made"),
+    "verify": ("ctsm_socnn.cli.verify", "compare the compiled kernel with reference numbers"),
     "doctor": ("ctsm_socnn.cli.doctor", "look at this machine: kernel, threads, libraries, GPU"),
 }
 """Command -> (module, one line for the overview), in the order in which they are shown."""

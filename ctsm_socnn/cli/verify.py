@@ -1,0 +1,63 @@
+"""Compare the installed kernel with files of reference numbers.
+
+One line for each block of numbers with its largest error and its limit. Run it after compiling
+on a new machine. Exits 1 if any error is beyond its limit.
+
+Example:
+  ctsm-socnn verify golden_proda_public.nc
+  ctsm-socnn verify --json *.nc
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ctsm_socnn.model.verification import Block, verify_file
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="reference file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the comparison of each file."""
+    results = []
+    for path in arguments.files:
+        form, blocks = verify_file(path)
+        results.append((path, blocks))
+        if not arguments.json:
+            print(f"{path}: {form.name}")
+            _print_blocks(blocks)
+    if arguments.json:
+        print(json.dumps([_record(path, blocks) for path, blocks in results], indent=2))
+    return 0 if all(block.passed for _, blocks in results for block in blocks) else 1
+
+
+def _print_blocks(blocks: Sequence[Block]) -> None:
+    width = max(len(block.name) for block in blocks)
+    for block in blocks:
+        verdict = "ok" if block.passed else "BEYOND"
+        print(f"  {block.name:<{width}}  {block.error:8.1e}  limit {block.limit:.0e}  {verdict}")
+
+
+def _record(path: Path, blocks: Sequence[Block]) -> dict[str, object]:
+    return {
+        "file": str(path),
+        "passed": all(block.passed for block in blocks),
+        "blocks": [
+            {
+                "name": block.name,
+                "error": block.error if block.error == block.error else None,
+                "limit": block.limit,
+                "passed": block.passed,
+            }
+            for block in blocks
+        ],
+    }

@@ -1,0 +1,63 @@
+"""Comparison of the installed kernel with files of reference numbers.
+
+One module a form of file. A form says whether a dataset is of its kind, and compares the kernel
+with it block by block. A form added to `FORMS` is known to `ctsm-socnn verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import xarray as xr
+
+from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.model.verification import proda
+from ctsm_socnn.model.verification.block import Block
+from ctsm_socnn.schemas import open_file
+
+__all__ = ["FORMS", "Block", "Form", "verify_file"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of reference file.
+
+    Attributes
+    ----------
+    name : str
+        As shown to users.
+    recognises : callable
+        Whether a dataset is of this form, from its variables and attributes.
+    compare : callable
+        Runs the kernel on the dataset's inputs and yields a block for each kind of result.
+    """
+
+    name: str
+    recognises: Callable[[xr.Dataset], bool]
+    compare: Callable[[xr.Dataset], Iterator[Block]]
+
+
+FORMS: Final[Sequence[Form]] = (
+    Form("steady states of the published model", proda.recognises, proda.compare),
+)
+
+
+def verify_file(path: Path) -> tuple[Form, list[Block]]:
+    """Compare the kernel with one file.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read.
+    ValidationError
+        If it is of no known form.
+    """
+    dataset = open_file(path)
+    for form in FORMS:
+        if form.recognises(dataset):
+            return form, list(form.compare(dataset))
+    known = "; ".join(form.name for form in FORMS)
+    raise ValidationError(f"{path} is of no form that can be verified; known forms: {known}")
