@@ -1,0 +1,84 @@
+"""Steady-state soil carbon as a differentiable torch operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ctsm_socnn.model.columns import Columns
+from ctsm_socnn.model.equilibrium import soil_carbon, steady_state_vjp
+
+__all__ = ["soc"]
+
+
+def soc(
+    columns: Columns,
+    parameters: torch.Tensor,
+    index: torch.Tensor | NDArray[np.integer[Any]] | None = None,
+    threads: int | None = None,
+) -> torch.Tensor:
+    """Steady-state soil carbon by layer, differentiable once with respect to the parameters.
+
+    Computed in double precision by the Fortran kernel; the gradient is its adjoint.
+
+    Parameters
+    ----------
+    columns : Columns
+    parameters : torch.Tensor, shape (row, 21)
+        Physical units, on the CPU; float32 is converted.
+    index : tensor or ndarray of int, shape (row,), optional
+        0-based column of each row, as in `steady_state`.
+    threads : int, optional
+        By default torch's number of threads.
+
+    Returns
+    -------
+    torch.Tensor, shape (row, 20), gC m-3, of the parameters' type
+
+    Raises
+    ------
+    KernelError
+        As `steady_state`.
+    """
+    column = index.detach().cpu().numpy() if isinstance(index, torch.Tensor) else index
+    result: torch.Tensor = _SoilCarbon.apply(  # type: ignore[no-untyped-call]
+        parameters, columns, column, threads or torch.get_num_threads()
+    )
+    return result
+
+
+class _SoilCarbon(torch.autograd.Function):
+    """The kernel forward, its adjoint backward. Both start from the parameters: nothing is kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        parameters: torch.Tensor,
+        columns: Columns,
+        index: NDArray[np.integer[Any]] | None,
+        threads: int,
+    ) -> torch.Tensor:
+        """Run the steady state."""
+        ctx.save_for_backward(parameters)
+        ctx.call = (columns, index, threads)
+        values = soil_carbon(columns, _as_numpy(parameters), index, threads)
+        return torch.from_numpy(values).to(parameters.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, soc_bar: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        """Run the adjoint."""
+        (parameters,) = ctx.saved_tensors
+        columns, index, threads = ctx.call
+        _, gradient = steady_state_vjp(
+            columns, _as_numpy(parameters), _as_numpy(soc_bar), index, threads
+        )
+        return torch.from_numpy(gradient).to(parameters.dtype), None, None, None
+
+
+def _as_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = tensor.detach().to(torch.float64).contiguous().numpy()
+    return values
