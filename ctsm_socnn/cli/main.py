@@ -22,6 +22,7 @@ EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "forcing": ("ctsm_socnn.cli.forcing", "monthly climatology of CLM history files"),
     "sites": ("ctsm_socnn.cli.sites", "forcing, observations and covariates at soil profiles"),
     "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where a CTSM reads them"),
     "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),

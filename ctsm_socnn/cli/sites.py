@@ -18,8 +18,14 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from ctsm_socnn.cli.forcing import (
+    add_history_arguments,
+    checkpoint_path,
+    describe,
+    read_history,
+)
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.forcing import find_history, read_climatology
+from ctsm_socnn.forcing import open_climatology
 from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.observations import FORMATS, build_sites, open_covariates, read_profiles
 from ctsm_socnn.observations.covariates import MISSING_RULES
@@ -31,7 +37,10 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_history_arguments(parser)
+    parser.add_argument(
+        "--climatology", type=Path, metavar="FILE", help="what `ctsm-socnn forcing` wrote"
+    )
+    add_history_arguments(parser, required=False)
     add_profile_arguments(parser)
     parser.add_argument("--covariates", type=Path, metavar="FILE", help="covariates on a grid")
     parser.add_argument("--covariate-names", nargs="+", metavar="NAME", help="take only these")
@@ -53,23 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="sites file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
-
-
-def add_history_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say where forcing comes from."""
-    parser.add_argument(
-        "--history", nargs="+", required=True, metavar="PATTERN", help="monthly CLM history files"
-    )
-    parser.add_argument(
-        "--pools",
-        nargs="+",
-        default=[],
-        metavar="PATTERN",
-        help="history files with instantaneous litter pools at the ends of months",
-    )
-    parser.add_argument("--surface", type=Path, metavar="FILE", help="surface dataset of the run")
-    parser.add_argument("--first-year", type=int, help="first year of the climatology")
-    parser.add_argument("--last-year", type=int, help="last year of the climatology")
 
 
 def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,14 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     covariates = None
     if arguments.covariates is not None:
         covariates = open_covariates(arguments.covariates, arguments.covariate_names)
-    climatology = read_climatology(
-        find_history(arguments.history),
-        pools=find_history(arguments.pools),
-        surface=arguments.surface,
-        first_year=arguments.first_year,
-        last_year=arguments.last_year,
-        progress=True,
-    )
+    climatology = _climatology(arguments)
     sites, exclusions = build_sites(
         climatology,
         profiles,
@@ -127,24 +112,26 @@ def run(arguments: argparse.Namespace) -> int:
         missing_covariates=arguments.missing_covariates,
         categorical=arguments.categorical,
     )
-    inputs = {"profiles": arguments.profiles}
-    if arguments.covariates is not None:
-        inputs["covariates"] = arguments.covariates
+    named = {name: getattr(arguments, name) for name in ("profiles", "covariates", "climatology")}
+    inputs = {name: path for name, path in named.items() if path is not None}
     sites.attrs |= provenance_attributes(seed=None, inputs=inputs)
     write_sites(sites, exclusions, arguments.output, overwrite=arguments.overwrite)
     print(_report(sites, exclusions, arguments.output))
     return 0
 
 
+def _climatology(arguments: argparse.Namespace) -> xr.Dataset:
+    if (arguments.history is None) == (arguments.climatology is None):
+        raise ConfigError("give either --history or --climatology")
+    if arguments.climatology is not None:
+        return open_climatology(arguments.climatology)
+    return read_history(arguments, checkpoint_path(arguments.output))
+
+
 def _report(sites: xr.Dataset, exclusions: pd.DataFrame, path: Path) -> str:
     attributes = sites.attrs
-    lines = [
-        f"{path}: {sites.sizes['site']} sites of {attributes['profiles_read']} profiles",
-        f"  forcing {attributes['period']}, spun up: {attributes['spun_up']}",
-        f"  litter inputs {attributes['litter_inputs']}",
-    ]
-    if "litter_closure_largest" in attributes:
-        lines.append(f"  litter budget closes to {attributes['litter_closure_largest']:.1e}")
+    lines = [f"{path}: {sites.sizes['site']} sites of {attributes['profiles_read']} profiles"]
+    lines += describe(sites)
     lines += [
         f"  left out, {reason}: {count}"
         for reason, count in exclusions["reason"].value_counts().items()

@@ -1,7 +1,8 @@
 """CLM history files in, monthly climatology of what drives the kernel out."""
 
 from ctsm_socnn.forcing.climatology import read_climatology
+from ctsm_socnn.forcing.climatology_file import open_climatology
 from ctsm_socnn.forcing.field_names import GENERATIONS, Generation
 from ctsm_socnn.forcing.history_files import find_history
 
-__all__ = ["GENERATIONS", "Generation", "find_history", "read_climatology"]
+__all__ = ["GENERATIONS", "Generation", "find_history", "open_climatology", "read_climatology"]

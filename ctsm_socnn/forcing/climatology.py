@@ -6,44 +6,30 @@ land cell, so that memory does not grow with the length of the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import netCDF4
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing.drift import CarbonDrift
-from ctsm_socnn.forcing.fields import (
-    BEDROCK,
-    FLUX_UNIT,
-    MONTHLY_FIELDS,
-    SAND_NAMES,
-    TOTAL_UNIT,
-    InputSource,
-    require_fields,
-    require_units,
-)
-from ctsm_socnn.forcing.land_grid import LandGrid, read_field, require_soil_levels
+from ctsm_socnn.forcing.fields import BEDROCK, FLUX_UNIT, MONTHLY_FIELDS, TOTAL_UNIT
+from ctsm_socnn.forcing.land_grid import read_field
 from ctsm_socnn.forcing.litter_input import (
+    Closure,
     LitterBudget,
     column_total,
     without_negative_months,
 )
-from ctsm_socnn.forcing.months import (
-    MonthSample,
-    choose_period,
-    open_history,
-    order_months,
-    read_months,
-)
+from ctsm_socnn.forcing.months import MonthSample
 from ctsm_socnn.forcing.pool_change import ChangeFromEnds, ChangeFromMeans, PoolChange
-from ctsm_socnn.forcing.surface import read_surface_bedrock, read_surface_sand
+from ctsm_socnn.forcing.record import HistoryRecord, check_history
+from ctsm_socnn.forcing.totals import ForcingTotals, MonthlyMean
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES, N_LAYERS, N_MONTHS
 
 __all__ = ["read_climatology"]
@@ -51,8 +37,7 @@ __all__ = ["read_climatology"]
 _COLDEST_SOIL: Final = 150.0
 """K; lower values under the unit K are degrees Celsius."""
 
-_VALUES_AT_ONCE: Final = 4_000_000
-"""Most values of one field that are held while reading."""
+_SECONDS_BETWEEN_SAVES: Final = 60.0
 
 _LONG_NAMES: Final = {
     "TSOI": "soil temperature",
@@ -68,60 +53,6 @@ _LONG_NAMES: Final = {
 }
 
 
-@dataclass
-class MonthlyMean:
-    """Running mean of one field for each calendar month.
-
-    Attributes
-    ----------
-    total : ndarray, shape (12, ...)
-    count : ndarray of int, shape (12,)
-    """
-
-    total: NDArray[np.float64]
-    count: NDArray[np.int64] = field(default_factory=lambda: np.zeros(N_MONTHS, dtype=np.int64))
-
-    @classmethod
-    def zeros(cls, *shape: int) -> MonthlyMean:
-        """Start an empty mean of fields of this shape."""
-        return cls(np.zeros((N_MONTHS, *shape)))
-
-    def add(self, month: int, values: NDArray[np.float64]) -> None:
-        """Add a sample; `month` counts from 1."""
-        self.total[month - 1] += values
-        self.count[month - 1] += 1
-
-    def mean(self, what: str) -> NDArray[np.float64]:
-        """Mean by calendar month, shape (12, ...).
-
-        Raises
-        ------
-        ForcingError
-            If a month has no sample.
-        """
-        if (self.count == 0).any():
-            absent = ", ".join(str(month) for month in np.flatnonzero(self.count == 0) + 1)
-            raise ForcingError(
-                f"no sample of months {absent} allows to derive {what}; give a longer record, or "
-                "the instantaneous pools of the run with --pools"
-            )
-        shape = (N_MONTHS, *[1] * (self.total.ndim - 1))
-        return self.total / self.count.reshape(shape)
-
-
-@dataclass(frozen=True)
-class _Record:
-    """The history files once checked: their months, grid and what they hold."""
-
-    samples: list[MonthSample]
-    grid: LandGrid
-    source: InputSource
-    input_unit: str
-    nbedrock: NDArray[np.int64]
-    sand: NDArray[np.float64]
-    n_files: int
-
-
 def read_climatology(
     paths: Sequence[Path],
     *,
@@ -129,6 +60,7 @@ def read_climatology(
     surface: Path | None = None,
     first_year: int | None = None,
     last_year: int | None = None,
+    checkpoint: Path | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
     """Monthly climatology of the forcing fields over a period.
@@ -143,6 +75,9 @@ def read_climatology(
         Surface dataset, for sand and bedrock where the history lacks them.
     first_year, last_year : int, optional
         Both included.
+    checkpoint : Path, optional
+        File in which sums are put aside about once a minute; an interrupted call with the same
+        arguments goes on from it. Deleted at the end.
     progress : bool
         Show a progress bar.
 
@@ -157,112 +92,39 @@ def read_climatology(
     ------
     ForcingError, GridError, FileError
     """
-    record = _check(paths, surface, first_year, last_year)
-    budget = _budget(record, pools)
-    drift = CarbonDrift(record.grid.land.size)
-    n_cells = record.grid.land.size
-    means = {name: MonthlyMean.zeros(*_shape(name, n_cells)) for name in _monthly_names()}
+    record = check_history(paths, surface, first_year, last_year)
+    totals = _empty_totals(record)
+    budget = _budget(record, pools, totals.closure)
+    fingerprint = record.fingerprint(pools)
+    if checkpoint is not None:
+        totals.resume(checkpoint, fingerprint)
+    saved = time.monotonic()
     with tqdm(total=len(record.samples), unit="month", disable=not progress) as bar:
-        for dataset, block in _blocks(record):
-            _add_fields(means, dataset, block, record)
-            _add_inputs(means, dataset, block, record, budget)
-            drift.add(dataset, block, record.grid)
+        for dataset, block in record.blocks(skip=totals.blocks_done):
+            _add_fields(totals, dataset, block, record)
+            _add_inputs(totals, dataset, block, record, budget)
+            totals.drift.add(dataset, block, record.grid)
+            totals.blocks_done += 1
             bar.update(len(block))
-    return _assemble(means, record, budget, drift)
+            if checkpoint is not None and time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
+                totals.save(checkpoint, fingerprint)
+                saved = time.monotonic()
+    climatology = _assemble(totals, record, budget)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return climatology
 
 
-def _monthly_names() -> tuple[str, ...]:
-    return (*MONTHLY_FIELDS, *INPUT_VARIABLES)
+def _empty_totals(record: HistoryRecord) -> ForcingTotals:
+    n_cells = record.grid.land.size
+    means = {}
+    for name in (*MONTHLY_FIELDS, *INPUT_VARIABLES):
+        levels = (N_LAYERS,) if "layer" in FORCING_DIMENSIONS[name] else ()
+        means[name] = MonthlyMean(np.zeros((N_MONTHS, *levels, n_cells)))
+    return ForcingTotals(means, CarbonDrift(n_cells), Closure())
 
 
-def _shape(name: str, n_cells: int) -> tuple[int, ...]:
-    return (N_LAYERS, n_cells) if "layer" in FORCING_DIMENSIONS[name] else (n_cells,)
-
-
-def _check(
-    paths: Sequence[Path], surface: Path | None, first_year: int | None, last_year: int | None
-) -> _Record:
-    if not paths:
-        raise ForcingError("no history file was given or found")
-    ordered = order_months(sample for path in paths for sample in read_months(path))
-    samples = choose_period(ordered, first_year, last_year)
-    used = list(dict.fromkeys(sample.path for sample in samples))
-    names = {path: _names(path) for path in paths}
-    in_all = set.intersection(*(names[path] for path in used))
-    in_any = set.union(*names.values())
-    source = require_fields(used, in_all, in_any, surface=surface is not None)
-    grid, unit = _check_files(used, source)
-    return _Record(
-        samples=samples,
-        grid=grid,
-        source=source,
-        input_unit=unit,
-        nbedrock=_bedrock(names, grid, surface),
-        sand=_sand(names, grid, surface),
-        n_files=len(used),
-    )
-
-
-def _names(path: Path) -> set[str]:
-    with open_history(path) as dataset:
-        return set(dataset.variables)
-
-
-def _check_files(paths: Sequence[Path], source: InputSource) -> tuple[LandGrid, str]:
-    first: LandGrid | None = None
-    units = {}
-    for path in paths:
-        with open_history(path) as dataset:
-            grid = LandGrid.read(dataset, path)
-            require_soil_levels(dataset, path)
-            units[require_units(dataset, source, path)] = path
-        if first is None:
-            first = grid
-        first.require_same(grid, path, paths[0])
-    if len(units) > 1:
-        raise ForcingError(
-            f"litter inputs are in different units in {' and '.join(map(str, units.values()))}; "
-            "give files of one run"
-        )
-    assert first is not None
-    return first, next(iter(units))
-
-
-def _bedrock(
-    names: dict[Path, set[str]], grid: LandGrid, surface: Path | None
-) -> NDArray[np.int64]:
-    holders = [path for path, held in names.items() if BEDROCK in held]
-    if not holders:
-        assert surface is not None
-        return read_surface_bedrock(surface, grid)
-    values = _read_constant(holders[0], BEDROCK, grid)
-    if not ((values >= 1) & (values <= N_LAYERS)).all():
-        raise ForcingError(
-            f"{holders[0]}: {BEDROCK} lies between {np.nanmin(values):g} and {np.nanmax(values):g} "
-            f"or is missing at a land cell; it must be 1 to {N_LAYERS}"
-        )
-    return values.astype(np.int64)
-
-
-def _sand(names: dict[Path, set[str]], grid: LandGrid, surface: Path | None) -> NDArray[np.float64]:
-    for path, held in names.items():
-        for name in SAND_NAMES:
-            if name in held:
-                return _read_constant(path, name, grid)
-    if surface is not None:
-        return read_surface_sand(surface, grid)
-    return np.full((N_LAYERS, grid.land.size), np.nan)
-
-
-def _read_constant(path: Path, name: str, grid: LandGrid) -> NDArray[np.float64]:
-    """Read a field that does not change: its first sample where it has a time dimension."""
-    with open_history(path) as dataset:
-        if "time" in dataset[name].dimensions:
-            return np.asarray(read_field(dataset, name, grid, slice(0, 1))[0])
-        return read_field(dataset, name, grid)
-
-
-def _budget(record: _Record, pools: Sequence[Path]) -> LitterBudget | None:
+def _budget(record: HistoryRecord, pools: Sequence[Path], closure: Closure) -> LitterBudget | None:
     generation = record.source.generation
     if generation is None:
         return None
@@ -271,38 +133,14 @@ def _budget(record: _Record, pools: Sequence[Path]) -> LitterBudget | None:
         change = ChangeFromEnds(pools, generation, record.grid)
     else:
         change = ChangeFromMeans(record.samples, generation, record.grid)
-    return LitterBudget(generation, record.grid, record.nbedrock, change)
-
-
-def _blocks(record: _Record) -> Iterator[tuple[netCDF4.Dataset, list[MonthSample]]]:
-    """Open each file once and give its months a few at a time."""
-    by_path: dict[Path, list[MonthSample]] = {}
-    for sample in record.samples:
-        by_path.setdefault(sample.path, []).append(sample)
-    at_once = max(1, _VALUES_AT_ONCE // (N_LAYERS * int(np.prod(record.grid.shape))))
-    for path, samples in by_path.items():
-        samples.sort(key=lambda sample: sample.index)
-        with open_history(path) as dataset:
-            for block in _runs(samples, at_once):
-                yield dataset, block
-
-
-def _runs(samples: Sequence[MonthSample], longest: int) -> Iterable[list[MonthSample]]:
-    """Split into runs of neighbouring positions, none longer than `longest`."""
-    run: list[MonthSample] = []
-    for sample in samples:
-        if run and (len(run) == longest or sample.index != run[-1].index + 1):
-            yield run
-            run = []
-        run.append(sample)
-    yield run
+    return LitterBudget(generation, record.grid, record.nbedrock, change, closure)
 
 
 def _add_fields(
-    means: dict[str, MonthlyMean],
+    totals: ForcingTotals,
     dataset: netCDF4.Dataset,
     block: list[MonthSample],
-    record: _Record,
+    record: HistoryRecord,
 ) -> None:
     at = slice(block[0].index, block[-1].index + 1)
     for name in MONTHLY_FIELDS:
@@ -313,40 +151,36 @@ def _add_fields(
                 "is K; these are degrees Celsius. Give the history as CLM wrote it"
             )
         for sample, value in zip(block, values, strict=True):
-            means[name].add(sample.month, value)
+            totals.means[name].add(sample.month, value)
 
 
 def _add_inputs(
-    means: dict[str, MonthlyMean],
+    totals: ForcingTotals,
     dataset: netCDF4.Dataset,
     block: list[MonthSample],
-    record: _Record,
+    record: HistoryRecord,
     budget: LitterBudget | None,
 ) -> None:
     """Add column totals, gC m-2 of each month."""
-    for sample in block:
-        at = slice(sample.index, sample.index + 1)
-        if budget is None:
-            flux = [read_field(dataset, name, record.grid, at)[0] for name in INPUT_VARIABLES]
-        else:
-            derived = budget.inputs(dataset, sample)
-            if derived is None:
-                continue
-            flux = list(column_total(derived))
+    if budget is None:
+        at = slice(block[0].index, block[-1].index + 1)
+        given = [read_field(dataset, name, record.grid, at) for name in INPUT_VARIABLES]
+        samples, flux = block, np.stack(given, axis=1)
+    else:
+        samples, density = budget.inputs(dataset, block)
+        flux = column_total(density)
+    for sample, by_pool in zip(samples, flux, strict=True):
         length = sample.seconds if record.input_unit == FLUX_UNIT else 1.0
-        for name, values in zip(INPUT_VARIABLES, flux, strict=True):
-            means[name].add(sample.month, values * length)
+        for name, values in zip(INPUT_VARIABLES, by_pool, strict=True):
+            totals.means[name].add(sample.month, values * length)
 
 
 def _assemble(
-    means: dict[str, MonthlyMean],
-    record: _Record,
-    budget: LitterBudget | None,
-    drift: CarbonDrift,
+    totals: ForcingTotals, record: HistoryRecord, budget: LitterBudget | None
 ) -> xr.Dataset:
     grid = record.grid
     fields: dict[str, xr.Variable] = {}
-    for name, mean in means.items():
+    for name, mean in totals.means.items():
         values = mean.mean(name)
         if budget is not None and name in INPUT_VARIABLES:
             values = without_negative_months(values)
@@ -359,21 +193,20 @@ def _assemble(
     fields["CELLSAND"] = grid.spread(record.sand, ("layer",))
     fields["CELLSAND"].attrs = {"units": "percent", "long_name": "sand content"}
     coordinates = {**grid.coordinates(), "month": xr.Variable("month", np.arange(1, N_MONTHS + 1))}
-    attributes = _attributes(record, budget) | drift.attributes()
+    attributes = _attributes(totals, record, budget)
     return xr.Dataset(fields, coordinates, attributes)
 
 
-def _attributes(record: _Record, budget: LitterBudget | None) -> dict[str, str | float | int]:
+def _attributes(
+    totals: ForcingTotals, record: HistoryRecord, budget: LitterBudget | None
+) -> dict[str, str | float | int]:
     attributes: dict[str, str | float | int] = {
         "period": f"{record.samples[0]} to {record.samples[-1]}",
         "months_averaged": len(record.samples),
-        "history_files": record.n_files,
+        "history_files": len(record.paths),
         "calendar": record.samples[0].calendar,
+        "litter_inputs": "as in the history files"
+        if budget is None
+        else f"from the pool budget, with {budget.change.description}",
     }
-    if budget is None:
-        return attributes | {"litter_inputs": "as in the history files"}
-    attributes["litter_inputs"] = f"from the pool budget, with {budget.change.description}"
-    if budget.closure.largest:
-        attributes["litter_closure_largest"] = max(budget.closure.largest)
-        attributes["litter_closure_median"] = float(np.median(budget.closure.median))
-    return attributes
+    return attributes | totals.closure.attributes() | totals.drift.attributes()

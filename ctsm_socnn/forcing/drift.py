@@ -37,12 +37,19 @@ class CarbonDrift:
     ----------
     n_cells : int
         Land cells of the grid.
+
+    Attributes
+    ----------
+    totals : dict of int to ndarray, shape (cell,), gC m-2
+        Sum over the months of each year.
+    months : dict of int to int
+        Months of each year in that sum.
     """
 
     def __init__(self, n_cells: int) -> None:
         self._n_cells = n_cells
-        self._totals: dict[int, NDArray[np.float64]] = {}
-        self._months: dict[int, int] = {}
+        self.totals: dict[int, NDArray[np.float64]] = {}
+        self.months: dict[int, int] = {}
 
     def add(self, dataset: netCDF4.Dataset, block: Sequence[MonthSample], grid: LandGrid) -> None:
         """Add months of an open file; a file without soil carbon adds nothing.
@@ -61,17 +68,17 @@ class CarbonDrift:
             )
         at = slice(block[0].index, block[-1].index + 1)
         for sample, values in zip(block, read_field(dataset, SOIL_CARBON, grid, at), strict=True):
-            total = self._totals.setdefault(sample.year, np.zeros(self._n_cells))
+            total = self.totals.setdefault(sample.year, np.zeros(self._n_cells))
             total += values
-            self._months[sample.year] = self._months.get(sample.year, 0) + 1
+            self.months[sample.year] = self.months.get(sample.year, 0) + 1
 
     def per_year(self) -> NDArray[np.float64] | None:
         """Drift of each cell, gC m-2 a year; None with fewer than two whole years."""
-        years = sorted(year for year, count in self._months.items() if count == _MONTHS_A_YEAR)
+        years = sorted(year for year, count in self.months.items() if count == _MONTHS_A_YEAR)
         if len(years) < 2:
             return None
         first, last = years[0], years[-1]
-        return (self._totals[last] - self._totals[first]) / _MONTHS_A_YEAR / (last - first)
+        return (self.totals[last] - self.totals[first]) / _MONTHS_A_YEAR / (last - first)
 
     def attributes(self) -> dict[str, str | float]:
         """Global attributes that tell the drift and whether the run counts as spun up."""

@@ -16,6 +16,7 @@ from ctsm_socnn.schemas import INPUT_VARIABLES
 
 __all__ = [
     "BEDROCK",
+    "DENSITY_UNIT",
     "FLUX_UNIT",
     "MONTHLY_FIELDS",
     "SAND_NAMES",
@@ -42,7 +43,7 @@ SAND_NAMES: Final = ("CELLSAND", "PCT_SAND")
 
 FLUX_UNIT: Final = "gC m-2 s-1"
 TOTAL_UNIT: Final = "gC m-2 month-1"
-_DENSITY_UNIT: Final = "gC m-3"
+DENSITY_UNIT: Final = "gC m-3"
 _DENSITY_FLUX_UNIT: Final = "gC m-3 s-1"
 
 
@@ -131,7 +132,7 @@ def require_units(dataset: netCDF4.Dataset, source: InputSource, path: Path) -> 
             raise ForcingError(f"{path}: litter inputs are in different units, {sorted(found)}")
         return found.pop()
     for pool in map(source.generation.pool, LITTER_POOLS):
-        unit(pool.carbon, _DENSITY_UNIT)
+        unit(pool.carbon, DENSITY_UNIT)
         for name in set(pool.required) - {pool.carbon}:
             unit(name, _DENSITY_FLUX_UNIT)
     return FLUX_UNIT

@@ -123,8 +123,10 @@ class LandGrid:
 
 def read_field(
     dataset: netCDF4.Dataset, name: str, grid: LandGrid, samples: slice | None = None
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Read a field at the land cells, the first 20 levels of it, NaN where it is filled.
+
+    Values keep the precision of the file.
 
     Parameters
     ----------
@@ -158,8 +160,11 @@ def read_field(
         )
     selection: list[slice] = [] if samples is None else [samples]
     selection += [slice(N_LAYERS)] * len(levels)
-    values = grid.take(np.asarray(variable[(*selection, Ellipsis)])).astype(np.float64)
-    values[~(np.abs(values) < _LARGEST_VALUE) | (values == _integer_fill(variable))] = np.nan
+    values = grid.take(np.asarray(variable[(*selection, Ellipsis)]))
+    if values.dtype.kind == "i":
+        fill = getattr(variable, "_FillValue", None)
+        return np.where(values == fill, np.nan, values)
+    values[~(np.abs(values) < _LARGEST_VALUE)] = np.nan
     return values
 
 
@@ -180,11 +185,6 @@ def require_soil_levels(dataset: netCDF4.Dataset, path: Path) -> None:
                 "not those of soil_layerstruct_predefined = '20SL_8.5m'; "
                 "the parameters are defined on that grid only"
             )
-
-
-def _integer_fill(variable: netCDF4.Variable[Any]) -> float:
-    is_integer = np.issubdtype(variable.dtype, np.integer)
-    return float(getattr(variable, "_FillValue", np.nan)) if is_integer else np.nan
 
 
 def _require_history(dataset: netCDF4.Dataset, dims: tuple[str, ...], path: Path) -> None:

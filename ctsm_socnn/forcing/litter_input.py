@@ -7,6 +7,7 @@ standard history fields hold. `LITFALL`, where present, shows how well the budge
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,7 +51,7 @@ class Closure:
     largest: list[float] = field(default_factory=list)
     median: list[float] = field(default_factory=list)
 
-    def add(self, derived: NDArray[np.float64], litterfall: NDArray[np.float64]) -> None:
+    def add(self, derived: NDArray[np.float64], litterfall: NDArray[np.floating]) -> None:
         """Compare one month.
 
         Parameters
@@ -62,6 +63,15 @@ class Closure:
             error = np.abs(derived[falls] / litterfall[falls] - 1.0)
             self.largest.append(float(np.nanmax(error)))
             self.median.append(float(np.nanmedian(error)))
+
+    def attributes(self) -> dict[str, str | float | int]:
+        """Global attributes that tell the worst month and the typical one."""
+        if not self.largest:
+            return {}
+        return {
+            "litter_closure_largest": max(self.largest),
+            "litter_closure_median": float(np.median(self.median)),
+        }
 
 
 @dataclass(frozen=True)
@@ -85,44 +95,57 @@ class LitterBudget:
     grid: LandGrid
     nbedrock: NDArray[np.int64]
     change: PoolChange
-    closure: Closure = field(default_factory=Closure)
+    closure: Closure
 
-    def inputs(self, dataset: netCDF4.Dataset, sample: MonthSample) -> NDArray[np.float64] | None:
-        """Input to each pool and layer in one month.
+    def inputs(
+        self, dataset: netCDF4.Dataset, block: Sequence[MonthSample]
+    ) -> tuple[list[MonthSample], NDArray[np.float64]]:
+        """Input to each pool and layer in months of one file.
 
         Parameters
         ----------
         dataset : netCDF4.Dataset
-            The open file of the sample.
-        sample : MonthSample
+            The open file of the block.
+        block : sequence of MonthSample
+            Neighbours along `time`.
 
         Returns
         -------
-        ndarray, shape (4 pools, 20, cell), gC m-3 s-1, or None
-            Pools in the order of `LITTER_POOLS`. None where dC/dt cannot be known.
+        list of MonthSample
+            Months whose dC/dt can be known.
+        ndarray, shape (month, 4 pools, 20, cell), gC m-3 s-1
+            Their inputs; pools in the order of `LITTER_POOLS`.
         """
-        change = self.change.over(sample)
-        if change is None:
-            return None
-        at = slice(sample.index, sample.index + 1)
+        at = slice(block[0].index, block[-1].index + 1)
         pools = [self.generation.pool(pool) for pool in LITTER_POOLS]
-        inputs = np.stack([self._net_loss(dataset, pool, at) for pool in pools]) + change
+        inputs = np.stack([self._net_loss(dataset, pool, at) for pool in pools], axis=1)
+        known = []
+        for position, sample in enumerate(block):
+            change = self.change.over(sample)
+            if change is not None:
+                inputs[position] += change
+                known.append(position)
+        inputs = inputs[known]
         if LITTERFALL in dataset.variables:
-            litterfall = read_field(dataset, LITTERFALL, self.grid, at)[0]
-            self.closure.add(column_total(inputs).sum(axis=0), litterfall)
-        return inputs
+            litterfall = read_field(dataset, LITTERFALL, self.grid, at)[known]
+            for derived, falls in zip(column_total(inputs).sum(axis=1), litterfall, strict=True):
+                self.closure.add(derived, falls)
+        return [block[position] for position in known], inputs
 
     def _net_loss(
         self, dataset: netCDF4.Dataset, pool: PoolFields, at: slice
     ) -> NDArray[np.float64]:
-        """Loss of the pool less its gain from within the soil, shape (20, cell)."""
+        """Loss of the pool less its gain from within the soil, shape (month, 20, cell)."""
         optional = [name for name in pool.optional_losses if name in dataset.variables]
-        terms = [read_field(dataset, name, self.grid, at)[0] for name in (*pool.losses, *optional)]
-        terms += [-read_field(dataset, name, self.grid, at)[0] for name in pool.gains]
+        net = np.zeros((at.stop - at.start, _THICKNESS.size, self.nbedrock.size))
+        for name in (*pool.losses, *optional):
+            net += read_field(dataset, name, self.grid, at)
+        for name in pool.gains:
+            net -= read_field(dataset, name, self.grid, at)
         if pool.transport is not None:
-            moved = read_field(dataset, pool.transport, self.grid, at)[0]
-            terms.append(-fold_below_bedrock(moved, self.nbedrock))
-        return np.asarray(np.sum(terms, axis=0))
+            moved = read_field(dataset, pool.transport, self.grid, at)
+            net -= fold_below_bedrock(moved, self.nbedrock)
+        return net
 
 
 def column_total(density: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,7 +154,7 @@ def column_total(density: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fold_below_bedrock(
-    tendency: NDArray[np.float64], nbedrock: NDArray[np.int64]
+    tendency: NDArray[np.floating], nbedrock: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Move the tendency stored below bedrock into the deepest soil layer.
 
@@ -140,20 +163,20 @@ def fold_below_bedrock(
 
     Parameters
     ----------
-    tendency : ndarray, shape (20, cell), gC m-3 s-1
+    tendency : ndarray, shape (..., 20, cell), gC m-3 s-1
     nbedrock : ndarray of int, shape (cell,)
         From 1.
 
     Returns
     -------
-    ndarray, shape (20, cell)
+    ndarray, shape (..., 20, cell)
         Zero below bedrock, with the same column total.
     """
     below = np.arange(_THICKNESS.size)[:, np.newaxis] >= nbedrock
     moved = np.where(below, tendency, 0.0)
-    folded = np.where(below, 0.0, tendency)
+    folded = np.where(below, 0.0, tendency).astype(np.float64)
     cells = np.arange(nbedrock.size)
-    folded[nbedrock - 1, cells] += column_total(moved) / _THICKNESS[nbedrock - 1]
+    folded[..., nbedrock - 1, cells] += column_total(moved) / _THICKNESS[nbedrock - 1]
     return folded
 
 

@@ -7,19 +7,21 @@ that changes linearly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 import cftime
+import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing.field_names import LITTER_POOLS, Generation
+from ctsm_socnn.forcing.fields import DENSITY_UNIT
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import MonthSample, open_history
+from ctsm_socnn.forcing.units import require_unit
 
 __all__ = ["ChangeFromEnds", "ChangeFromMeans", "PoolChange"]
 
@@ -28,7 +30,50 @@ _SECONDS_A_DAY: Final = 86400.0
 _DAY_DIGITS: Final = 2
 """Times are matched to a hundredth of a day: `time` is stored in single precision."""
 
+_TIMES_KEPT: Final = 3
+"""A centred difference needs the month before and the month after."""
+
 _Place = tuple[Path, int]
+
+
+class _PoolReader:
+    """Reads all four pools at one time; keeps the last times, and the last file open."""
+
+    def __init__(self, generation: Generation, grid: LandGrid) -> None:
+        self._names = [generation.pool(pool).carbon for pool in LITTER_POOLS]
+        self._grid = grid
+        self._path: Path | None = None
+        self._dataset: netCDF4.Dataset | None = None
+        self._recent: dict[_Place, NDArray[np.float64]] = {}
+
+    def __call__(self, place: _Place) -> NDArray[np.float64]:
+        """Pools, shape (4, 20, cell), gC m-3."""
+        if place not in self._recent:
+            if len(self._recent) == _TIMES_KEPT:
+                del self._recent[next(iter(self._recent))]
+            path, index = place
+            dataset, at = self._open(path), slice(index, index + 1)
+            pools = [read_field(dataset, name, self._grid, at)[0] for name in self._names]
+            self._recent[place] = np.stack(pools).astype(np.float64)
+        return self._recent[place]
+
+    def _open(self, path: Path) -> netCDF4.Dataset:
+        if self._dataset is not None and path == self._path:
+            return self._dataset
+        if self._dataset is not None:
+            self._dataset.close()
+        self._path, self._dataset = path, open_history(path)
+        absent = [name for name in self._names if name not in self._dataset.variables]
+        if absent:
+            raise ForcingError(
+                f"{path} lacks the pools {', '.join(absent)}, from which the change of litter is known"
+            )
+        held = LandGrid.read(self._dataset, path)
+        self._grid.require_same(held, path, Path("the monthly history"))
+        for name in self._names:
+            units = getattr(self._dataset[name], "units", None)
+            require_unit(units, (DENSITY_UNIT,), f"{path}: {name}")
+        return self._dataset
 
 
 class PoolChange(Protocol):
@@ -49,7 +94,7 @@ class ChangeFromEnds:
         self._places = {
             day: (path, index) for path in paths for index, day in enumerate(_end_days(path))
         }
-        self._read = _pool_reader(generation, grid)
+        self._read = _PoolReader(generation, grid)
 
     def over(self, sample: MonthSample) -> NDArray[np.float64] | None:
         """Change between the two instants; None if either was not written."""
@@ -70,7 +115,7 @@ class ChangeFromMeans:
     ) -> None:
         self._samples = list(samples)
         self._position = {sample.ordinal: i for i, sample in enumerate(samples)}
-        self._read = _pool_reader(generation, grid)
+        self._read = _PoolReader(generation, grid)
 
     def over(self, sample: MonthSample) -> NDArray[np.float64] | None:
         """Centred difference; None at either end of the record."""
@@ -84,26 +129,6 @@ class ChangeFromMeans:
         change = self._read((later.path, later.index)) - self._read((earlier.path, earlier.index))
         between = sample.seconds + 0.5 * (earlier.seconds + later.seconds)
         return change / between
-
-
-def _pool_reader(generation: Generation, grid: LandGrid) -> Callable[[_Place], NDArray[np.float64]]:
-    """Reader of all four pools at one time, with the last few times and the last file kept."""
-    names = [generation.pool(pool).carbon for pool in LITTER_POOLS]
-
-    @lru_cache(maxsize=4)
-    def read(place: _Place) -> NDArray[np.float64]:
-        path, index = place
-        with open_history(path) as dataset:
-            absent = [name for name in names if name not in dataset.variables]
-            if absent:
-                raise ForcingError(
-                    f"{path} lacks the pools {', '.join(absent)}, from which the change of litter "
-                    "is known"
-                )
-            samples = slice(index, index + 1)
-            return np.stack([read_field(dataset, name, grid, samples)[0] for name in names])
-
-    return read
 
 
 def _end_days(path: Path) -> list[float]:

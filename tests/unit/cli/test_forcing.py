@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.cli.main import main
+from ctsm_socnn.forcing import climatology as stage
+from ctsm_socnn.schemas import open_file, open_sites
+
+
+@pytest.fixture
+def words(tmp_path: Path, history_file):
+    for year in (1, 2, 3):
+        history_file(f"case.clm2.h0.{year:04d}.nc", year=year)
+    history = str(tmp_path / "*.h0.*.nc")
+    return ["forcing", "--history", history, "-o", str(tmp_path / "climatology.nc")]
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    """Put sums aside after each block, and stop as Ctrl-C would once some are done."""
+    add = stage._add_fields
+    done = []
+
+    def counted(*arguments):
+        if len(done) == blocks:
+            raise KeyboardInterrupt
+        done.append(None)
+        add(*arguments)
+
+    monkeypatch.setattr(stage, "_SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(stage, "_add_fields", counted)
+
+
+def test_climatology_is_written_and_described(words, tmp_path, capsys):
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "5 land cells" in said
+    assert "0001-01 to 0003-12 (36 months of 3 files)" in said
+    assert open_file(tmp_path / "climatology.nc")["TSOI"].sizes["layer"] == 20
+
+
+def test_interrupted_run_goes_on_and_ends_alike(words, tmp_path, monkeypatch):
+    assert main(words) == 0
+    whole = open_file(tmp_path / "climatology.nc")
+    (tmp_path / "climatology.nc").unlink()
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        assert main(words) == 130
+    assert [path.name for path in tmp_path.glob("climatology*")] == ["climatology.nc.partial.npz"]
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        assert main(words) == 0
+    xr.testing.assert_identical(
+        whole.drop_attrs(), open_file(tmp_path / "climatology.nc").drop_attrs()
+    )
+    assert not (tmp_path / "climatology.nc.partial.npz").exists()
+
+
+def test_sums_of_other_files_are_not_gone_on_with(words, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        assert main(words) == 130
+    assert main([*words, "--first-year", "2"]) == 2
+    assert "delete it to begin anew" in capsys.readouterr().err
+
+
+def test_damaged_sums_are_refused(words, tmp_path, capsys):
+    (tmp_path / "climatology.nc.partial.npz").write_bytes(b"nothing")
+    assert main(words) == 2
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_sites_read_the_climatology(words, tmp_path):
+    assert main(words) == 0
+    table = "profile_id,lon,lat,depth [m],soc [kgC/m3]\na,280.02,40.03,0.1,20\n"
+    (tmp_path / "layers.csv").write_text(table)
+    common = ["sites", "--profiles", str(tmp_path / "layers.csv")]
+    climatology = ["--climatology", str(tmp_path / "climatology.nc")]
+    assert main([*common, *climatology, "-o", str(tmp_path / "a.nc")]) == 0
+    assert main([*common, *words[1:3], "-o", str(tmp_path / "b.nc")]) == 0
+    one, other = open_sites(tmp_path / "a.nc"), open_sites(tmp_path / "b.nc")
+    np.testing.assert_allclose(one["TSOI"], other["TSOI"], rtol=1e-15)
+    assert main([*common, *climatology, *words[1:3], "-o", str(tmp_path / "c.nc")]) == 2
+
+
+def test_history_is_no_climatology(words, tmp_path, capsys):
+    table = "profile_id,lon,lat,depth [m],soc [kgC/m3]\na,280.02,40.03,0.1,20\n"
+    (tmp_path / "layers.csv").write_text(table)
+    history = str(tmp_path / "case.clm2.h0.0001.nc")
+    profiles = ["--profiles", str(tmp_path / "layers.csv")]
+    assert main(["sites", *profiles, "--climatology", history, "-o", str(tmp_path / "a.nc")]) == 2
+    assert "is no climatology of `ctsm-socnn forcing`" in capsys.readouterr().err
