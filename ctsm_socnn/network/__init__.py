@@ -1,1 +1,26 @@
-"""."""
+"""Covariates to parameters: networks trained on site posteriors or through the kernel."""
+
+from ctsm_socnn.network.cross_validation import cross_validate, train
+from ctsm_socnn.network.end_to_end import train_end_to_end
+from ctsm_socnn.network.model import METHODS, Model
+from ctsm_socnn.network.model_directory import load_model, save_model
+from ctsm_socnn.network.prediction import predict_maps
+from ctsm_socnn.network.scoring import score_model, score_parameters
+from ctsm_socnn.network.settings import NetworkSettings, published_settings
+from ctsm_socnn.network.two_step import train_two_step
+
+__all__ = [
+    "METHODS",
+    "Model",
+    "NetworkSettings",
+    "cross_validate",
+    "load_model",
+    "predict_maps",
+    "published_settings",
+    "save_model",
+    "score_model",
+    "score_parameters",
+    "train",
+    "train_end_to_end",
+    "train_two_step",
+]

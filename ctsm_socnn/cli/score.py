@@ -1,0 +1,66 @@
+"""Score a model on sites: run its parameters through the kernel, compare with the profiles.
+
+  ctsm-socnn score model sites.nc
+  ctsm-socnn score model other_sites.nc --json
+
+Sites that the model was trained on give scores in sample; take others to judge it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from ctsm_socnn.network import load_model, score_model
+from ctsm_socnn.schemas import open_sites
+
+__all__ = ["add_arguments", "run"]
+
+_ROWS = (
+    ("SOC, gC m-3", ""),
+    ("log10 SOC", "log_"),
+    ("stock 0-1 m, gC m-2", "stock_"),
+    ("log10 stock", "stock_log_"),
+)
+_COLUMNS = ("nse", "r2", "rmse", "bias")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `score`."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="directory made by train")
+    parser.add_argument("sites", type=Path, metavar="SITES.nc")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the scores."""
+    result = score_model(load_model(arguments.model), open_sites(arguments.sites))
+    for warning in result["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(_finite(result), indent=1))
+    else:
+        print(_table(result))
+    return 0
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = [f"{'':<22}" + "".join(f"{name:>12}" for name in _COLUMNS)]
+    for title, prefix in _ROWS:
+        values = "".join(f"{result[prefix + name]:>12.4g}" for name in _COLUMNS)
+        lines.append(f"{title:<22}{values}")
+    lines.append(f"{result['n_layers']} layers of {result['n_sites']} sites")
+    lines += [f"left out {count} ({reason})" for reason, count in result["excluded"].items()]
+    return "\n".join(lines)
+
+
+def _finite(result: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: an undefined score becomes null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in result.items()
+    }

@@ -1,0 +1,131 @@
+"""Train a network that predicts the 21 parameters from covariates.
+
+  ctsm-socnn train sites.nc --method end-to-end -o model
+  ctsm-socnn train sites.nc --method two-step --posterior posterior.nc -o model
+
+end-to-end trains through the kernel on the observed profiles; two-step trains on the parameters
+that ctsm-socnn assimilate found at the same sites (--preset published restates Tao et al. 2020).
+A training that was stopped goes on when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import Never
+
+from tqdm import tqdm
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.netcdf import require_absent
+from ctsm_socnn.network import (
+    METHODS,
+    NetworkSettings,
+    published_settings,
+    save_model,
+    score_model,
+    train,
+)
+from ctsm_socnn.network.encoders import encoder_names
+from ctsm_socnn.network.ensemble import Progress
+from ctsm_socnn.network.losses import LOSS_NAMES
+from ctsm_socnn.schemas import open_file, open_sites
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `train`."""
+    parser.add_argument("sites", type=Path, metavar="SITES.nc", help="training sites")
+    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--posterior", type=Path, metavar="FILE", help="for two-step")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL")
+    parser.add_argument("--preset", choices=("sound", "published"), default="sound")
+    parser.add_argument("--encoder", choices=encoder_names(), help="shape of the network")
+    parser.add_argument("--loss", choices=LOSS_NAMES, help="for end-to-end")
+    parser.add_argument("--members", type=int, metavar="N", help="networks in the ensemble")
+    parser.add_argument("--epochs", type=int, metavar="N", help="most epochs of a member")
+    parser.add_argument(
+        "--location",
+        action="store_true",
+        help="longitude and latitude as inputs; maps far from profiles then mislead",
+    )
+    parser.add_argument(
+        "--no-forcing-summaries",
+        action="store_true",
+        help="covariates only, so that maps need no forcing",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, say what was trained, write the model directory."""
+    require_absent(arguments.output, overwrite=arguments.overwrite)
+    if arguments.location:
+        print(
+            "warning: with location as an input the maps follow the pattern of the profiles; "
+            "far from profiles they extrapolate it",
+            file=sys.stderr,
+        )
+    settings = _settings(arguments)
+    posterior = open_file(arguments.posterior) if arguments.posterior else None
+    work = arguments.output.with_name(f".{arguments.output.name}.training")
+    sites = open_sites(arguments.sites)
+    with tqdm(total=settings.members * settings.epochs, unit="epoch", disable=None) as bar:
+        model = train(
+            sites,
+            arguments.method,
+            settings,
+            arguments.seed,
+            posterior=posterior,
+            work=work,
+            progress=_shown_on(bar, settings.epochs),
+        )
+    save_model(model, arguments.output, overwrite=arguments.overwrite)
+    shutil.rmtree(work, ignore_errors=True)
+    for reason, count in model.training["excluded"].items():
+        print(f"left out {count} sites: {reason}")
+    in_sample = score_model(model, sites)
+    print(
+        f"trained on {model.training['sites']} sites; in sample NSE {in_sample['nse']:.3f}, "
+        f"of log10 {in_sample['log_nse']:.3f}, of stocks {in_sample['stock_nse']:.3f}"
+    )
+    print(f"wrote {arguments.output}")
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> NetworkSettings:
+    published = arguments.preset == "published"
+    if published and arguments.method != "two-step":
+        raise NetworkError("--preset published is of the two-step method; give --method two-step")
+    settings = published_settings() if published else NetworkSettings()
+    chosen = {
+        name: value
+        for name in ("loss", "members", "epochs")
+        if (value := getattr(arguments, name)) is not None
+    }
+    inputs: dict[str, bool] = {}
+    encoder: dict[str, str] = {}
+    if arguments.location:
+        inputs["location"] = True
+    if arguments.no_forcing_summaries:
+        inputs["forcing_summaries"] = False
+    if arguments.encoder:
+        encoder["name"] = arguments.encoder
+    return settings.with_changes(
+        **chosen,
+        inputs=settings.inputs.model_dump() | inputs,
+        encoder=settings.encoder.model_dump() | encoder,
+    )
+
+
+def _shown_on(bar: tqdm[Never], epochs: int) -> Progress:
+    def show(member: int, epoch: int, loss: float) -> None:
+        bar.n = member * epochs + epoch
+        bar.set_postfix_str(f"member {member + 1}, validation loss {loss:.4f}", refresh=False)
+        bar.update(0)
+
+    return show

@@ -1,0 +1,109 @@
+"""Predictions for every site by a model that never saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.end_to_end import train_end_to_end
+from ctsm_socnn.network.ensemble import Progress
+from ctsm_socnn.network.folds import location_folds
+from ctsm_socnn.network.model import METHODS, Model
+from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.two_step import train_two_step
+from ctsm_socnn.parameters import PARAMETER_NAMES
+
+__all__ = ["cross_validate", "train"]
+
+
+def train(
+    sites: xr.Dataset,
+    method: str,
+    settings: NetworkSettings,
+    seed: int,
+    *,
+    posterior: xr.Dataset | None = None,
+    work: Path | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Train by the method's name.
+
+    Raises
+    ------
+    NetworkError
+        If the method is unknown, or two-step without a posterior.
+    """
+    if method == "end-to-end":
+        return train_end_to_end(sites, settings, seed, work=work, progress=progress)
+    if method != "two-step":
+        raise NetworkError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+    if posterior is None:
+        raise NetworkError("the two-step method learns from site posteriors; give a posterior file")
+    return train_two_step(sites, posterior, settings, seed, work=work, progress=progress)
+
+
+def cross_validate(
+    sites: xr.Dataset,
+    method: str,
+    folds: int | NDArray[np.intp],
+    seed: int,
+    *,
+    settings: NetworkSettings | None = None,
+    posterior: xr.Dataset | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.Dataset:
+    """Predict each fold by a model trained on the others.
+
+    Scaling, classes, early stopping and the choice of the best epoch all happen inside the
+    training sites of a fold.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        In the sites schema.
+    method : {"two-step", "end-to-end"}
+    folds : int or ndarray of int, shape (site,)
+        Number of folds by location, or the fold of each site.
+    seed : int
+    settings : NetworkSettings, optional
+    posterior : xarray.Dataset, optional
+        Of the same sites; needed by the two-step method.
+    progress : callable, optional
+        Called with the fold done and the number of folds.
+
+    Returns
+    -------
+    xarray.Dataset
+        `prediction` (site, parameter) in the registry's units, `fold` (site).
+
+    Raises
+    ------
+    NetworkError
+        As training and prediction.
+    """
+    chosen = settings or NetworkSettings()
+    fold = location_folds(sites, folds, seed) if isinstance(folds, int) else np.asarray(folds)
+    numbers = np.unique(fold)
+    prediction = np.full((sites.sizes["site"], len(PARAMETER_NAMES)), np.nan)
+    for done, number in enumerate(numbers, start=1):
+        known, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        model = train(
+            sites.isel(site=known),
+            method,
+            chosen,
+            seed + int(number),
+            posterior=None if posterior is None else posterior.isel(site=known),
+        )
+        prediction[tested] = model.predict_sites(sites.isel(site=tested))
+        if progress is not None:
+            progress(done, len(numbers))
+    return xr.Dataset(
+        {"prediction": (("site", "parameter"), prediction), "fold": ("site", fold)},
+        coords={"parameter": list(PARAMETER_NAMES)},
+        attrs={"method": method, "seed": str(seed)},
+    )

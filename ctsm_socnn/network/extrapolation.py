@@ -1,0 +1,56 @@
+"""Whether a cell resembles the sites on which a model was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ctsm_socnn.network.inputs import Inputs
+
+__all__ = ["TrainingDomain"]
+
+_QUANTILE: Final = 0.99
+_NEIGHBOURS: Final = 5
+
+
+@dataclass(frozen=True)
+class TrainingDomain:
+    """Scaled numeric inputs of the training sites, and how far apart they lie.
+
+    Attributes
+    ----------
+    points : ndarray, shape (site, numeric inputs), scaled
+    limit : float
+        Distance to the nearest training sites beyond which a cell is out of the domain.
+    """
+
+    points: NDArray[np.float64]
+    limit: float
+
+    @classmethod
+    def fit(cls, inputs: Inputs) -> TrainingDomain:
+        """Take the limit from the training sites' distances to each other.
+
+        The distance is the mean over the five nearest sites, so that a single odd training site
+        does not stretch the domain; the limit is its 99th percentile over the training sites.
+        """
+        points = inputs.numeric[inputs.usable]
+        neighbours = min(_NEIGHBOURS, len(points) - 1)
+        if neighbours < 1 or points.shape[1] == 0:
+            return cls(points, float("inf"))
+        distance, _ = cKDTree(points).query(points, k=neighbours + 1)
+        return cls(points, float(np.quantile(np.asarray(distance)[:, 1:].mean(axis=1), _QUANTILE)))
+
+    def distance(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Mean distance to the five nearest training sites, shape (n,), scaled inputs."""
+        neighbours = min(_NEIGHBOURS, len(self.points))
+        distance, _ = cKDTree(self.points).query(inputs.numeric, k=neighbours)
+        return np.asarray(np.reshape(distance, (len(inputs), neighbours)).mean(axis=1))
+
+    def outside(self, inputs: Inputs) -> NDArray[np.bool_]:
+        """Whether each row lies beyond the limit, shape (n,)."""
+        return np.asarray(self.distance(inputs) > self.limit)

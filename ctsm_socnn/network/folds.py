@@ -1,0 +1,149 @@
+"""Which sites are tested together, so that a score says what happens elsewhere.
+
+Profiles of one pit, or of pits a few steps apart, are near-copies; a fold that splits them
+measures memory. `location_folds` keeps them together, `block_folds` tests on whole blocks and
+`region_folds` on whole regions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from sklearn.cluster import KMeans
+from sklearn.model_selection import GroupKFold
+
+from ctsm_socnn.errors import NetworkError
+
+__all__ = [
+    "block_folds",
+    "hold_out",
+    "location_folds",
+    "location_groups",
+    "positions_km",
+    "region_folds",
+]
+
+_EARTH_RADIUS_KM: Final = 6371.0
+SAME_LOCATION_KM: Final = 0.1
+"""Profiles closer than this count as one location."""
+
+
+def location_groups(sites: xr.Dataset, separation_km: float = SAME_LOCATION_KM) -> NDArray[np.intp]:
+    """Label of the location of each site, shape (site,).
+
+    Sites that are closer than `separation_km`, directly or through others, share a label.
+    """
+    tree = cKDTree(positions_km(sites))
+    near = tree.sparse_distance_matrix(tree, separation_km, output_type="coo_matrix")
+    # Distance 0 would vanish from a sparse matrix, and with it the link of a repeated location.
+    near.data[:] = 1.0
+    _, labels = connected_components(near, directed=False)
+    return np.asarray(labels, dtype=np.intp)
+
+
+def location_folds(
+    sites: xr.Dataset, folds: int, seed: int, separation_km: float = SAME_LOCATION_KM
+) -> NDArray[np.intp]:
+    """Fold of each site; sites of one location are in one fold.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        With `lon` and `lat` (site,), degrees.
+    folds : int
+    seed : int
+    separation_km : float
+
+    Returns
+    -------
+    ndarray of int, shape (site,)
+
+    Raises
+    ------
+    NetworkError
+        If there are fewer locations than folds.
+    """
+    return _group_folds(location_groups(sites, separation_km), folds, seed, "locations")
+
+
+def block_folds(sites: xr.Dataset, folds: int, block_km: float, seed: int) -> NDArray[np.intp]:
+    """Fold of each site; sites of one square block of side `block_km` are in one fold.
+
+    Raises
+    ------
+    NetworkError
+        If there are fewer occupied blocks than folds.
+    """
+    lat = sites["lat"].values
+    north = np.radians(lat) * _EARTH_RADIUS_KM
+    row = np.floor(north / block_km)
+    # The cosine of the row's middle, so that all sites of a row share one column spacing.
+    middle = np.cos((row + 0.5) * block_km / _EARTH_RADIUS_KM)
+    column = np.floor(np.radians(sites["lon"].values) * _EARTH_RADIUS_KM * middle / block_km)
+    _, groups = np.unique(np.stack([row, column], axis=1), axis=0, return_inverse=True)
+    return _group_folds(groups.ravel(), folds, seed, f"blocks of {block_km:g} km")
+
+
+def region_folds(sites: xr.Dataset, regions: int, seed: int) -> NDArray[np.intp]:
+    """Fold of each site by region (k-means of positions); each fold leaves one region out.
+
+    Raises
+    ------
+    NetworkError
+        If there are fewer sites than regions.
+    """
+    positions = positions_km(sites)
+    distinct = len(np.unique(positions, axis=0))
+    if distinct < regions:
+        raise NetworkError(f"{distinct} locations cannot be divided into {regions} regions")
+    clusters = KMeans(n_clusters=regions, n_init=4, random_state=seed).fit_predict(positions)
+    return np.asarray(clusters, dtype=np.intp)
+
+
+def hold_out(
+    groups: NDArray[np.intp], fraction: float, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Mask of whole groups, drawn at random until they hold `fraction` of the members.
+
+    Raises
+    ------
+    NetworkError
+        If there are fewer than two groups.
+    """
+    labels = np.unique(groups)
+    if len(labels) < 2:
+        raise NetworkError("all training sites are at one location, so none can be held out")
+    held = np.zeros(len(groups), dtype=bool)
+    for label in generator.permutation(labels)[:-1]:
+        held |= groups == label
+        if held.sum() >= fraction * len(groups):
+            break
+    return held
+
+
+def _group_folds(groups: NDArray[np.intp], folds: int, seed: int, kind: str) -> NDArray[np.intp]:
+    labels = np.unique(groups)
+    if len(labels) < folds:
+        raise NetworkError(
+            f"{len(groups)} sites make {len(labels)} {kind}, fewer than {folds} folds; "
+            "ask for fewer folds"
+        )
+    # GroupKFold balances sizes and breaks ties by label, so shuffled labels make it random.
+    shuffled = np.random.default_rng(seed).permutation(len(labels))[np.searchsorted(labels, groups)]
+    fold = np.empty(len(groups), dtype=np.intp)
+    splits = GroupKFold(n_splits=folds).split(np.empty((len(groups), 1)), groups=shuffled)
+    for number, (_, test) in enumerate(splits):
+        fold[test] = number
+    return fold
+
+
+def positions_km(sites: xr.Dataset) -> NDArray[np.float64]:
+    """Positions in km, shape (site, 3); chords stand for distances."""
+    lon, lat = (np.radians(sites[name].values.astype(np.float64)) for name in ("lon", "lat"))
+    unit = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    return np.asarray(_EARTH_RADIUS_KM * unit)

@@ -1,0 +1,266 @@
+"""From covariates to what an encoder reads: scaled numbers and class indices.
+
+Everything here is fitted on training sites only and stored with the model. Rules for gaps:
+a missing number takes the training median, a missing, rare or never-seen class takes class 0.
+A site or cell that lacks more than half of its inputs is `unusable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.forcing_summary import FORCING_SUMMARIES, forcing_summaries
+from ctsm_socnn.network.settings import InputSettings
+from ctsm_socnn.schemas import covariate_names
+
+__all__ = ["CategoricalInput", "InputTransform", "Inputs", "NumericInput"]
+
+_LOCATION = ("lon", "lat")
+_FORCING_PREFIX = "forcing_"
+
+
+@dataclass(frozen=True)
+class NumericInput:
+    """A numeric input and its scaling: (value - centre) / scale.
+
+    `low` and `high` are the range over the training sites, `fill` their median.
+    """
+
+    name: str
+    units: str
+    centre: float
+    scale: float
+    low: float
+    high: float
+    fill: float
+
+
+@dataclass(frozen=True)
+class CategoricalInput:
+    """A covariate of classes; class `classes[i]` has index i + 1, all others index 0."""
+
+    name: str
+    classes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an encoder reads for n sites or cells.
+
+    Attributes
+    ----------
+    numeric : ndarray, shape (n, numeric inputs), scaled
+    classes : ndarray of int, shape (n, categorical inputs), class indices
+    usable : ndarray of bool, shape (n,)
+        False where more than half of the inputs are missing.
+    """
+
+    numeric: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    usable: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.usable)
+
+    def take(self, rows: NDArray[np.intp]) -> Inputs:
+        """Return the inputs of some rows."""
+        return Inputs(self.numeric[rows], self.classes[rows], self.usable[rows])
+
+
+@dataclass(frozen=True)
+class InputTransform:
+    """The fitted preparation of inputs."""
+
+    numeric: tuple[NumericInput, ...]
+    categorical: tuple[CategoricalInput, ...]
+
+    @classmethod
+    def fit(cls, sites: xr.Dataset, settings: InputSettings) -> InputTransform:
+        """Fit scaling and classes on training sites.
+
+        Parameters
+        ----------
+        sites : xarray.Dataset
+            The training sites and no others.
+        settings : InputSettings
+
+        Raises
+        ------
+        NetworkError
+            If a named covariate is missing or nothing is left to learn from.
+        """
+        names = list(settings.covariates) or covariate_names(sites)
+        _require(sites, names)
+        classes = [name for name in names if _matches(name, settings.categorical)]
+        numbers = [name for name in names if name not in classes]
+        if settings.forcing_summaries:
+            numbers += [_FORCING_PREFIX + name for name in FORCING_SUMMARIES]
+        if settings.location:
+            numbers += _LOCATION
+        raw = _raw_numeric(sites, numbers)
+        scaled = [
+            _fit_numeric(name, _units(sites, name), raw[:, i], settings.scaling)
+            for i, name in enumerate(numbers)
+        ]
+        transform = cls(
+            numeric=tuple(item for item in scaled if item is not None),
+            categorical=tuple(
+                _fit_classes(name, sites[name].values, settings.rare_class) for name in classes
+            ),
+        )
+        if not transform.numeric and not transform.categorical:
+            raise NetworkError(
+                "no covariate varies over the training sites, so there is nothing to learn from"
+            )
+        return transform
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of the variables that a dataset must hold."""
+        numbers = [item.name for item in self.numeric if not item.name.startswith(_FORCING_PREFIX)]
+        return (*numbers, *(item.name for item in self.categorical))
+
+    @property
+    def needs_forcing(self) -> bool:
+        """Whether the forcing of a site or cell is an input too."""
+        return any(item.name.startswith(_FORCING_PREFIX) for item in self.numeric)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Number of classes of each categorical input, class 0 included."""
+        return tuple(len(item.classes) + 1 for item in self.categorical)
+
+    def __call__(self, sites: xr.Dataset) -> Inputs:
+        """Prepare the inputs of any sites.
+
+        Raises
+        ------
+        NetworkError
+            Naming the covariates that are missing.
+        """
+        _require(sites, self.covariates)
+        raw = _raw_numeric(sites, [item.name for item in self.numeric])
+        codes = [sites[item.name].values.astype(np.float64) for item in self.categorical]
+        missing = np.isnan(raw).sum(axis=1) + sum(np.isnan(code).astype(int) for code in codes)
+        numeric = np.empty_like(raw)
+        for i, item in enumerate(self.numeric):
+            filled = np.where(np.isnan(raw[:, i]), item.fill, raw[:, i])
+            numeric[:, i] = (filled - item.centre) / item.scale
+        classes = np.zeros((len(raw), len(self.categorical)), dtype=np.int64)
+        for i, (item_, code) in enumerate(zip(self.categorical, codes, strict=True)):
+            classes[:, i] = _class_indices(code, item_.classes)
+        limit = (len(self.numeric) + len(self.categorical)) / 2
+        return Inputs(numeric, classes, np.asarray(missing <= limit))
+
+    def range_warnings(self, sites: xr.Dataset) -> list[str]:
+        """Say which covariates look as if they had another unit than in training.
+
+        A covariate is named when its median lies more than one training range outside the
+        training range.
+        """
+        warnings = []
+        for item in self.numeric:
+            if item.name.startswith(_FORCING_PREFIX) or item.name not in sites:
+                continue
+            median = float(np.nanmedian(sites[item.name].values.astype(np.float64)))
+            span = item.high - item.low
+            if median < item.low - span or median > item.high + span:
+                warnings.append(
+                    f"{item.name} has median {median:.6g}, far outside the training range "
+                    f"{item.low:.6g} to {item.high:.6g}; is it in the same unit ({item.units})?"
+                )
+        return warnings
+
+    def unseen_classes(self, sites: xr.Dataset) -> dict[str, int]:
+        """Count, by covariate, the sites whose class had none of its own in training."""
+        counts = {}
+        for item in self.categorical:
+            code = sites[item.name].values.astype(np.float64)
+            unseen = int((np.isfinite(code) & (_class_indices(code, item.classes) == 0)).sum())
+            if unseen:
+                counts[item.name] = unseen
+        return counts
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the transform as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> InputTransform:
+        """Build the transform that `to_json` described."""
+        return cls(
+            numeric=tuple(NumericInput(**item) for item in values["numeric"]),
+            categorical=tuple(
+                CategoricalInput(item["name"], tuple(item["classes"]))
+                for item in values["categorical"]
+            ),
+        )
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _require(sites: xr.Dataset, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in sites.variables]
+    if missing:
+        raise NetworkError(
+            f"the dataset lacks {len(missing)} of the model's inputs: {', '.join(missing)}"
+        )
+
+
+def _units(sites: xr.Dataset, name: str) -> str:
+    return str(sites[name].attrs.get("units", "not stated")) if name in sites else "not stated"
+
+
+def _raw_numeric(sites: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]:
+    summaries = {}
+    if any(name.startswith(_FORCING_PREFIX) for name in names):
+        values = forcing_summaries(sites)
+        summaries = {
+            _FORCING_PREFIX + name: values[:, i] for i, name in enumerate(FORCING_SUMMARIES)
+        }
+    columns = [
+        summaries[name] if name in summaries else sites[name].values.astype(np.float64)
+        for name in names
+    ]
+    n = sites.sizes["site"]
+    return np.stack(columns, axis=1) if columns else np.empty((n, 0))
+
+
+def _fit_numeric(
+    name: str, units: str, values: NDArray[np.float64], scaling: str
+) -> NumericInput | None:
+    """Fit one scaling; None for an input that is constant or missing everywhere."""
+    known = values[np.isfinite(values)]
+    if known.size == 0 or np.ptp(known) <= 1e-12 * np.abs(known).max():
+        return None
+    low, high = float(known.min()), float(known.max())
+    if scaling == "minmax":
+        centre, scale = low, high - low
+    else:
+        centre, scale = float(known.mean()), float(known.std())
+    return NumericInput(name, units, centre, scale, low, high, float(np.median(known)))
+
+
+def _fit_classes(name: str, values: NDArray[Any], rare_class: int) -> CategoricalInput:
+    known = values[np.isfinite(values.astype(np.float64))]
+    classes, counts = np.unique(np.rint(known).astype(np.int64), return_counts=True)
+    return CategoricalInput(name, tuple(int(c) for c in classes[counts >= rare_class]))
+
+
+def _class_indices(code: NDArray[np.float64], classes: tuple[int, ...]) -> NDArray[np.int64]:
+    if not classes:
+        return np.zeros(len(code), dtype=np.int64)
+    known = np.asarray(classes)
+    rounded = np.where(np.isfinite(code), np.rint(code), known[0] - 1).astype(np.int64)
+    position = np.clip(np.searchsorted(known, rounded), 0, len(known) - 1)
+    return np.where(known[position] == rounded, position + 1, 0)

@@ -1,0 +1,141 @@
+"""How far modelled soil carbon is from observed: losses for end-to-end training, by name.
+
+All take observations of a batch and return a mean, so that their size does not depend on the
+number of layers:
+
+log
+    Square difference of logarithms over its variance in training. Deep, poor layers count as much
+    as the surface.
+sqrt
+    The same of square roots.
+mixed
+    Square difference of values plus that of logarithms, each over its variance: 2 - NSE - NSE of
+    the logarithm.
+student
+    Negative log likelihood of Student's t (4 degrees of freedom) on logarithms, with a scale that
+    is learnt; single absurd layers lose their pull.
+published
+    Tao et al.'s cost: weighted square difference over (0.6 observed)^2, weights high for
+    observations far from the profile's mean in value and depth. It favours values that are too
+    low: an overestimate costs more than an equal underestimate ratio.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+__all__ = ["LOSS_NAMES", "SocLoss", "published_weights"]
+
+LOSS_NAMES: Final = ("log", "sqrt", "mixed", "student", "published")
+_LOG_FLOOR: Final = 1.0
+"""gC m-3; see `ctsm_socnn.validation.scores`."""
+_DEGREES_OF_FREEDOM: Final = 4.0
+_PUBLISHED_SD: Final = 0.6
+"""Observation error as a share of the observed value."""
+
+
+class SocLoss:
+    """A loss by name, with the scales of its training observations.
+
+    Parameters
+    ----------
+    name : {"log", "sqrt", "mixed", "student", "published"}
+    values : ndarray, shape (m,), gC m-3
+        All training observations.
+    depth : ndarray, shape (m,), m
+    site : ndarray of int, shape (m,)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        values: NDArray[np.float64],
+        depth: NDArray[np.float64],
+        site: NDArray[np.int64],
+    ) -> None:
+        self._function: Callable[[Tensor, Tensor, Tensor], Tensor] = getattr(self, f"_{name}")
+        self._variance = {
+            "value": _variance(values),
+            "log": _variance(np.log(np.maximum(values, _LOG_FLOOR))),
+            "sqrt": _variance(np.sqrt(values)),
+        }
+        weights = (
+            published_weights(values, depth, site) if name == "published" else np.ones_like(values)
+        )
+        self._weights = torch.from_numpy(weights)
+        self.log_scale = nn.Parameter(torch.zeros((), dtype=torch.float64))
+        self._learnt = [self.log_scale] if name == "student" else []
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Quantities that are learnt with the network."""
+        return self._learnt
+
+    def __call__(self, modelled: Tensor, observed: Tensor, which: Tensor) -> Tensor:
+        """Mean loss of some observations.
+
+        Parameters
+        ----------
+        modelled, observed : Tensor, shape (b,), gC m-3
+        which : Tensor of int, shape (b,)
+            Their positions among the training observations.
+        """
+        return self._function(modelled, observed, self._weights[which])
+
+    def _log(self, modelled: Tensor, observed: Tensor, _: Tensor) -> Tensor:
+        return torch.mean(_log_error(modelled, observed) ** 2) / self._variance["log"]
+
+    def _sqrt(self, modelled: Tensor, observed: Tensor, _: Tensor) -> Tensor:
+        error = torch.sqrt(modelled.clamp(min=_LOG_FLOOR)) - torch.sqrt(observed)
+        return torch.mean(error**2) / self._variance["sqrt"]
+
+    def _mixed(self, modelled: Tensor, observed: Tensor, weights: Tensor) -> Tensor:
+        linear = torch.mean((modelled - observed) ** 2) / self._variance["value"]
+        return linear + self._log(modelled, observed, weights)
+
+    def _student(self, modelled: Tensor, observed: Tensor, _: Tensor) -> Tensor:
+        scaled = _log_error(modelled, observed) * torch.exp(-self.log_scale)
+        half = 0.5 * (_DEGREES_OF_FREEDOM + 1.0)
+        return torch.mean(half * torch.log1p(scaled**2 / _DEGREES_OF_FREEDOM)) + self.log_scale
+
+    def _published(self, modelled: Tensor, observed: Tensor, weights: Tensor) -> Tensor:
+        relative = (modelled - observed) / (_PUBLISHED_SD * observed)
+        return torch.mean(weights * 0.5 * relative**2)
+
+
+def published_weights(
+    values: NDArray[np.float64], depth: NDArray[np.float64], site: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Weights of the published cost: max(1, 10 exp(-(mean rank - 1))) within each profile.
+
+    The ranks are those of the distance of value and of depth from the profile's mean, the
+    farthest first (`da_cesm2_clm5_cen_vr_v2.m`, lines 279-286).
+    """
+    weights = np.empty_like(values)
+    for number in np.unique(site):
+        rows = np.flatnonzero(site == number)
+        ranks = [_ranks(-np.abs(x[rows] - x[rows].mean())) for x in (values, depth)]
+        weights[rows] = np.maximum(1.0, 10.0 * np.exp(-(0.5 * (ranks[0] + ranks[1]) - 1.0)))
+    return weights
+
+
+def _ranks(keys: NDArray[np.float64]) -> NDArray[np.float64]:
+    ranks = np.empty(len(keys))
+    ranks[np.argsort(keys, kind="stable")] = np.arange(1, len(keys) + 1)
+    return ranks
+
+
+def _log_error(modelled: Tensor, observed: Tensor) -> Tensor:
+    floor = modelled.clamp(min=_LOG_FLOOR)
+    return torch.log(floor) - torch.log(observed.clamp(min=_LOG_FLOOR))
+
+
+def _variance(values: NDArray[np.float64]) -> float:
+    variance = float(np.var(values))
+    return variance if variance > 0.0 and math.isfinite(variance) else 1.0

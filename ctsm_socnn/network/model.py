@@ -1,0 +1,117 @@
+"""A trained model: an ensemble of networks with all that is needed to apply it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.network.encoders import build_encoder
+from ctsm_socnn.network.extrapolation import TrainingDomain
+from ctsm_socnn.network.inputs import Inputs, InputTransform
+from ctsm_socnn.network.parameter_head import BoundedHead, ClippedHead, predicted_parameters
+from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.training import ParameterNetwork
+from ctsm_socnn.parameters import to_physical
+
+__all__ = ["METHODS", "Model", "build_network"]
+
+METHODS: Final = ("two-step", "end-to-end")
+_SMALLEST: Final = 1e-12
+
+
+def build_network(
+    transform: InputTransform,
+    settings: NetworkSettings,
+    start: NDArray[np.float64] | None = None,
+) -> ParameterNetwork:
+    """Build a network with fresh weights, in double precision.
+
+    Parameters
+    ----------
+    transform : InputTransform
+        Says how many inputs there are.
+    settings : NetworkSettings
+    start : ndarray, shape (21,), 1, optional
+        Unit-cube parameters around which a bounded network starts.
+    """
+    head = (
+        ClippedHead(settings.parameters)
+        if settings.preset == "published"
+        else BoundedHead(settings.parameters, start)
+    )
+    encoder = build_encoder(
+        len(transform.numeric),
+        transform.class_counts,
+        len(predicted_parameters(settings.parameters)),
+        settings.encoder,
+    )
+    return ParameterNetwork(encoder, head).double()
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ensemble that maps covariates to the 21 parameters.
+
+    Attributes
+    ----------
+    method : {"two-step", "end-to-end"}
+    settings : NetworkSettings
+    transform : InputTransform
+        Fitted on the training sites.
+    domain : TrainingDomain
+        Where in covariate space the model was trained.
+    members : tuple of ParameterNetwork
+    seed : int
+    training : mapping
+        What the model was trained on: site ids, counts of exclusions, epochs, scores.
+    """
+
+    method: str
+    settings: NetworkSettings
+    transform: InputTransform
+    domain: TrainingDomain
+    members: tuple[ParameterNetwork, ...]
+    seed: int
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict_sites(self, sites: xr.Dataset) -> NDArray[np.float64]:
+        """Parameters of the ensemble's centre.
+
+        Parameters
+        ----------
+        sites : xarray.Dataset
+            With the model's covariates (site,), and the forcing if `transform.needs_forcing`.
+
+        Returns
+        -------
+        ndarray, shape (site, 21), in the registry's units
+            NaN where more than half of the inputs are missing.
+
+        Raises
+        ------
+        NetworkError
+            Naming the covariates that are missing.
+        """
+        return to_physical(self.centre(self.predict_members(self.transform(sites))))
+
+    def predict_members(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Unit-cube parameters of each member, shape (member, n, 21); NaN for unusable rows."""
+        numeric, classes = torch.from_numpy(inputs.numeric), torch.from_numpy(inputs.classes)
+        with torch.no_grad():
+            values = [member.eval()(numeric, classes).numpy() for member in self.members]
+        return np.where(inputs.usable[:, np.newaxis], np.stack(values), np.nan)
+
+    @staticmethod
+    def centre(members: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Geometric mean over members (axis 0) of unit-cube parameters.
+
+        One member with a turnover time near its bound moves a geometric mean no more than it
+        should; it can ruin an arithmetic one of the carbon that follows from it.
+        """
+        return np.asarray(np.exp(np.log(np.maximum(members, _SMALLEST)).mean(axis=0)))

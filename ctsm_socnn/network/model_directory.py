@@ -1,0 +1,156 @@
+"""A model as a directory: JSON for people, tensors for machines, nothing that runs code.
+
+model.json            settings, inputs with units and scaling, training record, checksums
+member_0.pt ...       weights, read with `weights_only=True`
+training_inputs.npy   scaled inputs of the training sites, read without pickles
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from ctsm_socnn.errors import FileError, NetworkError
+from ctsm_socnn.netcdf import require_absent
+from ctsm_socnn.network.extrapolation import TrainingDomain
+from ctsm_socnn.network.inputs import InputTransform
+from ctsm_socnn.network.model import Model, build_network
+from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.training import ParameterNetwork
+from ctsm_socnn.parameters import PARAMETER_NAMES
+from ctsm_socnn.provenance import checksum, history_line, package_version
+
+__all__ = ["load_model", "save_model"]
+
+_FORMAT: Final = 1
+_DESCRIPTION: Final = "model.json"
+_POINTS: Final = "training_inputs.npy"
+
+
+def save_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
+    """Write a model directory; it appears whole or not at all.
+
+    Raises
+    ------
+    FileError
+        If the directory exists already or cannot be written.
+    """
+    path = Path(path)
+    require_absent(path, overwrite=overwrite)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        _write(model, temporary)
+        temporary.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_model(path: Path) -> Model:
+    """Read a model directory.
+
+    Raises
+    ------
+    FileError
+        If it is missing.
+    NetworkError
+        If it is damaged, of another format, or for other parameters.
+    """
+    path = Path(path)
+    description = _read_description(path)
+    _require_undamaged(path, description["sha256"])
+    try:
+        settings = NetworkSettings.model_validate(description["settings"])
+        transform = InputTransform.from_json(description["inputs"])
+        members = tuple(
+            _read_member(path / name, transform, settings) for name in description["members"]
+        )
+        points = np.load(path / _POINTS, allow_pickle=False)
+        return Model(
+            method=description["method"],
+            settings=settings,
+            transform=transform,
+            domain=TrainingDomain(points, float(description["domain_limit"])),
+            members=members,
+            seed=int(description["seed"]),
+            training=description["training"],
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+
+
+def _write(model: Model, directory: Path) -> None:
+    names = [f"member_{number}.pt" for number in range(len(model.members))]
+    for name, member in zip(names, model.members, strict=True):
+        torch.save(member.state_dict(), directory / name)
+    np.save(directory / _POINTS, model.domain.points, allow_pickle=False)
+    description = {
+        "format": _FORMAT,
+        "package_version": package_version(),
+        "history": history_line(),
+        "method": model.method,
+        "seed": model.seed,
+        "parameters": list(PARAMETER_NAMES),
+        "settings": model.settings.model_dump(mode="json"),
+        "inputs": model.transform.to_json(),
+        "domain_limit": model.domain.limit,
+        "training": dict(model.training),
+        "members": names,
+        "sha256": {name: checksum(directory / name) for name in (*names, _POINTS)},
+    }
+    text = json.dumps(description, indent=1)
+    (directory / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    file = path / _DESCRIPTION
+    if not path.is_dir():
+        raise FileError(f"{path} is not a directory; a model is one, made by ctsm-socnn train")
+    if not file.is_file():
+        raise FileError(f"{path} holds no {_DESCRIPTION}, so it is no model of ctsm-socnn train")
+    try:
+        description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        found = description["format"], tuple(description["parameters"])
+        description["sha256"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, f"{_DESCRIPTION} cannot be understood ({error})") from error
+    if found != (_FORMAT, PARAMETER_NAMES):
+        raise NetworkError(
+            f"{path} has format {found[0]} and {len(found[1])} parameters, written by version "
+            f"{description.get('package_version')}; this version reads format {_FORMAT} with the "
+            f"registry's {len(PARAMETER_NAMES)}. Train it again"
+        )
+    return description
+
+
+def _require_undamaged(path: Path, checksums: dict[str, str]) -> None:
+    for name, expected in checksums.items():
+        file = path / Path(name).name
+        if not file.is_file():
+            raise _damaged(path, f"{name} is missing")
+        if checksum(file) != expected:
+            raise _damaged(path, f"{name} is not the file that was written (its checksum differs)")
+
+
+def _read_member(
+    file: Path, transform: InputTransform, settings: NetworkSettings
+) -> ParameterNetwork:
+    network = build_network(transform, settings)
+    network.load_state_dict(torch.load(file, weights_only=True))
+    network.eval()
+    return network
+
+
+def _damaged(path: Path, reason: str) -> NetworkError:
+    return NetworkError(f"{path} is damaged: {reason}. Copy it again, or train it again")

@@ -1,0 +1,148 @@
+"""How well parameters reproduce the observed profiles of sites.
+
+The parameters are run through the kernel and compared where carbon was measured, with the same
+selection of observations and the same rule below bedrock as in training. Stocks of 0-1 m are
+integrals of lines through the measured depths, constant above the first and below the last, of
+modelled and observed values alike, so that gaps in a profile do not count as errors of the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.model import Columns, steady_state
+from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
+from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.site_selection import without_forcing
+from ctsm_socnn.validation.scores import scores
+
+__all__ = [
+    "modelled_soc",
+    "observed_stocks",
+    "score_model",
+    "score_observations",
+    "score_parameters",
+]
+
+_STOCK_DEPTH: Final = 1.0
+_STOCK_POINTS: Final = 201
+
+
+def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
+    """Score a model on any sites that hold its covariates.
+
+    Parameters
+    ----------
+    model : Model
+    sites : xarray.Dataset
+        In the sites schema.
+
+    Returns
+    -------
+    dict
+        As `score_parameters`; `warnings` lists covariates out of their training range.
+
+    Raises
+    ------
+    NetworkError
+        Naming the covariates that are missing, or if nothing is left to score.
+    """
+    warnings = model.transform.range_warnings(sites)
+    result = score_parameters(sites, model.predict_sites(sites), model.settings.below_bedrock)
+    return {**result, "warnings": warnings}
+
+
+def score_parameters(
+    sites: xr.Dataset, parameters: NDArray[np.float64], below_bedrock: BelowBedrock = "deepest"
+) -> dict[str, Any]:
+    """Score the soil carbon that parameters make.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        In the sites schema.
+    parameters : ndarray, shape (site, 21), in the registry's units
+        NaN where there are none.
+    below_bedrock : {"deepest", "drop"}
+
+    Returns
+    -------
+    dict
+        `nse, r2, rmse, bias` of SOC (gC m-3), the same of log10 as `log_*`, of stocks of 0-1 m
+        (gC m-2) as `stock_*`; `n_layers`, `n_sites`; `excluded`: counts by reason.
+
+    Raises
+    ------
+    NetworkError
+        If no observation is left.
+    """
+    no_forcing = without_forcing(sites)
+    no_parameters = ~no_forcing & ~np.isfinite(parameters).all(axis=1)
+    kept = np.flatnonzero(~no_forcing & ~no_parameters)
+    if kept.size == 0:
+        raise NetworkError(
+            f"none of {len(no_forcing)} sites can be scored: {int(no_forcing.sum())} lack forcing, "
+            f"{int(no_parameters.sum())} lack covariates"
+        )
+    chosen = sites.isel(site=kept)
+    operator = ObservationOperator.from_sites(chosen, below_bedrock)
+    modelled = operator.apply(modelled_soc(chosen, parameters[kept]))
+    excluded = {f"layers: {reason}": count for reason, count in operator.excluded.items()}
+    for reason, mask in (("forcing missing", no_forcing), ("covariates missing", no_parameters)):
+        if mask.any():
+            excluded[f"sites: {reason}"] = int(mask.sum())
+    return {**score_observations(operator, modelled), "excluded": excluded}
+
+
+def modelled_soc(sites: xr.Dataset, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Soil organic carbon by layer, shape (site, 20), gC m-3."""
+    soc: NDArray[np.float64] = steady_state(Columns.from_sites(sites), parameters).soc
+    return soc
+
+
+def score_observations(
+    operator: ObservationOperator, modelled: NDArray[np.float64]
+) -> dict[str, float | int]:
+    """Score modelled values of observations, and of the stocks that follow from them.
+
+    Parameters
+    ----------
+    operator : ObservationOperator
+    modelled : ndarray, shape (m,), gC m-3
+
+    Raises
+    ------
+    NetworkError
+        If there is no observation.
+    """
+    if operator.values.size == 0:
+        raise NetworkError("no site has a usable observation, so nothing can be scored")
+    by_layer = scores(operator.values, modelled)
+    by_stock = scores(
+        observed_stocks(operator, operator.values), observed_stocks(operator, modelled)
+    )
+    return {
+        **{name: value for name, value in by_layer.items() if name != "n"},
+        **{f"stock_{name}": value for name, value in by_stock.items() if name != "n"},
+        "n_layers": len(operator.values),
+        "n_sites": len(np.unique(operator.site)),
+    }
+
+
+def observed_stocks(
+    operator: ObservationOperator, values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Stocks of 0-1 m of the sites that have observations, shape (sites with any,), gC m-2."""
+    depths = np.linspace(0.0, _STOCK_DEPTH, _STOCK_POINTS)
+    stocks = []
+    for number in np.unique(operator.site):
+        rows = np.flatnonzero(operator.site == number)
+        rows = rows[np.argsort(operator.depth[rows], kind="stable")]
+        profile = np.interp(depths, operator.depth[rows], values[rows])
+        stocks.append(np.trapezoid(profile, depths))
+    return np.asarray(stocks)

@@ -1,0 +1,174 @@
+"""What a user may choose about a network; every default is said here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ctsm_socnn.errors import NetworkError
+
+__all__ = [
+    "EncoderSettings",
+    "InputSettings",
+    "NetworkSettings",
+    "ParameterSettings",
+    "published_settings",
+]
+
+LossName = Literal["log", "sqrt", "mixed", "student", "published"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSettings(_Settings):
+    """Which inputs the encoder sees and how they are prepared.
+
+    Attributes
+    ----------
+    covariates : tuple of str
+        Names of covariates; empty means all that the sites hold.
+    categorical : tuple of str
+        Shell patterns of covariates whose numbers are classes.
+    forcing_summaries : bool
+        Add annual summaries of each site's forcing (temperature, scalars, inputs, bedrock).
+    location : bool
+        Add longitude and latitude. Maps then follow the pattern of the profiles, which helps
+        between profiles and misleads far from them.
+    rare_class : int
+        Classes seen at fewer training sites than this share one class with unknown ones.
+    scaling : {"standard", "minmax"}
+    """
+
+    covariates: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = (
+        "cov_*Land_Cover*",
+        "cov_Texture_*",
+        "cov_*Suborder*",
+        "cov_*Subgroup*",
+        "cov_Koppen*",
+    )
+    forcing_summaries: bool = True
+    location: bool = False
+    rare_class: int = Field(default=8, ge=1)
+    scaling: Literal["standard", "minmax"] = "standard"
+
+
+class EncoderSettings(_Settings):
+    """Shape of the encoder.
+
+    Attributes
+    ----------
+    name : str
+        A module of `ctsm_socnn.network.encoders`.
+    widths : tuple of int
+        Units of the hidden layers (for `additive`: of each input's own network).
+    dropout : float
+    embedding : int
+        Length of the vector that stands for a class.
+    """
+
+    name: str = "mlp"
+    widths: tuple[int, ...] = (64, 64)
+    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    embedding: int = Field(default=4, ge=1)
+
+
+class ParameterSettings(_Settings):
+    """What the network may do with each parameter.
+
+    Attributes
+    ----------
+    held : tuple of str
+        Parameters kept at CLM5's value (moved inside the bounds), because the data cannot see
+        them. `tau_cwd` has no effect on soil carbon at steady state.
+    tied : tuple of str
+        Parameters that get one value for all sites, learned with the network.
+    bounds : dict of str to (float, float)
+        Narrower bounds than the registry's, in its units. An e-folding depth near 0 stops all
+        decomposition at depth, and one such member spoils an ensemble.
+    prior_weight : float
+        Weight of the penalty that draws unit-cube values towards their centre.
+    """
+
+    held: tuple[str, ...] = ("tau_cwd",)
+    tied: tuple[str, ...] = ()
+    bounds: dict[str, tuple[float, float]] = {"efolding": (0.1, 1.0)}
+    prior_weight: float = Field(default=1e-3, ge=0.0)
+
+
+class NetworkSettings(_Settings):
+    """All settings of a training.
+
+    Attributes
+    ----------
+    preset : {"sound", "published"}
+        For the two-step method: bounded outputs, posterior spread as weights and a loss that is a
+        sum; or what Tao et al. published (unbounded outputs, a product of losses).
+    members : int
+        Networks in the ensemble, each with its own start and its own validation locations.
+    validation_fraction : float
+        Share of the training locations on which each member's stopping is decided.
+    epochs, patience, batch_size : int
+        `batch_size` 0 takes all sites at once.
+    optimiser : {"adamw", "adadelta"}
+    learning_rate, weight_decay : float
+    loss : {"log", "sqrt", "mixed", "student", "published"}
+        Of the end-to-end method, see `ctsm_socnn.network.losses`.
+    below_bedrock : {"deepest", "drop"}
+        What observations below bedrock are compared with, in training and in scoring.
+    """
+
+    preset: Literal["sound", "published"] = "sound"
+    inputs: InputSettings = InputSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    parameters: ParameterSettings = ParameterSettings()
+    members: int = Field(default=5, ge=1)
+    validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
+    epochs: int = Field(default=600, ge=1)
+    patience: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=0, ge=0)
+    optimiser: Literal["adamw", "adadelta"] = "adamw"
+    learning_rate: float = Field(default=3e-3, gt=0.0)
+    weight_decay: float = Field(default=1e-2, ge=0.0)
+    loss: LossName = "mixed"
+    below_bedrock: Literal["deepest", "drop"] = "deepest"
+
+    def with_changes(self, **changes: Any) -> NetworkSettings:
+        """Return a copy with some settings changed, checked like new ones.
+
+        Raises
+        ------
+        NetworkError
+            Naming the setting that is wrong.
+        """
+        try:
+            return NetworkSettings.model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise NetworkError(f"network setting {where}: {first['msg']}") from error
+
+
+def published_settings() -> NetworkSettings:
+    """Return the two-step network as published.
+
+    256-512-512-256 ReLU units, min-max scaled inputs with classes as plain numbers, linear
+    outputs, Adadelta at rate 1, batches of 32, at most 6,000 epochs with patience 1,200
+    (Tao et al. 2020, `ensemble_neural_networking`).
+    """
+    return NetworkSettings(
+        preset="published",
+        inputs=InputSettings(categorical=(), forcing_summaries=False, scaling="minmax"),
+        encoder=EncoderSettings(widths=(256, 512, 512, 256), dropout=0.0),
+        parameters=ParameterSettings(held=(), bounds={}, prior_weight=0.0),
+        members=1,
+        epochs=6000,
+        patience=1200,
+        batch_size=32,
+        optimiser="adadelta",
+        learning_rate=1.0,
+        weight_decay=0.0,
+    )

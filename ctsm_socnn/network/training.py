@@ -1,0 +1,241 @@
+"""One network's training: epochs, stopping on held-out locations, resume after a kill.
+
+What is learnt is an `Objective`'s business; how is this module's. The validation rows decide when
+to stop and which epoch to keep; nothing of a test fold ever comes here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.netcdf import atomic_output
+from ctsm_socnn.network.inputs import Inputs
+from ctsm_socnn.network.settings import NetworkSettings
+
+__all__ = ["Objective", "ParameterNetwork", "TrainingCurve", "fit_network", "seeded"]
+
+_CHECKPOINT_SECONDS: Final = 20.0
+_LARGEST_GRADIENT: Final = 1.0
+
+Progress = Callable[[int, float], None]
+"""Called after each epoch with its number and validation loss."""
+
+
+class ParameterNetwork(nn.Module):
+    """An encoder and the head that bounds its scores."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:
+        """Unit-cube parameters, shape (n, 21)."""
+        values: Tensor = self.head(self.encoder(numeric, classes))
+        return values
+
+
+class Objective(Protocol):
+    """What a network is trained for."""
+
+    def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
+        """Loss of the unit-cube parameters `unit` (len(rows), 21) of the sites `rows`."""
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Quantities of the objective itself that are learnt beside the network."""
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """Validation loss by epoch and which epoch was kept."""
+
+    validation: tuple[float, ...]
+    best_epoch: int
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Give torch's random numbers a seed inside the block and their old state after it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def fit_network(
+    network: ParameterNetwork,
+    objective: Objective,
+    inputs: Inputs,
+    validation: NDArray[np.bool_],
+    settings: NetworkSettings,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingCurve:
+    """Train a network in place and leave it with the weights of its best epoch.
+
+    Call it inside `seeded`: dropout and the order of batches draw from torch's generator.
+
+    Parameters
+    ----------
+    network : ParameterNetwork
+    objective : Objective
+    inputs : Inputs
+        Of all training sites, validation rows included.
+    validation : ndarray of bool, shape (site,)
+        Rows that decide on stopping.
+    settings : NetworkSettings
+    checkpoint : Path, optional
+        File for resuming; if it exists, training goes on from its epoch to the same weights.
+    progress : callable, optional
+
+    Raises
+    ------
+    NetworkError
+        If the loss stops being a number.
+    """
+    run = _Run(network, objective, inputs, validation, settings)
+    if checkpoint is not None and checkpoint.exists():
+        run.restore(checkpoint)
+    saver = _Saver(checkpoint)
+    while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
+        run.one_epoch()
+        saver.maybe(run)
+        if progress is not None:
+            progress(run.epoch, run.curve[-1])
+    saver.save(run)
+    network.load_state_dict(run.best_weights)
+    network.eval()
+    return TrainingCurve(tuple(run.curve), run.best_epoch)
+
+
+class _Run:
+    """State of one training between epochs."""
+
+    def __init__(
+        self,
+        network: ParameterNetwork,
+        objective: Objective,
+        inputs: Inputs,
+        validation: NDArray[np.bool_],
+        settings: NetworkSettings,
+    ) -> None:
+        self.network = network
+        self.objective = objective
+        self.settings = settings
+        self.numeric = torch.from_numpy(inputs.numeric)
+        self.classes = torch.from_numpy(inputs.classes)
+        self.training_rows = np.flatnonzero(~validation)
+        self.validation_rows = np.flatnonzero(validation)
+        self.learnt = [*network.parameters(), *objective.parameters()]
+        self.optimiser = _optimiser(self.learnt, settings)
+        self.epoch = 0
+        self.best_epoch = 0
+        self.best_loss = float("inf")
+        self.best_weights = _copy(network.state_dict())
+        self.curve: list[float] = []
+
+    def one_epoch(self) -> None:
+        """Go once through the training rows, then look at the validation rows."""
+        self.network.train()
+        for rows in self._batches():
+            self.optimiser.zero_grad()
+            loss = self._loss(rows)
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(self.learnt, _LARGEST_GRADIENT)
+            self.optimiser.step()
+        self.epoch += 1
+        self.network.eval()
+        with torch.no_grad():
+            value = float(self._loss(self.validation_rows))
+        if not np.isfinite(value):
+            raise NetworkError(
+                f"the validation loss is {value} after epoch {self.epoch}; "
+                "try a smaller learning rate"
+            )
+        self.curve.append(value)
+        if value < self.best_loss:
+            self.best_loss, self.best_epoch = value, self.epoch
+            self.best_weights = _copy(self.network.state_dict())
+
+    def _loss(self, rows: NDArray[np.intp]) -> Tensor:
+        selected = torch.from_numpy(rows)
+        unit = self.network(self.numeric[selected], self.classes[selected])
+        return self.objective.loss(unit, rows)
+
+    def _batches(self) -> Iterator[NDArray[np.intp]]:
+        size = self.settings.batch_size or len(self.training_rows)
+        if size >= len(self.training_rows):
+            yield self.training_rows
+            return
+        order = torch.randperm(len(self.training_rows)).numpy()
+        for start in range(0, len(order), size):
+            yield self.training_rows[np.sort(order[start : start + size])]
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is needed to go on."""
+        return {
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss,
+            "best_weights": self.best_weights,
+            "curve": self.curve,
+            "weights": self.network.state_dict(),
+            "objective": [value.detach() for value in self.objective.parameters()],
+            "optimiser": self.optimiser.state_dict(),
+            "generator": torch.get_rng_state(),
+        }
+
+    def restore(self, path: Path) -> None:
+        """Take up the state that `path` holds."""
+        state = torch.load(path, weights_only=True)
+        self.epoch, self.best_epoch = state["epoch"], state["best_epoch"]
+        self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]
+        self.curve = list(state["curve"])
+        self.network.load_state_dict(state["weights"])
+        for value, stored in zip(self.objective.parameters(), state["objective"], strict=True):
+            value.data.copy_(stored)
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["generator"])
+
+
+class _Saver:
+    """Writes a checkpoint every few seconds."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.last = time.monotonic()
+
+    def maybe(self, run: _Run) -> None:
+        """Write if it is time."""
+        if time.monotonic() - self.last >= _CHECKPOINT_SECONDS:
+            self.save(run)
+
+    def save(self, run: _Run) -> None:
+        """Write, if there is a path."""
+        if self.path is None:
+            return
+        with atomic_output(self.path, overwrite=True) as temporary:
+            torch.save(run.state(), temporary)
+        self.last = time.monotonic()
+
+
+def _optimiser(learnt: list[nn.Parameter], settings: NetworkSettings) -> torch.optim.Optimizer:
+    if settings.optimiser == "adadelta":
+        # rho and eps of Keras, whose defaults differ from torch's.
+        return torch.optim.Adadelta(learnt, lr=settings.learning_rate, rho=0.95, eps=1e-7)
+    return torch.optim.AdamW(learnt, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in state.items()}

@@ -1,0 +1,137 @@
+"""The published design: a network learns the parameters that an assimilation found at sites.
+
+Preset `published` restates Tao et al. (2020): posterior means as targets, unbounded outputs, and
+a loss that is a product (500 mean square error times 25 mean relative error), which vanishes as
+soon as either factor does. Preset `sound` keeps the idea: outputs within bounds, each target
+weighted by how well the site's data determine it, and a loss that is a sum.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.ensemble import Progress, TrainingSet, train_ensemble
+from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.parameters import lower_bounds, to_unit, upper_bounds
+from ctsm_socnn.schemas import validate_posterior
+
+__all__ = ["train_two_step"]
+
+_NUGGET: Final = 0.1
+"""Spread in the unit cube between sites of equal covariates; keeps weights finite where a
+posterior is narrow."""
+_PRODUCT_SQUARE: Final = 500.0
+_PRODUCT_RELATIVE: Final = 25.0
+
+
+def train_two_step(
+    sites: xr.Dataset,
+    posterior: xr.Dataset,
+    settings: NetworkSettings,
+    seed: int,
+    *,
+    work: Path | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Train an ensemble on site posteriors.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        The training sites, in the sites schema.
+    posterior : xarray.Dataset
+        Of the same sites in the same order; unconverged sites are left out and counted.
+    settings : NetworkSettings
+    seed : int
+    work : Path, optional
+        Directory for resuming a killed training.
+    progress : callable, optional
+
+    Raises
+    ------
+    NetworkError
+        If the two datasets do not match or too few sites are left.
+    """
+    _require_same_sites(sites, validate_posterior(posterior))
+    mean = posterior["mean"].values
+    reasons = {
+        "assimilation not converged": posterior["converged"].values != 1,
+        "posterior missing": ~np.isfinite(mean).all(axis=1),
+    }
+    positioned = sites.assign_coords(position=("site", np.arange(sites.sizes["site"])))
+    training = TrainingSet.prepare(positioned, reasons, settings)
+    rows = training.sites["position"].values
+    target = to_unit(mean[rows])
+    spread = posterior["sd"].values[rows] / (upper_bounds() - lower_bounds())
+    loss = _Product(target) if settings.preset == "published" else _Weighted(target, spread)
+    typical = np.clip(np.median(target, axis=0), 0.0, 1.0)
+    return train_ensemble(
+        "two-step",
+        training,
+        lambda: loss,
+        settings,
+        seed,
+        start=lambda _: typical,
+        work=work,
+        progress=progress,
+    )
+
+
+class _Product:
+    """500 mean square error times 25 mean relative error, in the unit cube."""
+
+    def __init__(self, target: NDArray[np.float64]) -> None:
+        self.target = torch.from_numpy(target)
+
+    def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
+        target = self.target[torch.from_numpy(rows)]
+        error = unit - target
+        square = torch.mean(error**2)
+        relative = torch.mean(torch.abs(error / target))
+        return _PRODUCT_SQUARE * square * _PRODUCT_RELATIVE * relative
+
+    def parameters(self) -> list[nn.Parameter]:
+        return []
+
+
+class _Weighted:
+    """Mean square error in the unit cube, each target weighted by 1 / (sd^2 + nugget^2)."""
+
+    def __init__(self, target: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+        weight = 1.0 / (np.nan_to_num(spread, nan=1.0) ** 2 + _NUGGET**2)
+        self.target = torch.from_numpy(target)
+        self.weight = torch.from_numpy(weight / weight.mean())
+
+    def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
+        selected = torch.from_numpy(rows)
+        return torch.mean(self.weight[selected] * (unit - self.target[selected]) ** 2)
+
+    def parameters(self) -> list[nn.Parameter]:
+        return []
+
+
+def _require_same_sites(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    n, m = sites.sizes["site"], posterior.sizes["site"]
+    if n != m:
+        raise NetworkError(
+            f"there are {n} sites but {m} posteriors; give the sites file that was assimilated"
+        )
+    for name in ("profile_id", "lon", "lat"):
+        if name not in sites.variables or name not in posterior.variables:
+            continue
+        differs = sites[name].values != posterior[name].values
+        if differs.any():
+            first = int(np.argmax(differs))
+            raise NetworkError(
+                f"site {first} has {name} {sites[name].values[first]} but its posterior "
+                f"{posterior[name].values[first]}; give the sites file that was assimilated"
+            )

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network import NetworkSettings, cross_validate
+from ctsm_socnn.network.folds import location_folds
+from ctsm_socnn.network.inputs import InputTransform
+from ctsm_socnn.network.settings import InputSettings
+from ctsm_socnn.parameters import PARAMETER_NAMES
+
+QUICK = NetworkSettings(members=1, epochs=3)
+
+
+def test_every_site_is_predicted_once(sites: xr.Dataset) -> None:
+    done: list[tuple[int, int]] = []
+    result = cross_validate(
+        sites,
+        "end-to-end",
+        4,
+        seed=0,
+        settings=QUICK,
+        progress=lambda fold, folds: done.append((fold, folds)),
+    )
+    assert result["prediction"].dims == ("site", "parameter")
+    assert tuple(result["parameter"].values) == PARAMETER_NAMES
+    assert np.isfinite(result["prediction"]).all()
+    np.testing.assert_array_equal(result["fold"], location_folds(sites, 4, 0))
+    assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_two_step_takes_the_posteriors_of_the_training_sites(
+    sites: xr.Dataset, posterior: xr.Dataset
+) -> None:
+    fold = np.arange(40) // 20
+    result = cross_validate(sites, "two-step", fold, 0, settings=QUICK, posterior=posterior)
+    changed = posterior.copy(deep=True)
+    changed["mean"].values[fold == 0] *= 1.1
+    other = cross_validate(sites, "two-step", fold, 0, settings=QUICK, posterior=changed)
+    same = (result["prediction"].values == other["prediction"].values).all(axis=1)
+    np.testing.assert_array_equal(same, fold == 0)
+
+
+def sees_its_test_fold(sites: xr.Dataset) -> bool:
+    """Whether predictions for a fold change with that fold's own carbon or covariate spread."""
+    fold = np.arange(40) // 20
+    tested = fold == 0
+    before = cross_validate(sites, "end-to-end", fold, 0, settings=QUICK)
+    changed = sites.copy(deep=True)
+    changed["soc"].values[tested] *= 7.0
+    # One test site alone gets strange covariates; the others of its fold must not notice.
+    changed["cov_warmth"].values[0] = 40.0
+    changed["cov_noise"].values[0] = -60.0
+    after = cross_validate(changed, "end-to-end", fold, 0, settings=QUICK)
+    others = tested & (np.arange(40) != 0)
+    same = before["prediction"].values[others] == after["prediction"].values[others]
+    return not same.all()
+
+
+def test_nothing_of_the_test_fold_reaches_training(sites: xr.Dataset) -> None:
+    assert not sees_its_test_fold(sites)
+
+
+def test_a_planted_leak_is_caught(sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = InputTransform.fit
+    everything: list[xr.Dataset] = []
+
+    def leaky(chosen: xr.Dataset, settings: InputSettings) -> InputTransform:
+        return honest(everything[-1], settings)
+
+    whole = cross_validate
+
+    def remember(data: xr.Dataset, *args: Any, **kwargs: Any) -> xr.Dataset:
+        everything.append(data)
+        return whole(data, *args, **kwargs)
+
+    monkeypatch.setattr(InputTransform, "fit", leaky)
+    monkeypatch.setitem(globals(), "cross_validate", remember)
+    assert sees_its_test_fold(sites)
+
+
+def test_an_unknown_method_is_named(sites: xr.Dataset) -> None:
+    with pytest.raises(NetworkError, match="unknown method 'magic'"):
+        cross_validate(sites, "magic", 2, 0)
+
+
+def test_two_step_needs_a_posterior(sites: xr.Dataset) -> None:
+    with pytest.raises(NetworkError, match="give a posterior file"):
+        cross_validate(sites, "two-step", 2, 0, settings=QUICK)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.folds import (
+    block_folds,
+    hold_out,
+    location_folds,
+    location_groups,
+    region_folds,
+)
+
+
+def at(lon: list[float], lat: list[float]) -> xr.Dataset:
+    return xr.Dataset({"lon": ("site", np.array(lon)), "lat": ("site", np.array(lat))})
+
+
+def test_equal_and_near_positions_are_one_location() -> None:
+    # 1e-4 degrees of latitude are 11 m, 1e-2 are 1.1 km.
+    groups = location_groups(at([10.0, 10.0, 10.0, 10.0], [50.0, 50.0, 50.0001, 50.01]))
+    assert groups[0] == groups[1] == groups[2]
+    assert groups[3] != groups[0]
+
+
+def test_positions_across_the_date_line_are_near() -> None:
+    groups = location_groups(at([179.9999, -179.9999, 359.9999, -0.0001], [0.0, 0.0, 0.0, 0.0]))
+    assert groups[0] == groups[1]
+    assert groups[2] == groups[3]
+    assert groups[0] != groups[2]
+
+
+def test_no_location_is_split_between_folds() -> None:
+    generator = np.random.default_rng(0)
+    lon = np.repeat(generator.uniform(0, 10, 30), 3)
+    lat = np.repeat(generator.uniform(40, 50, 30), 3)
+    sites = at(lon.tolist(), lat.tolist())
+    fold = location_folds(sites, 5, seed=1)
+    assert (fold.reshape(30, 3) == fold.reshape(30, 3)[:, :1]).all()
+    assert np.bincount(fold).tolist() == [18] * 5
+
+
+def test_folds_follow_the_seed() -> None:
+    sites = at(np.linspace(0, 30, 40).tolist(), [45.0] * 40)
+    one, same, other = (location_folds(sites, 4, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+def test_fewer_locations_than_folds_is_an_error() -> None:
+    with pytest.raises(NetworkError, match="make 2 locations, fewer than 3 folds"):
+        location_folds(at([0.0, 0.0, 9.0], [1.0, 1.0, 1.0]), 3, seed=0)
+
+
+def test_blocks_are_not_split() -> None:
+    generator = np.random.default_rng(3)
+    sites = at(generator.uniform(0, 5, 300).tolist(), generator.uniform(40, 45, 300).tolist())
+    fold = block_folds(sites, 4, block_km=100.0, seed=0)
+    assert set(fold) == {0, 1, 2, 3}
+    # Two sites a kilometre apart are in one block unless its edge runs between them.
+    near = location_groups(sites, separation_km=3.0)
+    shared = [len(set(fold[near == label])) == 1 for label in np.unique(near)]
+    assert np.mean(shared) > 0.8
+
+
+def test_regions_are_contiguous() -> None:
+    lon = [*np.linspace(0, 1, 20), *np.linspace(50, 51, 20)]
+    fold = region_folds(at(lon, [45.0] * 40), 2, seed=0)
+    assert len(set(fold[:20])) == len(set(fold[20:])) == 1
+    assert fold[0] != fold[20]
+
+
+def test_more_regions_than_locations_is_an_error() -> None:
+    with pytest.raises(NetworkError, match="2 locations cannot be divided into 3 regions"):
+        region_folds(at([0.0, 0.0, 9.0], [1.0, 1.0, 1.0]), 3, seed=0)
+
+
+def test_hold_out_takes_whole_groups_and_leaves_some() -> None:
+    groups = np.repeat(np.arange(20), 3)
+    held = hold_out(groups, 0.2, np.random.default_rng(0))
+    assert held.sum() == 12
+    assert (held.reshape(20, 3) == held.reshape(20, 3)[:, :1]).all()
+    assert not hold_out(groups, 0.99, np.random.default_rng(0)).all()
+
+
+def test_one_location_cannot_be_divided() -> None:
+    with pytest.raises(NetworkError, match="all training sites are at one location"):
+        hold_out(np.zeros(5, dtype=np.intp), 0.2, np.random.default_rng(0))

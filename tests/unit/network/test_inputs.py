@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.forcing_summary import FORCING_SUMMARIES, forcing_summaries
+from ctsm_socnn.network.inputs import InputTransform
+from ctsm_socnn.network.settings import InputSettings
+
+PLAIN = InputSettings(forcing_summaries=False)
+
+
+def names(transform: InputTransform) -> list[str]:
+    return [item.name for item in transform.numeric]
+
+
+def test_numbers_are_scaled_with_the_training_mean_and_spread(sites: xr.Dataset) -> None:
+    inputs = InputTransform.fit(sites, PLAIN)(sites)
+    np.testing.assert_allclose(inputs.numeric.mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(inputs.numeric.std(axis=0), 1.0)
+
+
+def test_min_max_scaling_spans_zero_to_one(sites: xr.Dataset) -> None:
+    settings = InputSettings(forcing_summaries=False, scaling="minmax")
+    numeric = InputTransform.fit(sites, settings)(sites).numeric
+    np.testing.assert_allclose(numeric.min(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(numeric.max(axis=0), 1.0)
+
+
+def test_scaling_does_not_look_at_the_sites_it_is_applied_to(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, PLAIN)
+    alone = transform(sites.isel(site=[3])).numeric
+    np.testing.assert_array_equal(alone[0], transform(sites).numeric[3])
+
+
+def test_classes_are_found_by_name_and_counted(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, PLAIN)
+    assert [item.name for item in transform.categorical] == ["cov_Land_Cover"]
+    assert transform.class_counts == (4,)
+    assert set(transform(sites).classes[:, 0]) == {1, 2, 3}
+
+
+def test_rare_missing_and_unseen_classes_share_class_zero(sites: xr.Dataset) -> None:
+    sites["cov_Land_Cover"][0] = 99.0
+    transform = InputTransform.fit(sites, PLAIN)
+    other = sites.isel(site=[0, 1, 2]).copy(deep=True)
+    other["cov_Land_Cover"][1] = 1234.0
+    other["cov_Land_Cover"][2] = np.nan
+    assert transform(other).classes[:, 0].tolist() == [0, 0, 0]
+    assert transform.unseen_classes(other) == {"cov_Land_Cover": 2}
+
+
+def test_a_missing_number_takes_the_training_median(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, PLAIN)
+    median = float(np.median(sites["cov_warmth"].values))
+    gap, filled = sites.isel(site=[4]).copy(deep=True), sites.isel(site=[4]).copy(deep=True)
+    gap["cov_warmth"][0] = np.nan
+    filled["cov_warmth"][0] = median
+    np.testing.assert_array_equal(transform(gap).numeric, transform(filled).numeric)
+    assert transform(gap).usable.all()
+
+
+def test_a_site_that_lacks_most_covariates_is_unusable(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, PLAIN)
+    sites["cov_warmth"][6] = np.nan
+    sites["cov_noise"][6] = np.nan
+    usable = transform(sites).usable
+    assert not usable[6]
+    assert usable.sum() == len(usable) - 1
+
+
+def test_constant_covariates_are_left_out(sites: xr.Dataset) -> None:
+    sites["cov_constant"] = sites["cov_warmth"] * 0.0 + 3.0
+    assert names(InputTransform.fit(sites, PLAIN)) == ["cov_noise", "cov_warmth"]
+
+
+def test_nothing_that_varies_is_an_error(sites: xr.Dataset) -> None:
+    bare = sites.drop_vars(["cov_warmth", "cov_noise", "cov_Land_Cover"])
+    with pytest.raises(NetworkError, match="nothing to learn from"):
+        InputTransform.fit(bare, PLAIN)
+
+
+def test_missing_covariates_are_named(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, PLAIN)
+    with pytest.raises(NetworkError, match="2 of the model's inputs: cov_noise, cov_Land_Cover"):
+        transform(sites.drop_vars(["cov_noise", "cov_Land_Cover"]))
+
+
+def test_forcing_summaries_and_location_can_be_added(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, InputSettings(location=True))
+    assert transform.needs_forcing
+    assert {"forcing_TSOI_top", "forcing_nbedrock", "lon", "lat"} <= set(names(transform))
+    assert not InputTransform.fit(sites, PLAIN).needs_forcing
+
+
+def test_lack_of_forcing_is_named(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, InputSettings())
+    with pytest.raises(NetworkError, match="lacks TSOI, W_SCALAR"):
+        transform(sites.drop_vars(["TSOI", "W_SCALAR"]))
+
+
+def test_forcing_summaries_are_what_they_say(sites: xr.Dataset) -> None:
+    summary = dict(zip(FORCING_SUMMARIES, forcing_summaries(sites).T, strict=True))
+    np.testing.assert_allclose(summary["TSOI_top"], sites["TSOI"].values[:, :, 0].mean(axis=1))
+    np.testing.assert_allclose(summary["log_carbon_input"], np.log(12 * 40.0))
+    np.testing.assert_allclose(summary["share_CWD_INPUT"], 3.0 / 40.0)
+    np.testing.assert_allclose(summary["TSOI_range"], 16.0)
+    np.testing.assert_array_equal(summary["nbedrock"], sites["nbedrock"].values)
+
+
+def test_another_unit_is_warned_about(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, PLAIN)
+    assert transform.range_warnings(sites) == []
+    sites["cov_warmth"] = sites["cov_warmth"] + 273.15
+    (warning,) = transform.range_warnings(sites)
+    assert "cov_warmth" in warning
+    assert "same unit" in warning
+
+
+def test_json_keeps_every_bit(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, InputSettings(location=True))
+    copy = InputTransform.from_json(json.loads(json.dumps(transform.to_json())))
+    assert copy == transform

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import FileError, NetworkError
+from ctsm_socnn.network import Model, NetworkSettings, load_model, save_model, train_two_step
+
+QUICK = NetworkSettings(members=2, epochs=2)
+
+
+@pytest.fixture
+def model(sites: xr.Dataset, posterior: xr.Dataset) -> Model:
+    return train_two_step(sites, posterior, QUICK, seed=8)
+
+
+@pytest.fixture
+def saved(model: Model, tmp_path: Path) -> Path:
+    save_model(model, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def change_description(saved: Path, **changes: object) -> None:
+    file = saved / "model.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_loaded_model_predicts_the_same_bits(
+    model: Model, saved: Path, sites: xr.Dataset
+) -> None:
+    loaded = load_model(saved)
+    np.testing.assert_array_equal(loaded.predict_sites(sites), model.predict_sites(sites))
+    assert loaded.settings == model.settings
+    assert loaded.seed == 8
+    assert loaded.training == model.training
+    inputs = model.transform(sites)
+    np.testing.assert_array_equal(loaded.domain.outside(inputs), model.domain.outside(inputs))
+
+
+def test_the_description_tells_inputs_units_and_ids(saved: Path) -> None:
+    description = json.loads((saved / "model.json").read_text())
+    units = {item["name"]: item["units"] for item in description["inputs"]["numeric"]}
+    assert units["cov_warmth"] == "1"
+    assert units["cov_noise"] == "not stated"
+    assert len(description["training"]["profile_id"]) == 39
+    assert {"package_version", "history", "seed", "settings"} <= description.keys()
+
+
+def test_an_existing_model_is_kept(model: Model, saved: Path) -> None:
+    with pytest.raises(FileError, match="exists already"):
+        save_model(model, saved)
+    save_model(model, saved, overwrite=True)
+    assert sorted(p.name for p in saved.parent.iterdir()) == ["model"]
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="is not a directory; a model is one"):
+        load_model(tmp_path / "none")
+    with pytest.raises(FileError, match=r"holds no model\.json"):
+        load_model(tmp_path)
+
+
+def test_changed_weights_are_noticed(saved: Path) -> None:
+    file = saved / "member_1.pt"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(NetworkError, match=r"is damaged: member_1\.pt is not the file"):
+        load_model(saved)
+
+
+def test_lost_weights_are_noticed(saved: Path) -> None:
+    (saved / "member_0.pt").unlink()
+    with pytest.raises(NetworkError, match=r"is damaged: member_0\.pt is missing"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}'])
+def test_a_broken_description_is_noticed(saved: Path, text: str) -> None:
+    (saved / "model.json").write_text(text)
+    with pytest.raises(NetworkError, match=r"model\.json cannot be understood"):
+        load_model(saved)
+
+
+def test_another_format_is_refused(saved: Path) -> None:
+    change_description(saved, format=99, package_version="9.9")
+    with pytest.raises(NetworkError, match=r"format 99 .* version 9\.9; .* Train it again"):
+        load_model(saved)
+
+
+def test_other_parameters_are_refused(saved: Path) -> None:
+    change_description(saved, parameters=["diffus", "cryo"])
+    with pytest.raises(NetworkError, match="2 parameters"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("change", [{"settings": {"epoch": 3}}, {"inputs": {}}, {"seed": None}])
+def test_a_description_that_does_not_fit_is_noticed(saved: Path, change: dict[str, object]) -> None:
+    change_description(saved, **change)
+    with pytest.raises(NetworkError, match="is damaged"):
+        load_model(saved)
+
+
+def test_weights_that_run_code_are_refused(saved: Path) -> None:
+    import hashlib
+    import pickle
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return eval, ("1/0",)
+
+    file = saved / "member_0.pt"
+    file.write_bytes(pickle.dumps(Payload(), protocol=2))
+    sums = json.loads((saved / "model.json").read_text())["sha256"]
+    sums["member_0.pt"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    change_description(saved, sha256=sums)
+    with pytest.raises(NetworkError, match="is damaged"):
+        load_model(saved)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network import Model, NetworkSettings, predict_maps, train_two_step
+from ctsm_socnn.network.grid_cells import GridCells
+from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
+from ctsm_socnn.schemas import FORCING_DIMENSIONS
+
+COVARIATES_ONLY = NetworkSettings(members=3, epochs=3, inputs={"forcing_summaries": False})
+
+
+@pytest.fixture
+def model(sites: xr.Dataset, posterior: xr.Dataset) -> Model:
+    return train_two_step(sites, posterior, COVARIATES_ONLY, seed=2)
+
+
+def as_grid(sites: xr.Dataset) -> xr.Dataset:
+    """The first 12 sites as a grid of 3 x 4, the last cell without covariates."""
+    grid = xr.Dataset(coords={"lat": [40.0, 41.0, 42.0], "lon": [1.0, 2.0, 3.0, 4.0]})
+    for name in ("cov_warmth", "cov_noise", "cov_Land_Cover"):
+        values = sites[name].values[:12].reshape(3, 4).copy()
+        values[2, 3] = np.nan
+        grid[name] = (("lat", "lon"), values)
+    return grid
+
+
+def as_climatology(sites: xr.Dataset, grid: xr.Dataset) -> xr.Dataset:
+    """The forcing of the first 12 sites on the same grid."""
+    climatology = xr.Dataset(coords=grid.coords)
+    for name, dimensions in FORCING_DIMENSIONS.items():
+        values = np.moveaxis(sites[name].values[:12].astype(float), 0, -1)
+        climatology[name] = (
+            (*dimensions[1:], "lat", "lon"),
+            values.reshape(*values.shape[:-1], 3, 4),
+        )
+    return climatology
+
+
+def test_cells_get_what_sites_of_the_same_covariates_get(model: Model, sites: xr.Dataset) -> None:
+    maps = predict_maps(model, as_grid(sites))
+    expected = model.predict_sites(sites.isel(site=slice(11)))
+    for column, name in enumerate(PARAMETER_NAMES):
+        found = maps[name].values.ravel()
+        np.testing.assert_allclose(found[:11], expected[:, column], rtol=1e-12)
+        assert np.isnan(found[11])
+
+
+def test_maps_tell_units_range_spread_and_convention(model: Model, sites: xr.Dataset) -> None:
+    maps = predict_maps(model, as_grid(sites))
+    for known in PARAMETERS:
+        assert maps[known.name].attrs["units"] == known.units
+        assert maps[known.name].attrs["valid_min"] == known.lower
+        assert maps[known.name].attrs["valid_max"] == known.upper
+        assert maps[f"{known.name}_sd"].attrs["units"] == known.units
+    assert maps.attrs["turnover_time_convention"] == "unnormalised"
+    assert maps.attrs["seed"] == "2"
+    assert (maps["q10_sd"].values.ravel()[:11] > 0.0).all()
+    assert (maps["tau_cwd_sd"].values.ravel()[:11] < 1e-12).all()
+
+
+def test_only_cells_unlike_the_sites_are_marked(model: Model, sites: xr.Dataset) -> None:
+    grid = as_grid(sites)
+    grid["cov_warmth"][1, 2] = 50.0
+    extrapolated = predict_maps(model, grid)["extrapolated"].values
+    assert extrapolated[1, 2] == 1
+    assert extrapolated.sum() == 1
+
+
+def test_blocks_do_not_change_the_maps(model: Model, sites: xr.Dataset) -> None:
+    cells = GridCells.from_dataset(as_grid(sites), model.transform.covariates, None)
+    blocks = [block for _, block in cells.blocks(cells_at_once=5)]
+    assert [block.sizes["site"] for block in blocks] == [5, 5, 2]
+    joined = np.concatenate([block["cov_warmth"].values for block in blocks])
+    np.testing.assert_array_equal(joined, as_grid(sites)["cov_warmth"].values.ravel())
+    np.testing.assert_array_equal(
+        np.concatenate([block["lon"].values for block in blocks]), np.tile([1, 2, 3, 4], 3)
+    )
+
+
+def test_a_list_of_cells_is_a_grid_too(model: Model, sites: xr.Dataset) -> None:
+    grid = as_grid(sites)
+    listed = grid.stack(cell=("lat", "lon"), create_index=False)
+    maps = predict_maps(model, listed)
+    assert maps["q10"].dims == ("cell",)
+    np.testing.assert_array_equal(
+        maps["q10"].values, predict_maps(model, grid)["q10"].values.ravel()
+    )
+
+
+def test_forcing_comes_from_the_nearest_cell(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    climatology = as_climatology(sites, grid)
+    maps = predict_maps(model, grid, forcing=climatology)
+    expected = model.predict_sites(sites.isel(site=slice(11)))
+    np.testing.assert_allclose(maps["q10"].values.ravel()[:11], expected[:, 2], rtol=1e-12)
+    moved = climatology.assign_coords(lon=climatology["lon"] + 0.2)
+    np.testing.assert_array_equal(
+        predict_maps(model, grid, forcing=moved)["q10"].values, maps["q10"].values
+    )
+
+
+def test_a_grid_without_a_covariate_is_refused(model: Model, sites: xr.Dataset) -> None:
+    with pytest.raises(NetworkError, match="the grid lacks cov_noise"):
+        predict_maps(model, as_grid(sites).drop_vars("cov_noise"))
+
+
+def test_forcing_that_is_needed_is_asked_for(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    with pytest.raises(NetworkError, match="takes forcing summaries, but the dataset lacks TSOI"):
+        predict_maps(model, as_grid(sites))

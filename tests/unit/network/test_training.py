@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network import training
+from ctsm_socnn.network.inputs import Inputs
+from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.training import ParameterNetwork, TrainingCurve, fit_network, seeded
+
+N = 60
+SETTINGS = NetworkSettings(epochs=40, patience=40, batch_size=16)
+VALIDATION = np.arange(N) % 5 == 0
+
+
+class Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2).double()
+        self.dropout = nn.Dropout(0.2)
+
+    def forward(self, numeric: Tensor, _classes: Tensor) -> Tensor:
+        scores: Tensor = self.layer(self.dropout(numeric))
+        return scores
+
+
+class Target:
+    """Square distance to a linear function of the inputs, with an offset to be learnt."""
+
+    def __init__(self, target: np.ndarray) -> None:
+        self.target = torch.from_numpy(target)
+        self.offset = nn.Parameter(torch.zeros((), dtype=torch.float64))
+        self.seen: set[int] = set()
+
+    def loss(self, unit: Tensor, rows: np.ndarray) -> Tensor:
+        if unit.requires_grad:
+            self.seen |= set(rows.tolist())
+        return torch.mean((unit + self.offset - self.target[torch.from_numpy(rows)]) ** 2)
+
+    def parameters(self) -> list[nn.Parameter]:
+        return [self.offset]
+
+
+def make_inputs() -> Inputs:
+    numeric = np.random.default_rng(0).normal(size=(N, 3))
+    return Inputs(numeric, np.zeros((N, 0), dtype=np.int64), np.ones(N, dtype=bool))
+
+
+def fit(
+    settings: NetworkSettings = SETTINGS, checkpoint: Path | None = None, scale: float = 1.0
+) -> tuple[ParameterNetwork, TrainingCurve, Target]:
+    inputs = make_inputs()
+    objective = Target(scale * inputs.numeric[:, :2])
+    with seeded(3):
+        network = ParameterNetwork(Linear(), nn.Identity())
+        curve = fit_network(network, objective, inputs, VALIDATION, settings, checkpoint=checkpoint)
+    return network, curve, objective
+
+
+def weights(network: nn.Module) -> list[Tensor]:
+    return list(network.state_dict().values())
+
+
+def assert_same(one: nn.Module, other: nn.Module) -> None:
+    for a, b in zip(weights(one), weights(other), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_loss_falls_and_the_best_epoch_is_kept() -> None:
+    _, curve, _ = fit()
+    assert len(curve.validation) == 40
+    assert min(curve.validation) < 0.5 * curve.validation[0]
+    assert curve.validation[curve.best_epoch - 1] == min(curve.validation)
+
+
+def test_validation_rows_are_never_trained_on() -> None:
+    _, _, objective = fit()
+    assert objective.seen == set(np.flatnonzero(~VALIDATION).tolist())
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    assert_same(fit()[0], fit()[0])
+
+
+def test_torch_keeps_its_own_random_state() -> None:
+    before = torch.get_rng_state()
+    fit()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_patience_stops_early() -> None:
+    settings = SETTINGS.with_changes(patience=3, learning_rate=2.0, epochs=200)
+    _, curve, _ = fit(settings)
+    assert len(curve.validation) < 200
+    assert len(curve.validation) - curve.best_epoch == 3
+
+
+def test_a_killed_training_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, whole_curve, _ = fit()
+    monkeypatch.setattr(training, "_CHECKPOINT_SECONDS", 0.0)
+    checkpoint = tmp_path / "member.pt"
+
+    class KilledError(Exception):
+        pass
+
+    def kill(epoch: int, _: float) -> None:
+        if epoch == 13:
+            raise KilledError
+
+    inputs = make_inputs()
+    with seeded(3), pytest.raises(KilledError):
+        fit_network(
+            ParameterNetwork(Linear(), nn.Identity()),
+            Target(inputs.numeric[:, :2]),
+            inputs,
+            VALIDATION,
+            SETTINGS,
+            checkpoint=checkpoint,
+            progress=kill,
+        )
+    resumed, curve, _ = fit(checkpoint=checkpoint)
+    assert curve == whole_curve
+    assert_same(resumed, whole)
+
+
+def test_a_finished_member_is_not_trained_again(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "member.pt"
+    first, _, _ = fit(checkpoint=checkpoint)
+    again, _, objective = fit(checkpoint=checkpoint)
+    assert objective.seen == set()
+    assert_same(first, again)
+
+
+def test_a_loss_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(NetworkError, match="validation loss is nan after epoch 1"):
+        fit(scale=float("nan"))
