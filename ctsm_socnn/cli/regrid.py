@@ -28,7 +28,7 @@ from ctsm_socnn.regrid.grids import CESM_GRIDS, Grid, read_grid
 from ctsm_socnn.regrid.maps import LEAST_FRACTION, data_grid, regrid_maps
 from ctsm_socnn.regrid.weight_files import read_weights, write_weights
 from ctsm_socnn.regrid.weights import Method, RemapWeights
-from ctsm_socnn.schemas import open_file
+from ctsm_socnn.schemas import open_file, validate_maps
 
 __all__ = ["add_arguments", "run"]
 
@@ -73,7 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     for output in (arguments.output, arguments.save_weights):
         if output is not None:
             require_absent(output, overwrite=arguments.overwrite)
-    maps = open_file(arguments.maps)
+    if not 0.0 <= arguments.min_fraction <= 1.0:
+        raise GridError(f"--min-fraction {arguments.min_fraction:g} is not between 0 and 1")
+    maps = validate_maps(open_file(arguments.maps), str(arguments.maps))
     target = read_grid(arguments.to)
     source = read_grid(arguments.source) if arguments.source else None
     weights = _weights(arguments, data_grid(maps, source), target)

@@ -33,7 +33,7 @@ INSTALL_ESMPY: Final = (
 
 _MASKED: Final = 0
 _CIRCLE: Final = 1e-6
-_LOG_LINES: Final = 3
+_LOG_LINES: Final = 2
 _FEWEST_CORNERS: Final = 3
 
 
@@ -41,7 +41,7 @@ def esmpy_problem() -> str:
     """Say why ESMPy cannot be used, in one line; empty where it can."""
     try:
         _esmpy()
-    except (ImportError, OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # ESMPy lets through whatever its shared library gives
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return ""
 
@@ -70,11 +70,13 @@ def esmpy_weights(
     ------
     GridError
         If ESMPy cannot be imported, the method needs cell corners that a grid lacks, or ESMF
-        fails; the message then ends with what ESMF logged.
+        fails; the message then ends with what ESMF logged first.
     """
     esmpy = _esmpy_or_error()
     if method is Method.CONSERVATIVE:
         source.corners(), target.corners()
+    if method is Method.BILINEAR:
+        _require_neighbours(source)
     with ExitStack() as stack, _esmf_errors(source, target):
         source_field = stack.enter_context(_field(esmpy, source))
         target_field = stack.enter_context(_field(esmpy, target))
@@ -139,20 +141,22 @@ def _esmpy_or_error() -> Any:
 
 @contextmanager
 def _esmf_errors(source: Grid, target: Grid) -> Iterator[None]:
+    already_logged = len(_log())
     try:
         yield
     except (ValueError, TypeError, RuntimeError, AttributeError, MemoryError) as error:
+        logged = [line for line in _log()[already_logged:] if " ERROR " in line]
+        causes = [" ".join(line.split()[2:]) for line in logged[:_LOG_LINES]]
         raise GridError(
-            f"ESMF cannot regrid {source.name} to {target.name}: {error}. {_log_tail()}"
+            f"ESMF cannot regrid {source.name} to {target.name}: {error}; it logged: "
+            f"{' | '.join(causes) or 'nothing'}"
         ) from error
 
 
-def _log_tail() -> str:
+def _log() -> list[str]:
+    """Lines of ESMF's log; the first error of a failure names its cause, the rest its callers."""
     log = Path(_log_directory().name) / "PET0.ESMF_LogFile"
-    if not log.exists():
-        return "ESMF wrote no log"
-    lines = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]
-    return "ESMF's log ends: " + " | ".join(lines[-_LOG_LINES:])
+    return log.read_text(errors="replace").splitlines() if log.exists() else []
 
 
 @contextmanager
@@ -306,6 +310,21 @@ def _nodes_of_cells(
     kept: BoolArray = node != np.roll(node, 1, axis=1)
     kept[kept.sum(axis=1) < _FEWEST_CORNERS, :_FEWEST_CORNERS] = True
     return nodes, node[kept], kept.sum(axis=1)
+
+
+def _require_neighbours(source: Grid) -> None:
+    """Refuse to interpolate between cells that do not touch, on which ESMF crashes."""
+    if source.kind is GridKind.RECTILINEAR and _is_contiguous(source):
+        return
+    touching = False
+    if source.has_corners:
+        _, connection, _ = _nodes_of_cells(*source.corners())
+        touching = bool(np.bincount(connection).max() >= _FEWEST_CORNERS)
+    if not touching:
+        raise GridError(
+            f"{source.name}: no three of its cells meet in a point, so that there is nothing to "
+            "interpolate between; use --method nearest or conservative"
+        )
 
 
 def _esmf_points(esmpy: Any, grid: Grid) -> Any:

@@ -38,6 +38,8 @@ _SNAP: Final = 1e-3
 """Edges this close to a pole or to a full circle, in cell widths, are meant to be there."""
 _OVERLAP: Final = 1e-4
 """Neighbouring bounds may overlap by this share of a cell (coordinates in single precision)."""
+_INSIDE: Final = 1e-8
+"""A centre this far outside an edge, in sines of angles, still counts as inside."""
 _ZERO_AREA: Final = 1e-14
 """Steradians; a cell of one metre squared has 2.5e-14."""
 
@@ -252,6 +254,7 @@ def cell_grid(
     clockwise = areas < 0.0
     for array in corners:
         array[clockwise] = array[clockwise, ::-1]
+    _require_centres_inside(*corners, grid)
     return replace(grid, corner_lon=corners[0], corner_lat=corners[1])
 
 
@@ -421,6 +424,19 @@ def _require_simple_cells(corner_lon: FloatArray, corner_lat: FloatArray, grid: 
         raise GridError(
             f"{grid.name}: {int(twice.sum())} cells pass twice through one node, the first is "
             f"cell {int(np.flatnonzero(twice)[0]) + 1}; mend the connectivity or mask them out"
+        )
+
+
+def _require_centres_inside(corner_lon: FloatArray, corner_lat: FloatArray, grid: Grid) -> None:
+    """Refuse corners that belong to other cells; a few concave cells may look so and pass."""
+    corner, centre = unit_vectors(corner_lon, corner_lat), unit_vectors(*grid.centres())
+    edge_normal = np.cross(corner, np.roll(corner, -1, axis=1))
+    outside = (np.einsum("ijk,ik->ij", edge_normal, centre) < -_INSIDE).any(axis=1)
+    if 2 * outside.sum() > grid.size:
+        raise GridError(
+            f"{grid.name}: the corners of {int(outside.sum())} of {grid.size} cells do not "
+            "surround their centres; they may be stored in another order. Give the mesh file of "
+            "this grid, or a file with its centres alone and --method nearest"
         )
 
 

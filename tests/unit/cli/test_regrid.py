@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.cli.main import main
+from ctsm_socnn.parameters import PARAMETERS
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> Path:
+    """Constant maps of all parameters over 20..50 N, 240..290 E."""
+    lat, lon = np.arange(21.0, 50.0, 2.0), np.arange(241.0, 290.0, 2.0)
+    variables = {
+        p.name: (
+            ("lat", "lon"),
+            np.full((lat.size, lon.size), 0.5 * (p.lower + p.upper)),
+            {"units": p.units, "valid_min": p.lower, "valid_max": p.upper},
+        )
+        for p in PARAMETERS
+    }
+    attributes = {"turnover_time_convention": "unnormalised", "history": "made", "seed": "9"}
+    dataset = xr.Dataset(variables, coords={"lat": lat, "lon": lon}, attrs=attributes)
+    dataset.to_netcdf(tmp_path / "maps.nc")
+    return tmp_path / "maps.nc"
+
+
+def test_maps_to_f19(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "f19.nc"
+    words = ["regrid", str(maps), "--to", "f19", "-o", str(output), "--backend", "own"]
+    assert main(words) == 0
+    assert (
+        "96 x 144 rectilinear cells of f19, conservative by rectilinear" in capsys.readouterr().out
+    )
+    with xr.open_dataset(output) as result:
+        assert result["q10"].shape == (96, 144)
+        np.testing.assert_allclose(result["q10"], 2.1, rtol=1e-12)
+        assert result.attrs["seed"] == "9"
+        assert result.attrs["history"].endswith("made")
+        assert result.attrs["input_maps"].startswith("maps.nc sha256:")
+    assert main(words) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+
+
+def test_weights_are_kept_and_used_again(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["regrid", str(maps), "--backend", "own"]
+    weights = str(tmp_path / "w.nc")
+    first, second = tmp_path / "first.nc", tmp_path / "second.nc"
+    assert main([*common, "--to", "f45", "-o", str(first), "--save-weights", weights]) == 0
+    assert main([*common, "--to", "f45", "-o", str(second), "--weights", weights]) == 0
+    with xr.open_dataset(first) as a, xr.open_dataset(second) as b:
+        xr.testing.assert_equal(a, b)
+    capsys.readouterr()
+    assert main([*common, "--to", "f19", "-o", str(tmp_path / "x.nc"), "--weights", weights]) == 2
+    assert "were made for another target (f19)" in capsys.readouterr().err
+    assert not (tmp_path / "x.nc").exists()
+
+
+def test_biomes_from_a_file(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    biomes = xr.Dataset({"biome": (("lat", "lon"), np.zeros((46, 72))), "few": ("x", [1.0])})
+    biomes.to_netcdf(tmp_path / "biomes.nc")
+    words = ["regrid", str(maps), "--to", "f45", "--fill", "biome", "--backend", "own"]
+    output = tmp_path / "out.nc"
+    assert main([*words, "-o", str(output), "--biomes", f"{tmp_path}/biomes.nc:biome"]) == 0
+    with xr.open_dataset(output) as result:
+        assert set(np.unique(result["filled"])) == {0, 2}
+    wrong = ["-o", str(tmp_path / "x.nc"), "--biomes", f"{tmp_path}/biomes.nc:few"]
+    assert main([*words, *wrong]) == 2
+    assert "few must be there with the 3312 cells of f45" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "nowhere.nc"], "'nowhere.nc' is neither a file nor one of the grids"),
+        (["--to", "f45", "--fill", "biome"], "give them with --biomes FILE:VARIABLE"),
+        (["--to", "f45", "--biomes", "b.nc"], "must be FILE:VARIABLE"),
+        (["--to", "f45", "--method", "bilinear", "--backend", "own"], "needs ESMPy"),
+        (["--to", "f45", "--weights", "absent.nc"], "absent.nc does not exist"),
+        (["--to", "f45", "--min-fraction", "1.5"], "--min-fraction 1.5 is not between 0 and 1"),
+    ],
+)
+def test_bad_input_is_one_line(
+    maps: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    output = tmp_path / "out.nc"
+    assert main(["regrid", str(maps), "-o", str(output), *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not output.exists()
+
+
+def test_maps_must_be_parameter_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coords = {"lat": [1.0, 2.0], "lon": [1.0, 2.0]}
+    xr.Dataset({"q10": (("lat", "lon"), np.ones((2, 2)))}, coords=coords).to_netcdf(
+        tmp_path / "m.nc"
+    )
+    output = str(tmp_path / "out.nc")
+    assert main(["regrid", str(tmp_path / "m.nc"), "--to", "f45", "-o", output]) == 2
+    assert "missing diffus, cryo" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import GridError
+from ctsm_socnn.regrid.grids import cesm_grid
+from ctsm_socnn.regrid.masks import land_mask, require_mask_sense
+
+SHAPE = (2, 3)
+
+
+def _file(**variables: object) -> xr.Dataset:
+    return xr.Dataset({name: (("y", "x"), np.array(v)) for name, v in variables.items()})
+
+
+def test_no_mask_in_the_file() -> None:
+    assert land_mask(_file(rain=[[1, 2, 3], [4, 5, 6]]), SHAPE, "file") is None
+
+
+def test_land_fraction_stands_in_for_a_mask() -> None:
+    mask = land_mask(_file(landfrac=[[0.0, 0.1, 1.0], [np.nan, 0.0, 0.0]]), SHAPE, "file")
+    assert mask is not None
+    assert mask.tolist() == [[False, True, True], [False, False, False]]
+
+
+def test_a_mask_goes_before_a_fraction() -> None:
+    file = _file(mask=[[0, 0, 1], [0, 0, 1]], frac=[[0.0, 0.1, 1.0], [0.0, 0.0, 1.0]])
+    mask = land_mask(file, SHAPE, "file")
+    assert mask is not None
+    assert mask.sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"mask": [[0, 0, 0], [0, 0, 0]]}, "mask is 0 everywhere; 1 must mark land"),
+        ({"mask": [[0, 2, 0], [0, 1, 0]]}, "the mask holds 2"),
+        (
+            {"mask": [[1, 1, 0], [1, 0, 0]], "frac": [[0, 0, 1], [0, 1, 0.5]]},
+            "opposite of the land fraction",
+        ),
+        (
+            {"mask": [[1, 1, 0], [1, 0, 0]], "frac": [[0, 0.1, 1], [0, 1, 1]]},
+            "opposite of the land fraction",
+        ),
+    ],
+)
+def test_impossible_masks_are_refused(variables: dict[str, object], message: str) -> None:
+    with pytest.raises(GridError, match=message):
+        land_mask(_file(**variables), SHAPE, "file")
+
+
+def _continents() -> np.ndarray:
+    """Very roughly the Earth: the right sense at the points that are looked at."""
+    lon, lat = cesm_grid("f19").centres()
+    lon = (lon + 180.0) % 360.0 - 180.0
+    old_world = (lon > -15.0) & (lon < 145.0) & (lat > 10.0)
+    america = (lon > -125.0) & (lon < -45.0) & (lat > -15.0)
+    australia = (lon > 115.0) & (lon < 150.0) & (lat > -35.0) & (lat < -15.0)
+    return np.asarray(old_world | america | australia)
+
+
+def test_inverted_masks_are_refused() -> None:
+    grid = cesm_grid("f19")
+    require_mask_sense(grid.with_mask(_continents()))
+    with pytest.raises(GridError, match=r"0 on the continents and 1 on the oceans.*Invert it"):
+        require_mask_sense(grid.with_mask(~_continents()))
+
+
+def test_masks_of_regions_and_of_water_worlds_are_not_judged() -> None:
+    grid = cesm_grid("f19")
+    require_mask_sense(grid)
+    require_mask_sense(grid.with_mask(np.zeros(grid.shape)))

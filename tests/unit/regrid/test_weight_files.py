@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import FileError, GridError
+from ctsm_socnn.regrid.geometry import Grid, rectilinear_grid
+from ctsm_socnn.regrid.grids import cesm_grid
+from ctsm_socnn.regrid.rectilinear import conservative_weights
+from ctsm_socnn.regrid.weight_files import read_weights, write_weights
+from ctsm_socnn.regrid.weights import Method, Normalisation
+
+
+@pytest.fixture
+def source(two_degrees: Grid) -> Grid:
+    lon, lat = two_degrees.centres()
+    return two_degrees.with_mask((lon > 200.0) & (lat > 10.0))
+
+
+@pytest.fixture
+def target() -> Grid:
+    grid = cesm_grid("f45")
+    return grid.with_mask(grid.centres()[1] > -60.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path, source: Grid, target: Grid) -> Path:
+    write_weights(conservative_weights(source, target), tmp_path / "w.nc")
+    return tmp_path / "w.nc"
+
+
+def _foreign(path: Path, **changes: object) -> None:
+    """Take away our keys, as if ESMF had written the file."""
+    with xr.open_dataset(path) as dataset:
+        loaded = dataset.load()
+    for name in ("weights_key", "grid_checksum_a", "grid_checksum_b", "method"):
+        del loaded.attrs[name]
+    for name, values in changes.items():
+        loaded[name] = loaded[name].copy(data=values)
+    loaded.to_netcdf(path)
+
+
+def test_weights_come_back_bit_for_bit(path: Path, source: Grid, target: Grid) -> None:
+    made, read = conservative_weights(source, target), read_weights(path, source, target)
+    assert abs(made.matrix - read.matrix).max() == 0.0
+    np.testing.assert_array_equal(made.covered, read.covered)
+    np.testing.assert_array_equal(made.target_areas, read.target_areas)
+    assert made.key() == read.key()
+
+
+def test_the_file_has_the_common_form(path: Path, source: Grid, target: Grid) -> None:
+    with xr.open_dataset(path) as file:
+        assert file.sizes["n_a"] == source.size
+        assert file.sizes["n_b"] == target.size
+        assert file["row"].values.min() >= 1
+        assert file["col"].values.max() <= source.size
+        assert file["src_grid_dims"].values.tolist() == [180, 90]
+        assert file.attrs["map_method"] == "Conservative remapping"
+        assert file.attrs["normalization"] == "fracarea"
+        row_sums = np.bincount(file["row"].values - 1, file["S"].values, target.size)
+        np.testing.assert_allclose(row_sums[row_sums > 0.0], 1.0, rtol=1e-12)
+
+
+def test_other_grids_masks_and_methods_are_refused(path: Path, source: Grid, target: Grid) -> None:
+    with pytest.raises(GridError, match=r"made for another target \(f19\)"):
+        read_weights(path, source, cesm_grid("f19"))
+    with pytest.raises(GridError, match=r"made for another source \(2 degrees\)"):
+        read_weights(path, source.with_mask(np.ones(source.shape)), target)
+    with pytest.raises(
+        GridError, match=r"method \(conservative fracarea, asked nearest fracarea\)"
+    ):
+        read_weights(path, source, target, Method.NEAREST)
+    with pytest.raises(GridError, match="another method"):
+        read_weights(path, source, target, normalisation=Normalisation.DSTAREA)
+
+
+def test_weights_of_others_are_held_against_the_grids(
+    path: Path, source: Grid, target: Grid
+) -> None:
+    _foreign(path)
+    made, read = conservative_weights(source, target), read_weights(path, source, target)
+    assert abs(made.matrix - read.matrix).max() == 0.0
+    with pytest.raises(GridError, match="made for 3312 cells, f19 has 13824"):
+        read_weights(path, source, cesm_grid("f19"))
+    shifted = rectilinear_grid("shifted", np.arange(2.0, 362.0, 2.0), np.arange(-89.0, 90.0, 2.0))
+    with pytest.raises(GridError, match=r"cell \d+ of its grid a lies 0\.9998 degrees from"):
+        read_weights(path, shifted, target)
+    with pytest.raises(
+        GridError, match="its method is 'conservative remapping', asked was nearest"
+    ):
+        read_weights(path, source, target, Method.NEAREST)
+
+
+@pytest.mark.parametrize("normalisation", list(Normalisation))
+def test_weights_of_others_are_narrowed_to_our_masks(
+    tmp_path: Path, two_degrees: Grid, source: Grid, target: Grid, normalisation: Normalisation
+) -> None:
+    path = tmp_path / "wide.nc"
+    wide = conservative_weights(two_degrees, cesm_grid("f45"), normalisation)
+    write_weights(wide, path)
+    _foreign(path)
+    expected = conservative_weights(source, target, normalisation)
+    narrowed = read_weights(path, source, target, normalisation=normalisation)
+    assert abs(narrowed.matrix - expected.matrix).max() < 1e-13
+    np.testing.assert_allclose(narrowed.covered, expected.covered, atol=1e-13)
+
+
+def test_weights_of_others_with_too_narrow_a_mask_are_refused(
+    path: Path, two_degrees: Grid, target: Grid
+) -> None:
+    _foreign(path)
+    with pytest.raises(GridError, match=r"masks out \d+ cells that count in 2 degrees"):
+        read_weights(path, two_degrees, target)
+
+
+def test_a_wrong_normalisation_is_refused(path: Path, source: Grid, target: Grid) -> None:
+    _foreign(path)
+    with pytest.raises(GridError, match="normalization is 'fracarea'"):
+        read_weights(path, source, target, normalisation=Normalisation.DSTAREA)
+
+
+def test_damaged_files_are_refused(path: Path, source: Grid, target: Grid) -> None:
+    entries = conservative_weights(source, target).matrix.nnz
+    _foreign(path, row=np.full(entries, 99999, dtype=np.int32))
+    with pytest.raises(GridError, match="row or col points outside the grids"):
+        read_weights(path, source, target)
+
+
+def test_files_without_weights_are_refused(tmp_path: Path, source: Grid, target: Grid) -> None:
+    path = tmp_path / "no.nc"
+    with pytest.raises(FileError, match="does not exist"):
+        read_weights(path, source, target)
+    xr.Dataset({"S": ("n_s", [1.0])}).to_netcdf(path)
+    with pytest.raises(GridError, match="row, col, xc_a, xc_b missing"):
+        read_weights(path, source, target)
+
+
+def test_an_existing_file_is_kept(path: Path, source: Grid, target: Grid) -> None:
+    with pytest.raises(FileError, match="exists already"):
+        write_weights(conservative_weights(source, target), path)
