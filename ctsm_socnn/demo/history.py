@@ -1,7 +1,7 @@
 """CLM history files of the made-up region, in the form of ctsm5.4: names, axes, units, fill values.
 
 The run is spun up and its weather repeats, so that every year is the same and pools do not change.
-What each litter pool gets it loses in the same month, half of it by respiration: the forcing stage
+What each litter pool gets it loses in the same month, by respiration and to soil: the forcing stage
 must find the litter inputs from that budget, as it does with a user's files.
 """
 
@@ -137,13 +137,14 @@ def _budget(run: ModelRun) -> Iterator[_Field]:
         "CWD_HR_L3_vr": none,
         "M_CWD_C_TO_FIRE_vr": none,
     }
-    for pool, target, loss in (
-        ("LIT_MET", "SOM_ACT", metabolic),
-        ("LIT_CEL", "SOM_ACT", cellulose + to_cellulose),
-        ("LIT_LIG", "SOM_SLO", lignin + to_lignin),
+    for pool, target, fraction, loss in (
+        ("LIT_MET", "SOM_ACT", "fl1s1", metabolic),
+        ("LIT_CEL", "SOM_ACT", "fl2s1", cellulose + to_cellulose),
+        ("LIT_LIG", "SOM_SLO", "fl3s2", lignin + to_lignin),
     ):
-        fluxes[f"{pool}_HR_vr"] = 0.5 * loss
-        fluxes[f"{pool}_C_TO_{target}_C_vr"[:24]] = 0.5 * loss
+        kept = parameter(fraction).default
+        fluxes[f"{pool}_HR_vr"] = (1.0 - kept) * loss
+        fluxes[f"{pool}_C_TO_{target}_C_vr"[:24]] = kept * loss
         fluxes[f"M_{pool}_C_TO_FIRE_vr"] = none
         fluxes[f"{pool}_C_TNDNCY_VERT_TRANSPORT"[:24]] = none
     for name, values in fluxes.items():

@@ -1,0 +1,328 @@
+"""Which parameters a CTSM run really used, read from its own history files.
+
+A case can be built with a paramfile and run without it: the wrong file is named, a version ignores
+the value, SourceMods are not compiled in. The decay rates (`K_*`), the scalars and the fluxes of
+the run tell. Monthly means of a product are not the product of monthly means; medians over months
+and layers are within the tolerances given here, which were taken from a real run (ctsm5.4.053).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.forcing.field_names import FIELD_NAME_LENGTH, GENERATIONS, Generation
+from ctsm_socnn.forcing.land_grid import LandGrid, read_field
+from ctsm_socnn.forcing.months import open_history, order_months, read_months
+from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.parameters import century_normalisation
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
+
+__all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence"]
+
+Array = NDArray[np.float64]
+Verdict = Literal["used", "NOT used", "cannot tell"]
+
+_LAST_MONTHS: Final = 24
+_SECONDS_PER_YEAR: Final = 365.0 * 86400.0
+_FREEZING: Final = 273.15
+_REFERENCE: Final = 298.15
+_CALM_DEPTH: Final = 2.0
+"""m; below it temperature hardly varies within a month."""
+_DEEP_ENOUGH: Final = 2.0
+"""m of soil that a cell must have for its e-folding depth to be told."""
+_LEAST_EXPONENT: Final = 0.3
+_CRYOTURBATION_LIMIT: Final = 2.0
+
+_TOLERANCES: Final[Mapping[str, float]] = {
+    "tau": 0.005,
+    "decomp_depth_efolding": 0.01,
+    "q10": 0.002,
+    "som_diffus": 1e-3,
+    "cryoturb_diffusion_k": 1e-3,
+    "rf": 1e-3,
+    "cwd": 1e-3,
+}
+"""Relative difference that monthly means allow, by item or by the start of its name."""
+
+_ZERO: Final = 1e-6
+"""What counts as nothing of a fraction that should be zero."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run says of one scalar.
+
+    Attributes
+    ----------
+    item : str
+        The package's key of the scalar.
+    name : str
+        Its name on the paramfile.
+    expected, found : float
+        In the units of the paramfile; `found` is the median over cells, NaN if it cannot be told.
+    tolerance : float
+        Relative difference allowed.
+    verdict : {"used", "NOT used", "cannot tell"}
+    """
+
+    item: str
+    name: str
+    expected: float
+    found: float
+    tolerance: float
+    verdict: Verdict
+
+
+def find_evidence(
+    paths: Sequence[Path], version: CtsmVersion, expected: Mapping[str, float]
+) -> list[Evidence]:
+    """Compare the scalars that a version reads from its paramfile with what a run used.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Monthly history files of the run; the last two years are used.
+    version : CtsmVersion
+    expected : mapping of str to float
+        Values of the paramfile by item key, as `export.paramfile.read_scalars` gives them.
+
+    Returns
+    -------
+    list of Evidence
+        One an item on the paramfile, in the order of the version's table.
+
+    Raises
+    ------
+    ValidationError
+        If the files lack all fields that tell anything.
+    ForcingError, FileError
+        If they are no monthly history.
+    """
+    fields = _Fields.read(paths)
+    estimates = _estimates(fields)
+    if not estimates:
+        raise ValidationError(
+            f"{paths[0]} has no K_* field nor respiration by pool, so nothing can be told; let the "
+            "run write them with the usermods of usermods/forcing_output"
+        )
+    return [
+        _judge(item.key, item.name, expected[item.key], estimates.get(item.key))
+        for item in version.in_place(Place.PARAMFILE)
+        if item.key in expected
+    ]
+
+
+def format_evidence(evidence: Sequence[Evidence]) -> str:
+    """Table for the terminal, one line an item."""
+    lines = [f"{'scalar':<24}{'paramfile':>14}{'run':>14}{'difference':>12}{'allowed':>9}  verdict"]
+    for e in evidence:
+        if e.verdict == "cannot tell":
+            found, difference = f"{'-':>14}", f"{'-':>12}"
+        else:
+            found = f"{e.found:>14.6g}"
+            difference = f"{e.found / e.expected - 1.0:>+12.2%}" if e.expected else f"{'':>12}"
+        head = f"{e.name:<24}{e.expected:>14.6g}{found}{difference}"
+        lines.append(f"{head}{e.tolerance:>9.1%}  {e.verdict}")
+    return "\n".join(lines)
+
+
+def _judge(item: str, name: str, expected: float, found: Array | None) -> Evidence:
+    tolerance = _tolerance(item)
+    known = np.empty(0) if found is None else found[np.isfinite(found)]
+    if known.size == 0:
+        return Evidence(item, name, expected, float("nan"), tolerance, "cannot tell")
+    median = float(np.median(known))
+    same = abs(median - expected) <= max(
+        tolerance * abs(expected), _ZERO if expected == 0.0 else 0.0
+    )
+    return Evidence(item, name, expected, median, tolerance, "used" if same else "NOT used")
+
+
+def _tolerance(item: str) -> float:
+    return _TOLERANCES.get(item, _TOLERANCES.get(item.split("_")[0], 0.0))
+
+
+class _Fields:
+    """Fields of the last months of a run, read on demand, shape (month, [20,] cell)."""
+
+    def __init__(self, paths: Sequence[Path], generation: Generation) -> None:
+        samples = order_months(sample for path in paths for sample in read_months(path))
+        self._samples = samples[-_LAST_MONTHS:]
+        self.generation = generation
+        with open_history(self._samples[0].path) as dataset:
+            self._grid = LandGrid.read(dataset, self._samples[0].path)
+            self._names = set(dataset.variables)
+
+    @classmethod
+    def read(cls, paths: Sequence[Path]) -> _Fields:
+        """Find out how the run spells its pools."""
+        with open_history(paths[0]) as dataset:
+            names = set(dataset.variables)
+        by_hits = [sum(f"K_{pool}" in names for pool in _pools(g)) for g in GENERATIONS]
+        return cls(paths, GENERATIONS[int(np.argmax(by_hits))])
+
+    def get(self, *names: str) -> list[Array] | None:
+        """Fields by name, cut as CLM cuts names; None if one is absent."""
+        wanted = [name[:FIELD_NAME_LENGTH] for name in names]
+        if not set(wanted) <= self._names:
+            return None
+        return [self._read(name) for name in wanted]
+
+    def _read(self, name: str) -> Array:
+        parts = []
+        for path, samples in groupby(self._samples, key=attrgetter("path")):
+            indices = [sample.index for sample in samples]
+            with open_history(path) as dataset:
+                values = read_field(dataset, name, self._grid, slice(0, max(indices) + 1))
+            parts.append(values[indices])
+        return np.concatenate(parts)
+
+
+def _pools(generation: Generation) -> tuple[str, ...]:
+    return ("CWD", *generation.litter, *generation.soil)
+
+
+def _estimates(fields: _Fields) -> dict[str, Array]:
+    """Scalars of each cell as far as the fields tell them, by item key."""
+    parts: tuple[Callable[[_Fields], dict[str, Array]], ...] = (
+        _turnover_and_efolding,
+        _q10,
+        _diffusivities,
+        _fractions,
+    )
+    return {key: values for part in parts for key, values in part(fields).items()}
+
+
+def _turnover_and_efolding(fields: _Fields) -> dict[str, Array]:
+    """From K = T W O exp(-z / efolding) / tau, the logarithm of which is a line in depth."""
+    litter, soil = fields.generation.litter, fields.generation.soil
+    names = dict(
+        zip(
+            ("tau_cwd", "tau_l1", "tau_l2_l3", "tau_s1", "tau_s2", "tau_s3"),
+            ("CWD", litter[0], litter[1], *soil),
+            strict=True,
+        )
+    )
+    scalars = fields.get("T_SCALAR", "W_SCALAR", "O_SCALAR")
+    if scalars is None:
+        return {}
+    product = np.prod(scalars, axis=0)
+    found: dict[str, Array] = {}
+    for key, pool in names.items():
+        rate = fields.get(f"K_{pool}")
+        if rate is None:
+            continue
+        acting = (rate[0] > 0.0) & (product > 0.0)
+        ratio = np.log(rate[0], where=acting, out=np.full(acting.shape, np.nan))
+        ratio -= np.log(product, where=acting, out=np.full(acting.shape, np.nan))
+        by_layer = _median(ratio, axis=0)
+        slope, efolding = _depth_slope(by_layer)
+        found.setdefault("decomp_depth_efolding", efolding)
+        at_surface = _median(by_layer - slope * SOIL_GRID.node_depth[:, np.newaxis], axis=0)
+        found[key] = np.exp(-at_surface) / _SECONDS_PER_YEAR
+    return found
+
+
+def _depth_slope(by_layer: Array) -> tuple[float, Array]:
+    """Slope (1/m) of the run, and e-folding depth (m) of each cell with enough soil."""
+    depth = np.where(np.isfinite(by_layer), SOIL_GRID.node_depth[:, np.newaxis], np.nan)
+    with np.errstate(invalid="ignore"):
+        deviation = depth - _mean(depth)
+        slope = _sum(deviation * (by_layer - _mean(by_layer))) / _sum(deviation**2)
+        deep = _largest(depth) >= min(_DEEP_ENOUGH, float(np.nanmax(depth)))
+        efolding = np.where(deep & (slope < 0.0), -1.0 / slope, np.nan)
+    return -1.0 / float(np.nanmedian(efolding)), efolding
+
+
+def _q10(fields: _Fields) -> dict[str, Array]:
+    """From T_SCALAR = N(q10) q10 ** ((T - 25 degC) / 10) in unfrozen, calm soil."""
+    read = fields.get("T_SCALAR", "TSOI")
+    if read is None:
+        return {}
+    scalar, temperature = read
+    exponent = 1.0 + (temperature - _REFERENCE) / 10.0
+    calm = (SOIL_GRID.node_depth > _CALM_DEPTH)[:, np.newaxis]
+    usable = (
+        calm & (temperature > _FREEZING) & (np.abs(exponent) > _LEAST_EXPONENT) & (scalar > 0.0)
+    )
+    share = float(century_normalisation(1.0))
+    exponent = np.where(usable, exponent, np.nan)
+    q10 = np.exp(np.log(np.where(usable, scalar, 1.0) / share) / exponent)
+    return {"q10": _median(q10.reshape(-1, q10.shape[-1]), axis=0)}
+
+
+def _diffusivities(fields: _Fields) -> dict[str, Array]:
+    """Bioturbation where nothing is frozen at depth, cryoturbation above the active layer's base."""
+    read = fields.get("SOM_DIFFUS_COEF", "ALTMAX", "ALTMAX_LASTYEAR")
+    if read is None:
+        return {}
+    coefficient, thaw, thaw_before = read
+    mixed = np.where(coefficient > 0.0, coefficient, np.nan)
+    always_deep = (np.minimum(thaw, thaw_before) > _CRYOTURBATION_LIMIT).all(axis=0)
+    deepest = np.maximum(thaw, thaw_before)
+    shallow = ((deepest > 0.0) & (deepest <= _CRYOTURBATION_LIMIT)).all(axis=0)
+    flat = mixed.reshape(-1, mixed.shape[-1])
+    return {
+        "som_diffus": np.where(always_deep, _median(flat, axis=0), np.nan),
+        "cryoturb_diffusion_k": np.where(shallow, _largest(flat), np.nan),
+    }
+
+
+def _fractions(fields: _Fields) -> dict[str, Array]:
+    """Respired fractions and the cellulose share of debris, from the fluxes out of each pool."""
+    (l1, l2, l3), (s1, s2, s3) = fields.generation.litter, fields.generation.soil
+    c = fields.generation.carbon
+    pairs = {
+        "rf_l1s1": (f"{l1}_HR_vr", f"{l1}{c}_TO_{s1}{c}_vr"),
+        "rf_l2s1": (f"{l2}_HR_vr", f"{l2}{c}_TO_{s1}{c}_vr"),
+        "rf_l3s2": (f"{l3}_HR_vr", f"{l3}{c}_TO_{s2}{c}_vr"),
+        "rf_s2s1": (f"{s2}_HR_{_short(s1)}_vr", f"{s2}{c}_TO_{s1}{c}_vr"),
+        "rf_s2s3": (f"{s2}_HR_{_short(s3)}_vr", f"{s2}{c}_TO_{s3}{c}_vr"),
+        "rf_s3s1": (f"{s3}_HR_vr", f"{s3}{c}_TO_{s1}{c}_vr"),
+        "rf_cwdl2": ("CWD_HR_L2_vr", f"CWD{c}_TO_{l2}{c}_vr"),
+        "rf_cwdl3": ("CWD_HR_L3_vr", f"CWD{c}_TO_{l3}{c}_vr"),
+        "cwd_fcel": (f"CWD{c}_TO_{l2}{c}_vr", f"CWD{c}_TO_{l3}{c}_vr"),
+        "cwd_flig": (f"CWD{c}_TO_{l3}{c}_vr", f"CWD{c}_TO_{l2}{c}_vr"),
+    }
+    found = {}
+    for key, names in pairs.items():
+        read = fields.get(*names)
+        if read is not None:
+            part, rest = (_sum(values.reshape(-1, values.shape[-1])) for values in read)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found[key] = part / (part + rest)
+    return found
+
+
+def _short(soil_pool: str) -> str:
+    """CTSM's short name of a soil pool in fields of paths, S1 to S3."""
+    order = ("ACT", "SLO", "PAS") if "SOM" in soil_pool else ("1", "2", "3")
+    return next(f"S{number}" for number, mark in enumerate(order, 1) if mark in soil_pool)
+
+
+def _median(values: Array, axis: int) -> Array:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # cells of which nothing is known
+        return np.asarray(np.nanmedian(values, axis=axis))
+
+
+def _mean(values: Array) -> Array:
+    return np.asarray(np.ma.masked_invalid(values).mean(axis=0).filled(np.nan))
+
+
+def _sum(values: Array) -> Array:
+    return np.asarray(np.ma.masked_invalid(values).sum(axis=0).filled(np.nan))
+
+
+def _largest(values: Array) -> Array:
+    return np.asarray(np.ma.masked_invalid(values).max(axis=0).filled(np.nan))
