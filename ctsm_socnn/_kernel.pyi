@@ -48,3 +48,77 @@ def proda_coefficients(
 ) -> tuple[
     NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]
 ]: ...
+
+def ctsm_rates(
+    switches: NDArray[int32],
+    parameters: NDArray[float64],
+    set: NDArray[int32],
+    latitude: NDArray[float64],
+    sand: NDArray[float64],
+    temperature: NDArray[float64],
+    water_potential: NDArray[float64],
+    oxygen_unsaturated: NDArray[float64],
+    oxygen_saturated: NDArray[float64],
+    inundated_fraction: NDArray[float64],
+    threads: int,
+) -> tuple[
+    NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]
+]: ...
+def ctsm_mixing(
+    switches: NDArray[int32],
+    parameters: NDArray[float64],
+    set: NDArray[int32],
+    nbedrock: NDArray[int32],
+    altmax: NDArray[float64],
+    altmax_lastyear: NDArray[float64],
+    threads: int,
+) -> tuple[NDArray[float64], NDArray[float64]]: ...
+def ctsm_transport(
+    switches: NDArray[int32],
+    parameters: NDArray[float64],
+    set: NDArray[int32],
+    nbedrock: NDArray[int32],
+    latitude: NDArray[float64],
+    altmax: NDArray[float64],
+    altmax_lastyear: NDArray[float64],
+    dt: float,
+    calls: int,
+    start: NDArray[float64],
+    change: NDArray[float64],
+    threads: int,
+) -> tuple[NDArray[float64], NDArray[float64]]: ...
+def ctsm_matrix(
+    switches: NDArray[int32],
+    parameters: NDArray[float64],
+    set: NDArray[int32],
+    nbedrock: NDArray[int32],
+    latitude: NDArray[float64],
+    altmax: NDArray[float64],
+    altmax_lastyear: NDArray[float64],
+    dt: float,
+    threads: int,
+) -> NDArray[float64]: ...
+def ctsm_run(
+    n_slots: int,
+    switches: NDArray[int32],
+    parameters: NDArray[float64],
+    set: NDArray[int32],
+    nbedrock: NDArray[int32],
+    latitude: NDArray[float64],
+    sand: NDArray[float64],
+    donor_cn: NDArray[float64],
+    temperature: NDArray[float64],
+    water_potential: NDArray[float64],
+    oxygen_unsaturated: NDArray[float64],
+    oxygen_saturated: NDArray[float64],
+    inundated_fraction: NDArray[float64],
+    fpi: NDArray[float64],
+    altmax: NDArray[float64],
+    altmax_lastyear: NDArray[float64],
+    input: NDArray[float64],
+    dt: float,
+    record: NDArray[int32],
+    slot: NDArray[int32],
+    start: NDArray[float64],
+    threads: int,
+) -> tuple[NDArray[float64], ...]: ...

@@ -1,0 +1,347 @@
+"""CTSM's soil decomposition and vertical transport, as the model does them, one process at a time.
+
+The names of the functions are those of the processes: `rates` (decomp_rate_constants_bgc), `mixing`
+and `transport` (SoilBiogeochemLittVertTransp), `transfer_matrix` (its matrix form in ctsm5.4) and
+`one_step` (the CN driver's order). Runs over many steps are in `ctsm_socnn.model.simulation`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ctsm_socnn import _kernel
+from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing, as_pools
+from ctsm_socnn.model.ctsm_parameters import CtsmParameters, CtsmSwitches, CtsmVersion
+
+__all__ = [
+    "CtsmScheme",
+    "Mixing",
+    "Rates",
+    "Step",
+    "Transport",
+    "kernel_arguments",
+    "mixing",
+    "one_step",
+    "rates",
+    "transfer_matrix",
+    "transport",
+]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CtsmScheme:
+    """A generation of the model with its parameters and switches.
+
+    Attributes
+    ----------
+    version : CtsmVersion
+    parameters : tuple of CtsmParameters
+        One set, or several among which `CtsmColumns.parameter_set` chooses.
+    switches : CtsmSwitches
+    """
+
+    version: CtsmVersion
+    parameters: tuple[CtsmParameters, ...]
+    switches: CtsmSwitches
+
+    @classmethod
+    def of(
+        cls,
+        version: CtsmVersion | str,
+        parameters: CtsmParameters | Sequence[CtsmParameters] | None = None,
+        switches: CtsmSwitches | None = None,
+    ) -> CtsmScheme:
+        """Scheme of a version, with CLM5's parameters and switches unless others are given.
+
+        Raises
+        ------
+        KernelError
+            If the version is unknown or does not have a switch that is set.
+        """
+        try:
+            known = CtsmVersion(version)
+        except ValueError as error:
+            choices = ", ".join(CtsmVersion)
+            raise KernelError(f"unknown CTSM version {version!r}; choose from {choices}") from error
+        if parameters is None:
+            parameters = CtsmParameters()
+        sets = (parameters,) if isinstance(parameters, CtsmParameters) else tuple(parameters)
+        chosen = CtsmSwitches() if switches is None else switches
+        chosen.codes(known)
+        return cls(known, sets, chosen)
+
+
+class Rates(NamedTuple):
+    """Result of `rates`.
+
+    Scalars (n, 20), 1; `decomposition` (n, 7, 20), s-1, spin-up included; path and respired
+    fractions (n, 10, 20), 1, in the order of `CTSM_TRANSITIONS`; `spinup_factor` (n, 7), 1, of each
+    pool without its latitude term, which counts only where the spin-up switch is set.
+    """
+
+    temperature_scalar: Array
+    water_scalar: Array
+    oxygen_scalar: Array
+    depth_scalar: Array
+    decomposition: Array
+    path_fraction: Array
+    respired_fraction: Array
+    spinup_factor: Array
+
+
+class Mixing(NamedTuple):
+    """Result of `mixing`: (n, 21) at the bottoms of levels 1 to 21, m2 s-1 and m s-1."""
+
+    diffusivity: Array
+    velocity: Array
+
+
+class Transport(NamedTuple):
+    """Result of `transport`: pools (n, 7, 20), gC m-3, and tendency (n, 7, 20), gC m-3 s-1.
+
+    As in the model's history files, the tendency is that before carbon below bedrock is folded
+    into the last level above it.
+    """
+
+    pools: Array
+    tendency: Array
+
+
+class Step(NamedTuple):
+    """Result of `one_step`: pools (n, 7, 20), gC m-3; fluxes (n, 10, 20), gC m-3 s-1."""
+
+    pools: Array
+    respiration: Array
+    transfer: Array
+
+
+def kernel_arguments(
+    scheme: CtsmScheme, columns: CtsmColumns, threads: int | None
+) -> tuple[NDArray[np.int32], Array, NDArray[np.int32], int]:
+    """Switches, parameters, one-based parameter set of each column, and threads, for the kernel.
+
+    Raises
+    ------
+    KernelError
+        If a column names a parameter set that the scheme does not have.
+    """
+    sets = columns.parameter_set
+    wrong = np.flatnonzero((sets < 0) | (sets >= len(scheme.parameters)))
+    if wrong.size:
+        raise KernelError(
+            f"parameter_set is {sets[wrong[0]]} in column {wrong[0]}; "
+            f"the scheme has {len(scheme.parameters)} set(s), counted from 0"
+        )
+    vectors = np.stack([each.vector() for each in scheme.parameters])
+    count = threads if threads is not None else len(os.sched_getaffinity(0))
+    return scheme.switches.codes(scheme.version), vectors.T, sets + np.int32(1), max(1, count)
+
+
+def _require_same_columns(columns: CtsmColumns, forcing: CtsmForcing) -> None:
+    if len(columns) != forcing.n_columns:
+        raise KernelError(f"there are {len(columns)} columns, but forcing of {forcing.n_columns}")
+
+
+def rates(
+    scheme: CtsmScheme, columns: CtsmColumns, forcing: CtsmForcing, *, threads: int | None = None
+) -> Rates:
+    """Scalars, decomposition rates and cascade fractions for the first record of a forcing.
+
+    Raises
+    ------
+    KernelError
+        If columns and forcing do not fit together.
+    """
+    _require_same_columns(columns, forcing)
+    switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
+    scalars, rate, path, respired, spinup = _kernel.ctsm_rates(
+        switches,
+        parameters,
+        sets,
+        columns.latitude,
+        columns.sand.T,
+        forcing.temperature[:1].T,
+        forcing.water_potential[:1].T,
+        forcing.oxygen_unsaturated[:1].T,
+        forcing.oxygen_saturated[:1].T,
+        forcing.inundated_fraction[:1].T,
+        count,
+    )
+    t, w, o, depth = (scalars.T[:, i] for i in range(4))
+    return Rates(t, w, o, depth, rate.T, path.T, respired.T, spinup.T)
+
+
+def mixing(
+    scheme: CtsmScheme, columns: CtsmColumns, forcing: CtsmForcing, *, threads: int | None = None
+) -> Mixing:
+    """Diffusivity and advective velocity for the first record, without spin-up's acceleration."""
+    _require_same_columns(columns, forcing)
+    switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
+    diffusivity, velocity = _kernel.ctsm_mixing(
+        switches,
+        parameters,
+        sets,
+        columns.nbedrock,
+        forcing.altmax[:1].T,
+        forcing.altmax_lastyear[:1].T,
+        count,
+    )
+    return Mixing(diffusivity.T, velocity.T)
+
+
+def transport(
+    scheme: CtsmScheme,
+    columns: CtsmColumns,
+    forcing: CtsmForcing,
+    pools: ArrayLike,
+    change: ArrayLike,
+    *,
+    dt: float,
+    calls: int = 1,
+    threads: int | None = None,
+) -> Transport:
+    """Implicit transport alone, without decomposition.
+
+    Parameters
+    ----------
+    pools : (n, 7, 20), gC m-3
+    change : (n, 7, 20), gC m-3
+        What input and decomposition add in one step (CTSM: sourcesink); the same at each call.
+    dt : float, s
+    calls : int
+        Steps in a row. Nothing clips negative results.
+    """
+    _require_same_columns(columns, forcing)
+    n = len(columns)
+    switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
+    after, tendency = _kernel.ctsm_transport(
+        switches,
+        parameters,
+        sets,
+        columns.nbedrock,
+        columns.latitude,
+        forcing.altmax[:1].T,
+        forcing.altmax_lastyear[:1].T,
+        dt,
+        calls,
+        as_pools(pools, n).T,
+        as_pools(change, n).T,
+        count,
+    )
+    return Transport(after.T, tendency.T)
+
+
+def transfer_matrix(
+    scheme: CtsmScheme,
+    columns: CtsmColumns,
+    forcing: CtsmForcing,
+    *,
+    dt: float,
+    threads: int | None = None,
+) -> Array:
+    """One pool's block of ctsm5.4's sparse transport matrix (tri_ma_vr), 1 per step.
+
+    The model builds it from the first pool and uses it for all six mobile pools, so that spin-up
+    does not speed up S2 and S3 in it, and leaves the bottom open where nbedrock is 19 or 20.
+
+    Returns
+    -------
+    (n, 58)
+        Entry 3j-4 (one-based) couples level j to j-1, 3j-2 is the diagonal, 3j couples it to j+1;
+        zero below bedrock.
+    """
+    _require_same_columns(columns, forcing)
+    switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
+    blocks: Array = _kernel.ctsm_matrix(
+        switches,
+        parameters,
+        sets,
+        columns.nbedrock,
+        columns.latitude,
+        forcing.altmax[:1].T,
+        forcing.altmax_lastyear[:1].T,
+        dt,
+        count,
+    ).T
+    return blocks
+
+
+def one_step(
+    scheme: CtsmScheme,
+    columns: CtsmColumns,
+    forcing: CtsmForcing,
+    pools: ArrayLike,
+    *,
+    dt: float,
+    threads: int | None = None,
+) -> Step:
+    """One full step with the first record: rates, decomposition, input, transport.
+
+    All rates use the pools at the start of the step; a pool that is not positive gives nothing.
+    """
+    once = np.ones(1, dtype=np.int32)
+    kernel = run_kernel(scheme, columns, forcing, pools, dt, once, once, threads)
+    return Step(kernel.pools, kernel.respiration, kernel.transfer)
+
+
+class KernelRun(NamedTuple):
+    """What the kernel's loop over steps gives back, columns first.
+
+    Final pools; pools, respiration and input so far at the saves; fluxes of the last step.
+    """
+
+    pools: Array
+    saved_pools: Array
+    saved_respiration: Array
+    saved_input: Array
+    respiration: Array
+    transfer: Array
+
+
+def run_kernel(
+    scheme: CtsmScheme,
+    columns: CtsmColumns,
+    forcing: CtsmForcing,
+    pools: ArrayLike,
+    dt: float,
+    record: NDArray[np.int32],
+    slot: NDArray[np.int32],
+    threads: int | None,
+) -> KernelRun:
+    """Run the kernel over steps; `record` (one-based) and `slot` (0 or one-based) by step."""
+    _require_same_columns(columns, forcing)
+    switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
+    result = _kernel.ctsm_run(
+        max(int(slot.max()), 1),
+        switches,
+        parameters,
+        sets,
+        columns.nbedrock,
+        columns.latitude,
+        columns.sand.T,
+        columns.donor_cn.T,
+        forcing.temperature.T,
+        forcing.water_potential.T,
+        forcing.oxygen_unsaturated.T,
+        forcing.oxygen_saturated.T,
+        forcing.inundated_fraction.T,
+        forcing.fpi.T,
+        forcing.altmax.T,
+        forcing.altmax_lastyear.T,
+        forcing.inputs.T,
+        dt,
+        record,
+        slot,
+        as_pools(pools, len(columns)).T,
+        count,
+    )
+    return KernelRun(*(array.T for array in result))

@@ -1,0 +1,75 @@
+!> One full step of soil biogeochemistry in CTSM's order, and many of them.
+!>
+!> CTSM: the CN driver. All rates use the pools at the start of the step.
+module ctsm_step
+   use kinds, only: dp
+   use soil_grid, only: n_layers, n_pools, layer_thickness
+   use ctsm_parameters, only: ctsm_scheme
+   use ctsm_rates, only: soil_state, environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
+   use ctsm_cascade, only: cascade_fractions, cascade_fluxes, n_transitions, evaluate_fractions, &
+                           evaluate_fluxes, add_sources_and_sinks, nitrogen_factor
+   use ctsm_diffusivity, only: mixing_profile, evaluate_mixing
+   use ctsm_transport, only: transport_solver, new_solver, transport_pools, fold_bedrock
+   implicit none (type, external)
+   private
+
+   public :: soil_column, step_coefficients
+   public :: evaluate_coefficients, full_step
+
+   !> What does not change while a column runs.
+   type :: soil_column
+      integer :: nbedrock
+      !> degrees north
+      real(dp) :: latitude
+      !> percent
+      real(dp) :: sand(n_layers)
+      !> gC gN-1 of each pool as a donor; 0 where a pool is taken to hold no nitrogen.
+      real(dp) :: donor_cn(n_pools)
+   end type soil_column
+
+   !> All that a step needs besides pools and input.
+   type :: step_coefficients
+      real(dp) :: rate(n_layers, n_pools)
+      real(dp) :: nitrogen(n_layers, n_transitions)
+      type(cascade_fractions) :: fractions
+      type(transport_solver) :: solver
+   end type step_coefficients
+
+contains
+
+   !> Rates, fractions, nitrogen limitation and the transport rows of one column and step.
+   pure subroutine evaluate_coefficients(scheme, column, state, fpi, altmax, altmax_lastyear, dt, coefficients)
+      type(ctsm_scheme), intent(in) :: scheme
+      type(soil_column), intent(in) :: column
+      type(soil_state), intent(in) :: state
+      real(dp), intent(in) :: fpi(n_layers), altmax, altmax_lastyear, dt
+      type(step_coefficients), intent(out) :: coefficients
+      type(environment_scalars) :: scalars
+      type(mixing_profile) :: mixing
+      real(dp) :: spinup(n_pools)
+
+      spinup = spinup_terms(scheme, column%latitude)
+      call evaluate_scalars(scheme, state, scalars)
+      call decomposition_rates(scheme, scalars, spinup, coefficients%rate)
+      call evaluate_fractions(scheme, column%sand, coefficients%fractions)
+      call nitrogen_factor(scheme, coefficients%fractions, column%donor_cn, fpi, coefficients%nitrogen)
+      call evaluate_mixing(scheme, altmax, altmax_lastyear, column%nbedrock, mixing)
+      call new_solver(scheme, mixing, column%nbedrock, spinup, dt, coefficients%solver)
+   end subroutine evaluate_coefficients
+
+   !> Pools after one step (gC m-3) with an input rate (gC m-3 s-1), and the fluxes of that step.
+   pure subroutine full_step(coefficients, nbedrock, input, dt, pools, fluxes)
+      type(step_coefficients), intent(in) :: coefficients
+      integer, intent(in) :: nbedrock
+      real(dp), intent(in) :: input(n_layers, n_pools), dt
+      real(dp), intent(inout) :: pools(n_layers, n_pools)
+      type(cascade_fluxes), intent(out) :: fluxes
+      real(dp) :: change(n_layers, n_pools)
+
+      call evaluate_fluxes(pools, coefficients%rate, coefficients%fractions, coefficients%nitrogen, fluxes)
+      call add_sources_and_sinks(input, fluxes, dt, change)
+      call transport_pools(coefficients%solver, change, pools)
+      call fold_bedrock(nbedrock, pools)
+   end subroutine full_step
+
+end module ctsm_step

@@ -1,0 +1,43 @@
+"""The CTSM schemes against the real code's numbers and against steps of a real run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.model.verification import golden_ctsm_blocks, step_history
+from ctsm_socnn.model.verification.block import Block
+from ctsm_socnn.schemas import open_file
+
+pytestmark = pytest.mark.real_data
+
+STEPS = "data/ctsm_run/step/j0.clm2.h0i.2003-07-10-01800.nc"
+
+
+def beyond_limit(blocks: list[Block]) -> list[Block]:
+    return [block for block in blocks if not block.passed]
+
+
+@pytest.mark.parametrize(("short", "blocks"), [("clm50", 35), ("ctsm54", 37)])
+def test_every_block_of_a_reference_file_is_met(shared_data: Path, short: str, blocks: int) -> None:
+    found = list(
+        golden_ctsm_blocks.compare(open_file(shared_data / "golden" / f"golden_{short}_public.nc"))
+    )
+    assert len(found) == blocks
+    assert not beyond_limit(found)
+
+
+@pytest.mark.parametrize("paramfile", [None, "data/ctsm_run/ctsm54_form_params.nc"])
+def test_steps_of_the_real_model_are_met(shared_data: Path, paramfile: str | None) -> None:
+    chosen = None if paramfile is None else shared_data / paramfile
+    found = list(step_history.compare(open_file(shared_data / STEPS), chosen))
+    assert len(found) == 10
+    assert not beyond_limit(found)
+
+
+def test_monthly_history_is_refused_as_steps(shared_data: Path) -> None:
+    folder = shared_data / "data" / "ctsm_run" / "history"
+    with pytest.raises(ValidationError, match="every step"):
+        list(step_history.compare(open_file(next(folder.glob("stock.clm2.h0a.2005*.nc")))))
