@@ -48,11 +48,10 @@ def proda_coefficients(
 ) -> tuple[
     NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]
 ]: ...
-
 def ctsm_rates(
     switches: NDArray[int32],
     parameters: NDArray[float64],
-    set: NDArray[int32],
+    row: NDArray[int32],
     latitude: NDArray[float64],
     sand: NDArray[float64],
     temperature: NDArray[float64],
@@ -67,7 +66,7 @@ def ctsm_rates(
 def ctsm_mixing(
     switches: NDArray[int32],
     parameters: NDArray[float64],
-    set: NDArray[int32],
+    row: NDArray[int32],
     nbedrock: NDArray[int32],
     altmax: NDArray[float64],
     altmax_lastyear: NDArray[float64],
@@ -76,7 +75,7 @@ def ctsm_mixing(
 def ctsm_transport(
     switches: NDArray[int32],
     parameters: NDArray[float64],
-    set: NDArray[int32],
+    row: NDArray[int32],
     nbedrock: NDArray[int32],
     latitude: NDArray[float64],
     altmax: NDArray[float64],
@@ -90,7 +89,7 @@ def ctsm_transport(
 def ctsm_matrix(
     switches: NDArray[int32],
     parameters: NDArray[float64],
-    set: NDArray[int32],
+    row: NDArray[int32],
     nbedrock: NDArray[int32],
     latitude: NDArray[float64],
     altmax: NDArray[float64],
@@ -102,7 +101,7 @@ def ctsm_run(
     n_slots: int,
     switches: NDArray[int32],
     parameters: NDArray[float64],
-    set: NDArray[int32],
+    row: NDArray[int32],
     nbedrock: NDArray[int32],
     latitude: NDArray[float64],
     sand: NDArray[float64],
@@ -115,7 +114,7 @@ def ctsm_run(
     fpi: NDArray[float64],
     altmax: NDArray[float64],
     altmax_lastyear: NDArray[float64],
-    input: NDArray[float64],
+    carbon_input: NDArray[float64],
     dt: float,
     record: NDArray[int32],
     slot: NDArray[int32],

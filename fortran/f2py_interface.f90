@@ -97,17 +97,17 @@ end subroutine proda_coefficients
 
 ! ---- CTSM schemes -------------------------------------------------------------------------------------
 ! switches(8): version, spinup, use_lch4, anoxia, anoxia_wtsat, normalize_q10_to_century, use_century_tfunc,
-! conservative. parameters(31, sets) as in ctsm_parameter_set; set(n) says which set a column uses.
+! conservative. parameters(31, sets) as in ctsm_parameter_set; row(n) says which row a column uses.
 
 !> Scalars (temperature, water, oxygen, depth), rates (s-1) and fractions of one moment.
-subroutine ctsm_rates(n, n_sets, switches, parameters, set, latitude, sand, temperature, water_potential, &
+subroutine ctsm_rates(n, n_sets, switches, parameters, row, latitude, sand, temperature, water_potential, &
                       oxygen_unsaturated, oxygen_saturated, inundated_fraction, threads, scalars, rate, path, &
                       respired, spinup_factor)
    use ctsm_parameters, only: switches_from
    use ctsm_columns, only: soil_columns, soil_forcing, rates_of_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), threads
-   integer, intent(in), target :: set(n)
+   integer, intent(in), target :: row(n)
    double precision, intent(in) :: parameters(31, n_sets)
    double precision, intent(in), target :: latitude(n), sand(20, n)
    double precision, intent(in), target :: temperature(20, n, 1), water_potential(20, n, 1)
@@ -119,7 +119,7 @@ subroutine ctsm_rates(n, n_sets, switches, parameters, set, latitude, sand, temp
    type(soil_forcing) :: forcing
    !f2py threadsafe
 
-   columns%set => set
+   columns%set => row
    columns%latitude => latitude
    columns%sand => sand
    forcing%temperature => temperature
@@ -132,13 +132,13 @@ subroutine ctsm_rates(n, n_sets, switches, parameters, set, latitude, sand, temp
 end subroutine ctsm_rates
 
 !> Diffusivity (m2 s-1) and advective velocity (m s-1), levels 1 to 21.
-subroutine ctsm_mixing(n, n_sets, switches, parameters, set, nbedrock, altmax, altmax_lastyear, threads, &
+subroutine ctsm_mixing(n, n_sets, switches, parameters, row, nbedrock, altmax, altmax_lastyear, threads, &
                        diffusivity, velocity)
    use ctsm_parameters, only: switches_from
    use ctsm_columns, only: soil_columns, soil_forcing, mixing_of_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), threads
-   integer, intent(in), target :: set(n), nbedrock(n)
+   integer, intent(in), target :: row(n), nbedrock(n)
    double precision, intent(in) :: parameters(31, n_sets)
    double precision, intent(in), target :: altmax(n, 1), altmax_lastyear(n, 1)
    double precision, intent(out) :: diffusivity(21, n), velocity(21, n)
@@ -146,7 +146,7 @@ subroutine ctsm_mixing(n, n_sets, switches, parameters, set, nbedrock, altmax, a
    type(soil_forcing) :: forcing
    !f2py threadsafe
 
-   columns%set => set
+   columns%set => row
    columns%nbedrock => nbedrock
    forcing%altmax => altmax
    forcing%altmax_lastyear => altmax_lastyear
@@ -154,13 +154,13 @@ subroutine ctsm_mixing(n, n_sets, switches, parameters, set, nbedrock, altmax, a
 end subroutine ctsm_mixing
 
 !> `calls` steps of transport with the same change (gC m-3) at each.
-subroutine ctsm_transport(n, n_sets, switches, parameters, set, nbedrock, latitude, altmax, altmax_lastyear, &
+subroutine ctsm_transport(n, n_sets, switches, parameters, row, nbedrock, latitude, altmax, altmax_lastyear, &
                           dt, calls, start, change, threads, pools, tendency)
    use ctsm_parameters, only: switches_from
    use ctsm_columns, only: soil_columns, soil_forcing, transport_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), calls, threads
-   integer, intent(in), target :: set(n), nbedrock(n)
+   integer, intent(in), target :: row(n), nbedrock(n)
    double precision, intent(in) :: parameters(31, n_sets), dt, start(20, 7, n), change(20, 7, n)
    double precision, intent(in), target :: latitude(n), altmax(n, 1), altmax_lastyear(n, 1)
    double precision, intent(out) :: pools(20, 7, n), tendency(20, 7, n)
@@ -168,7 +168,7 @@ subroutine ctsm_transport(n, n_sets, switches, parameters, set, nbedrock, latitu
    type(soil_forcing) :: forcing
    !f2py threadsafe
 
-   columns%set => set
+   columns%set => row
    columns%nbedrock => nbedrock
    columns%latitude => latitude
    forcing%altmax => altmax
@@ -179,13 +179,13 @@ subroutine ctsm_transport(n, n_sets, switches, parameters, set, nbedrock, latitu
 end subroutine ctsm_transport
 
 !> One pool's block of tri_ma_vr (1 per step).
-subroutine ctsm_matrix(n, n_sets, switches, parameters, set, nbedrock, latitude, altmax, altmax_lastyear, &
+subroutine ctsm_matrix(n, n_sets, switches, parameters, row, nbedrock, latitude, altmax, altmax_lastyear, &
                        dt, threads, blocks)
    use ctsm_parameters, only: switches_from
    use ctsm_columns, only: soil_columns, soil_forcing, matrix_of_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), threads
-   integer, intent(in), target :: set(n), nbedrock(n)
+   integer, intent(in), target :: row(n), nbedrock(n)
    double precision, intent(in) :: parameters(31, n_sets), dt
    double precision, intent(in), target :: latitude(n), altmax(n, 1), altmax_lastyear(n, 1)
    double precision, intent(out) :: blocks(58, n)
@@ -193,7 +193,7 @@ subroutine ctsm_matrix(n, n_sets, switches, parameters, set, nbedrock, latitude,
    type(soil_forcing) :: forcing
    !f2py threadsafe
 
-   columns%set => set
+   columns%set => row
    columns%nbedrock => nbedrock
    columns%latitude => latitude
    forcing%altmax => altmax
@@ -203,16 +203,16 @@ end subroutine ctsm_matrix
 
 !> Many full steps. The r_... are the records of each forcing field, 1 where it is constant.
 subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_unsaturated, r_saturated, r_inundated, &
-                    r_fpi, r_altmax, r_lastyear, r_input, switches, parameters, set, nbedrock, latitude, sand, &
+                    r_fpi, r_altmax, r_lastyear, r_input, switches, parameters, row, nbedrock, latitude, sand, &
                     donor_cn, temperature, water_potential, oxygen_unsaturated, oxygen_saturated, inundated_fraction, &
-                    fpi, altmax, altmax_lastyear, input, dt, record, slot, start, threads, &
+                    fpi, altmax, altmax_lastyear, carbon_input, dt, record, slot, start, threads, &
                     pools, saved_pools, saved_respiration, saved_input, respiration, transfer)
    use ctsm_parameters, only: switches_from
    use ctsm_columns, only: soil_columns, soil_forcing, run_columns
    implicit none
    integer, intent(in) :: n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_unsaturated, r_saturated
    integer, intent(in) :: r_inundated, r_fpi, r_altmax, r_lastyear, r_input, switches(8), threads
-   integer, intent(in), target :: set(n), nbedrock(n)
+   integer, intent(in), target :: row(n), nbedrock(n)
    integer, intent(in) :: record(n_steps), slot(n_steps)
    double precision, intent(in) :: parameters(31, n_sets), dt, start(20, 7, n)
    double precision, intent(in), target :: latitude(n), sand(20, n), donor_cn(7, n)
@@ -221,7 +221,7 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
    double precision, intent(in), target :: oxygen_saturated(20, n, r_saturated)
    double precision, intent(in), target :: inundated_fraction(n, r_inundated), fpi(20, n, r_fpi)
    double precision, intent(in), target :: altmax(n, r_altmax), altmax_lastyear(n, r_lastyear)
-   double precision, intent(in), target :: input(20, 7, n, r_input)
+   double precision, intent(in), target :: carbon_input(20, 7, n, r_input)
    double precision, intent(out) :: pools(20, 7, n), saved_pools(20, 7, n_slots, n)
    double precision, intent(out) :: saved_respiration(n_slots, n), saved_input(n_slots, n)
    double precision, intent(out) :: respiration(20, 10, n), transfer(20, 10, n)
@@ -229,9 +229,9 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
    type(soil_forcing) :: forcing
    !f2py threadsafe
 
-   columns = soil_columns(set, nbedrock, latitude, sand, donor_cn)
+   columns = soil_columns(row, nbedrock, latitude, sand, donor_cn)
    forcing = soil_forcing(temperature, water_potential, oxygen_unsaturated, oxygen_saturated, fpi, &
-                          inundated_fraction, altmax, altmax_lastyear, input)
+                          inundated_fraction, altmax, altmax_lastyear, carbon_input)
    pools = start
    call run_columns(switches_from(switches), parameters, columns, forcing, dt, record, slot, threads, pools, &
                     saved_pools, saved_respiration, saved_input, respiration, transfer)

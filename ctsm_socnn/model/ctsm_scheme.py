@@ -7,7 +7,6 @@ and `transport` (SoilBiogeochemLittVertTransp), `transfer_matrix` (its matrix fo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.arguments import thread_count
 from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing, as_pools
 from ctsm_socnn.model.ctsm_parameters import CtsmParameters, CtsmSwitches, CtsmVersion
 
@@ -142,8 +142,8 @@ def kernel_arguments(
             f"the scheme has {len(scheme.parameters)} set(s), counted from 0"
         )
     vectors = np.stack([each.vector() for each in scheme.parameters])
-    count = threads if threads is not None else len(os.sched_getaffinity(0))
-    return scheme.switches.codes(scheme.version), vectors.T, sets + np.int32(1), max(1, count)
+    one_based = sets + np.int32(1)
+    return scheme.switches.codes(scheme.version), vectors.T, one_based, thread_count(threads)
 
 
 def _require_same_columns(columns: CtsmColumns, forcing: CtsmForcing) -> None:

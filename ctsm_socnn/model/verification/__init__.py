@@ -14,7 +14,7 @@ from typing import Final
 import xarray as xr
 
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.model.verification import proda
+from ctsm_socnn.model.verification import golden_ctsm_blocks, proda, step_history
 from ctsm_socnn.model.verification.block import Block
 from ctsm_socnn.schemas import open_file
 
@@ -42,6 +42,8 @@ class Form:
 
 FORMS: Final[Sequence[Form]] = (
     Form("steady states of the published model", proda.recognises, proda.compare),
+    Form("the real CTSM code", golden_ctsm_blocks.recognises, golden_ctsm_blocks.compare),
+    Form("steps of a real ctsm5.4 run", step_history.recognises, step_history.compare),
 )
 
 

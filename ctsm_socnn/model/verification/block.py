@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "profile_error", "relative_error"]
+__all__ = ["Block", "largest_by_name", "profile_error", "relative_error"]
 
 _FLOOR: Final = 1e-12
 """Below this share of the profile's maximum, values are compared with that share."""
@@ -35,6 +36,16 @@ class Block:
     def passed(self) -> bool:
         """Whether the error is a number within the limit."""
         return math.isfinite(self.error) and self.error <= self.limit
+
+
+def largest_by_name(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield, of the blocks of one name, that with the largest error; NaN counts as largest."""
+    largest: dict[str, Block] = {}
+    for block in blocks:
+        known = largest.get(block.name)
+        if known is None or not block.error <= known.error:
+            largest[block.name] = block
+    yield from largest.values()
 
 
 def profile_error(values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
