@@ -1,8 +1,9 @@
 """Weight files: ours, ESMF's and CDO's.
 
-We write the common form of ESMF and NCL (row, col, S) with the keys of both grids, so that weights
-are never used for grids, masks or methods that they were not made for. Files of others carry no
-key; they are held against the grids' sizes, centres and masks.
+We write the form of ESMF and NCL (row, col, S) and beside it the same under the names of SCRIP,
+which CDO wants; a key over both grids, masks and the method sees to it that weights are never used
+for what they were not made for. Files of others carry no key; they are held against the grids'
+sizes, centres and masks.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ __all__ = ["read_weights", "write_weights"]
 _ESMF_METHOD: Final = {
     Method.CONSERVATIVE: "Conservative remapping",
     Method.BILINEAR: "Bilinear remapping",
-    Method.NEAREST: "Nearest neighbor source to destination remapping",
+    Method.NEAREST: "Nearest neighbor remapping",
 }
 _WORD: Final = {
     Method.CONSERVATIVE: "conserv",
     Method.BILINEAR: "bilinear",
     Method.NEAREST: "nearest",
 }
-"""What the attribute `map_method` of either program holds, in small letters."""
+"""What the method's attribute holds in the files of ESMF and CDO, in small letters."""
+
+_DESTAREA: Final = "destarea"
+"""How both programs spell it."""
 
 _SCRIP_NAMES: Final[Mapping[str, str]] = {
     "src_grid_center_lon": "xc_a",
@@ -54,12 +58,18 @@ _SCRIP_NAMES: Final[Mapping[str, str]] = {
 }
 """Names in the weight files of SCRIP and CDO -> names in those of ESMF."""
 
+_SCRIP_DIMS: Final[Mapping[str, str]] = {
+    "n_a": "src_grid_size",
+    "n_b": "dst_grid_size",
+    "n_s": "num_links",
+}
+
 _SAME: Final = 2e-6
 """Distance on the unit sphere within which centres are the same (single precision)."""
 
 
 def write_weights(weights: RemapWeights, path: Path, *, overwrite: bool = False) -> None:
-    """Write weights in the form of ESMF_RegridWeightGen.
+    """Write weights in a form that ESMF, NCL, xESMF and CDO read.
 
     Raises
     ------
@@ -78,8 +88,10 @@ def write_weights(weights: RemapWeights, path: Path, *, overwrite: bool = False)
         attrs={
             "title": f"regridding weights from {weights.source.name} to {weights.target.name}",
             "map_method": _ESMF_METHOD[weights.method],
-            "normalization": str(weights.normalisation),
-            "conventions": "NCAR-CSM",
+            "normalization": _spelled(weights.normalisation),
+            "conventions": "SCRIP",
+            "source_grid": weights.source.name,
+            "dest_grid": weights.target.name,
             "method": str(weights.method),
             "backend": weights.backend,
             "weights_key": weights.key(),
@@ -88,7 +100,7 @@ def write_weights(weights: RemapWeights, path: Path, *, overwrite: bool = False)
             **provenance_attributes(seed=None),
         },
     )
-    write_dataset(dataset, path, overwrite=overwrite)
+    write_dataset(_with_scrip_names(dataset), path, overwrite=overwrite)
 
 
 def read_weights(
@@ -121,6 +133,7 @@ def read_weights(
     GridError
         If the weights belong to other grids, masks or another method.
     """
+    path = Path(path)
     dataset = _common_form(open_file(path), path)
     key = weights_key(source, target, method, normalisation)
     ours = dataset.attrs.get("weights_key")
@@ -167,9 +180,22 @@ def _side(
     return variables
 
 
+def _with_scrip_names(dataset: xr.Dataset) -> xr.Dataset:
+    again: dict[str, Any] = {}
+    for theirs, ours in _SCRIP_NAMES.items():
+        variable = dataset[ours]
+        again[theirs] = (_SCRIP_DIMS[str(variable.dims[0])], variable.values, variable.attrs)
+    again["remap_matrix"] = (("num_links", "num_wgts"), dataset["S"].values[:, None])
+    return dataset.assign(again)
+
+
+def _spelled(normalisation: Normalisation) -> str:
+    return _DESTAREA if normalisation is Normalisation.DSTAREA else str(normalisation)
+
+
 def _common_form(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     """Bring a weight file of SCRIP or CDO to ESMF's names."""
-    if "remap_matrix" in dataset:
+    if "remap_matrix" in dataset and "row" not in dataset:
         names = {old: new for old, new in _SCRIP_NAMES.items() if old in dataset.variables}
         dataset = dataset.rename_vars(names)
         dataset["S"] = dataset["remap_matrix"].isel({dataset["remap_matrix"].dims[1]: 0})
@@ -219,8 +245,9 @@ def _refuse_key(
         if dataset.attrs.get(f"grid_checksum_{side}") != grid.checksum()
     ]
     made = f"{dataset.attrs.get('method')} {dataset.attrs.get('normalization')}"
-    if made != f"{method} {normalisation}":
-        wrong.append(f"method ({made}, asked {method} {normalisation})")
+    asked = f"{method} {_spelled(normalisation)}"
+    if made != asked:
+        wrong.append(f"method ({made}, asked {asked})")
     raise GridError(
         f"{path}: these weights were made for another {' and another '.join(wrong)}: grid or mask "
         "differ. Make them again without --weights"
@@ -230,14 +257,16 @@ def _refuse_key(
 def _require_method(
     dataset: xr.Dataset, path: Path, method: Method, normalisation: Normalisation
 ) -> None:
-    made = str(dataset.attrs.get("map_method", "")).lower()
+    # ESMF calls everything but conservative "Bilinear remapping" in map_method.
+    attribute = "ESMF_regrid_method" if "ESMF_regrid_method" in dataset.attrs else "map_method"
+    made = str(dataset.attrs.get(attribute, "")).lower()
     said = str(dataset.attrs.get("normalization", "")).lower()
     if made and _WORD[method] not in made:
         raise GridError(f"{path}: its method is {made!r}, asked was {method}")
-    if method is Method.CONSERVATIVE and said and said != str(normalisation):
+    if method is Method.CONSERVATIVE and said and said != _spelled(normalisation):
         raise GridError(
-            f"{path}: its normalization is {said!r}; parameters are intensive and need "
-            f"{normalisation} (ESMF_RegridWeightGen --norm_type fracarea)"
+            f"{path}: its normalization is {said!r}, asked was {_spelled(normalisation)}; "
+            "parameters are intensive and need fracarea (ESMF_RegridWeightGen --norm_type fracarea)"
         )
 
 

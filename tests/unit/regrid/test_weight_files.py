@@ -60,6 +60,8 @@ def test_the_file_has_the_common_form(path: Path, source: Grid, target: Grid) ->
         assert file["src_grid_dims"].values.tolist() == [180, 90]
         assert file.attrs["map_method"] == "Conservative remapping"
         assert file.attrs["normalization"] == "fracarea"
+        np.testing.assert_array_equal(file["remap_matrix"][:, 0], file["S"])
+        np.testing.assert_array_equal(file["src_address"], file["col"])
         row_sums = np.bincount(file["row"].values - 1, file["S"].values, target.size)
         np.testing.assert_allclose(row_sums[row_sums > 0.0], 1.0, rtol=1e-12)
 
@@ -120,6 +122,36 @@ def test_a_wrong_normalisation_is_refused(path: Path, source: Grid, target: Grid
     _foreign(path)
     with pytest.raises(GridError, match="normalization is 'fracarea'"):
         read_weights(path, source, target, normalisation=Normalisation.DSTAREA)
+
+
+def test_the_form_of_cdo_is_read(path: Path, source: Grid, target: Grid) -> None:
+    _foreign(path)
+    with xr.open_dataset(path) as file:
+        scrip = file.load().drop_vars(
+            [name for name in file if file[name].dims[0] in ("n_a", "n_b", "n_s")]
+        )
+    for name in ("src_grid_center_lon", "src_grid_center_lat"):
+        radians = np.deg2rad(scrip[name].values)
+        scrip[name] = (scrip[name].dims, radians, {"units": "radians"})
+    scrip.attrs["map_method"] = "Conservative remapping using clipping on sphere"
+    scrip.to_netcdf(path)
+    made, read = conservative_weights(source, target), read_weights(path, source, target)
+    assert abs(made.matrix - read.matrix).max() == 0.0
+    np.testing.assert_array_equal(made.covered, read.covered)
+
+
+def test_the_method_that_esmf_names_counts(path: Path, source: Grid, target: Grid) -> None:
+    _foreign(path)
+    with xr.open_dataset(path) as file:
+        loaded = file.load()
+    loaded.attrs |= {
+        "map_method": "Bilinear remapping",
+        "ESMF_regrid_method": "First-order Conservative",
+    }
+    loaded.to_netcdf(path)
+    assert read_weights(path, source, target).matrix.nnz > 0
+    with pytest.raises(GridError, match="asked was bilinear"):
+        read_weights(path, source, target, Method.BILINEAR)
 
 
 def test_damaged_files_are_refused(path: Path, source: Grid, target: Grid) -> None:
