@@ -1,6 +1,6 @@
 """What f2py makes of fortran/f2py_interface.f90."""
 
-from numpy import float64, int32
+from numpy import float64, int32, int64
 from numpy.typing import NDArray
 
 def grid() -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
@@ -121,3 +121,18 @@ def ctsm_run(
     start: NDArray[float64],
     threads: int,
 ) -> tuple[NDArray[float64], ...]: ...
+def published_weights(
+    first: NDArray[int64], depth: NDArray[float64], observed: NDArray[float64]
+) -> NDArray[float64]: ...
+def published_costs(
+    soc: NDArray[float64],
+    first: NDArray[int64],
+    depth: NDArray[float64],
+    observed: NDArray[float64],
+    weights: NDArray[float64],
+) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+
+# The samplers take a site as flat arrays (ctsm_socnn.assimilation.site_problem).
+def adaptive_metropolis_site(
+    *arguments: object,
+) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...

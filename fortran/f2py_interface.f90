@@ -236,3 +236,74 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
    call run_columns(switches_from(switches), parameters, columns, forcing, dt, record, slot, threads, pools, &
                     saved_pools, saved_respiration, saved_input, respiration, transfer)
 end subroutine ctsm_run
+
+! Assimilation.
+
+!> Weights of the published cost; profile i holds observations first(i) to first(i+1) - 1.
+subroutine published_weights(n_profiles, n_obs, first, depth, observed, weights)
+   use published_cost, only: layer_weights
+   implicit none
+   integer, intent(in) :: n_profiles, n_obs
+   integer, intent(in) :: first(n_profiles + 1)
+   double precision, intent(in) :: depth(n_obs), observed(n_obs)
+   double precision, intent(out) :: weights(n_obs)
+   integer :: i
+
+   do i = 1, n_profiles
+      associate (from => first(i), to => first(i + 1) - 1)
+         weights(from:to) = layer_weights(observed(from:to), depth(from:to))
+      end associate
+   end do
+end subroutine published_weights
+
+!> Published cost of each profile, modelled values at depth and gradient by layer.
+subroutine published_costs(n_profiles, n_obs, soc, first, depth, observed, weights, cost, modelled, soc_bar)
+   use pchip, only: bracketing_node, interpolate, interpolate_adjoint
+   use published_cost, only: weighted_cost, weighted_cost_gradient
+   implicit none
+   integer, intent(in) :: n_profiles, n_obs
+   double precision, intent(in) :: soc(20, n_profiles)
+   integer, intent(in) :: first(n_profiles + 1)
+   double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
+   double precision, intent(out) :: cost(n_profiles), modelled(n_obs), soc_bar(20, n_profiles)
+   integer :: node(n_obs), i
+
+   node = bracketing_node(depth)
+   do i = 1, n_profiles
+      associate (from => first(i), to => first(i + 1) - 1)
+         call interpolate(soc(:, i), node(from:to), depth(from:to), modelled(from:to))
+         cost(i) = weighted_cost(modelled(from:to), observed(from:to), weights(from:to))
+         call interpolate_adjoint(soc(:, i), node(from:to), depth(from:to), &
+            weighted_cost_gradient(modelled(from:to), observed(from:to), weights(from:to)), soc_bar(:, i))
+      end associate
+   end do
+end subroutine published_costs
+
+!> Adaptive Metropolis at one site. `form` 0 takes the published cost (depth, weights), 1 errors of ln(SOC) (layers,
+!> whitening, freedom); `start` and `draws` are places between the bounds, 0 to 1.
+subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_input, lower, upper, form, depth, &
+                                    observed, weights, layers, whitening, freedom, words, start, n_warmup, &
+                                    thinning, n_draws, draws, costs, acceptance)
+   use adaptive_metropolis, only: sample_adaptive_metropolis
+   use site_sampling, only: site_target, seeded_streams
+   use site_density, only: site_posterior
+   use random_numbers, only: generator
+   implicit none
+   integer, intent(in) :: n_obs, n_chains, form, n_warmup, thinning, n_draws
+   double precision, intent(in) :: climate(20, 12, 4), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
+   double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
+   integer, intent(in) :: words(8, n_chains)
+   double precision, intent(in) :: start(21, n_chains)
+   double precision, intent(out) :: draws(21, n_draws, n_chains), costs(n_draws, n_chains), acceptance(n_chains)
+   type(site_posterior) :: posterior
+   type(generator) :: streams(n_chains)
+   double precision :: points(21, n_chains)
+   !f2py threadsafe
+
+   posterior = site_target(climate, exchange, carbon_input, lower, upper, form, depth, observed, weights, layers, &
+                           whitening, freedom)
+   streams = seeded_streams(words)
+   points = start
+   call sample_adaptive_metropolis(posterior, streams, n_warmup, thinning, points, draws, costs, acceptance)
+end subroutine adaptive_metropolis_site

@@ -24,6 +24,7 @@ EXIT_INTERRUPTED: Final = 130
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "forcing": ("ctsm_socnn.cli.forcing", "monthly climatology of CLM history files"),
     "sites": ("ctsm_socnn.cli.sites", "forcing, observations and covariates at soil profiles"),
+    "assimilate": ("ctsm_socnn.cli.assimilate", "find parameters at soil profiles"),
     "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where a CTSM reads them"),
     "train": ("ctsm_socnn.cli.train", "train a network from covariates to parameters"),
     "score": ("ctsm_socnn.cli.score", "score a trained network on soil profiles"),

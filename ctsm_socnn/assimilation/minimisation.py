@@ -1,0 +1,78 @@
+"""Minimisation of a smooth function over the unit cube from several starting points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.stats import qmc
+
+__all__ = ["Minimum", "minimise_from_several_starts"]
+
+_MARGIN: Final = 1e-3
+"""Distance kept from the faces of the cube: at some of them the model's carbon is zero or endless."""
+
+Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where one start led.
+
+    Attributes
+    ----------
+    point : ndarray, shape (dimension,)
+        In the unit cube.
+    value : float
+    trace : ndarray, shape (iteration,)
+        Value after each iteration.
+    """
+
+    point: NDArray[np.float64]
+    value: float
+    trace: NDArray[np.float64]
+
+
+def minimise_from_several_starts(
+    objective: Objective, n_dimensions: int, *, starts: int, seed: int, iterations: int = 500
+) -> list[Minimum]:
+    """Minimise from the middle of the cube and from a Latin hypercube (L-BFGS-B).
+
+    Parameters
+    ----------
+    objective : callable
+        Point, shape (n_dimensions,), to value and gradient.
+    n_dimensions : int
+    starts : int
+        Number of starting points, the middle included.
+    seed : int
+        Of the Latin hypercube.
+    iterations : int
+        At most so many from each start.
+
+    Returns
+    -------
+    list of Minimum, the best first
+    """
+    hypercube = qmc.LatinHypercube(n_dimensions, rng=np.random.default_rng(seed))
+    points = [np.full(n_dimensions, 0.5), *hypercube.random(max(0, starts - 1))]
+    minima = [_descend(objective, np.clip(p, 0.1, 0.9), iterations) for p in points]
+    return sorted(minima, key=lambda minimum: minimum.value)
+
+
+def _descend(objective: Objective, start: NDArray[np.float64], iterations: int) -> Minimum:
+    trace: list[float] = []
+    found = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(_MARGIN, 1.0 - _MARGIN)] * start.size,
+        callback=lambda intermediate_result: trace.append(float(intermediate_result.fun)),
+        options={"maxiter": iterations, "maxcor": 20, "ftol": 1e-10, "gtol": 1e-8},
+    )
+    return Minimum(np.asarray(found.x), float(found.fun), np.array(trace))

@@ -1,0 +1,215 @@
+"""A block of sites: the unit of work of a worker, and what it finds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.assimilation.checkpoint import Block
+from ctsm_socnn.assimilation.diagnostics import (
+    QUANTILES,
+    Limits,
+    convergence,
+    identifiable_parameters,
+)
+from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, PUBLISHED, Likelihood, make_likelihood
+from ctsm_socnn.assimilation.samplers import SAMPLERS, Chains, SamplingPlan
+from ctsm_socnn.assimilation.screening import SiteStatus
+from ctsm_socnn.assimilation.site_problem import site_problems
+from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.model import Columns, steady_state
+from ctsm_socnn.model.observation import BelowBedrock
+from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, to_physical, upper_bounds
+
+__all__ = ["KEPT_DRAWS", "BlockTask", "Settings", "run_block"]
+
+KEPT_DRAWS: Final = 100
+"""Draws of each site that stay in the posterior file, for random sampling and figures."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the result of a site, besides its data.
+
+    Attributes
+    ----------
+    sampler : str
+        One of `SAMPLERS`.
+    likelihood : str
+        One of `LIKELIHOODS`.
+    plan : SamplingPlan, optional
+        Chains and iterations; by default what suits the sampler.
+    limits : Limits
+        What a site must meet to count as converged.
+    seed : int
+    below_bedrock : {"deepest", "drop"}
+        See `ObservationOperator.from_sites`.
+
+    Raises
+    ------
+    ConfigError
+        If the sampler or the likelihood is unknown.
+    """
+
+    sampler: str = "adaptive-metropolis"
+    likelihood: str = PUBLISHED
+    plan: SamplingPlan | None = None
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+    below_bedrock: BelowBedrock = "deepest"
+
+    def __post_init__(self) -> None:
+        for kind, value, known in (
+            ("sampler", self.sampler, tuple(SAMPLERS)),
+            ("likelihood", self.likelihood, LIKELIHOODS),
+        ):
+            if value not in known:
+                raise ConfigError(f"unknown {kind} {value!r}; choose from {', '.join(known)}")
+
+    @property
+    def sampling_plan(self) -> SamplingPlan:
+        """The plan that is followed."""
+        return self.plan or SAMPLERS[self.sampler].default_plan
+
+    def attributes(self) -> dict[str, str]:
+        """Everything as text, for fingerprints and global attributes."""
+        plan, limits = self.sampling_plan, self.limits
+        return {
+            "sampler": self.sampler,
+            "likelihood": self.likelihood,
+            "plan": f"{plan.chains} chains, {plan.warmup} warm-up, {plan.draws} draws",
+            "limits": f"rhat {limits.rhat}, ess {limits.ess}, divergent {limits.divergent}",
+            "seed": str(self.seed),
+            "below_bedrock": self.below_bedrock,
+        }
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """All that a worker needs.
+
+    Attributes
+    ----------
+    index : int
+        Place of the block among the blocks.
+    sites : xarray.Dataset
+        The block's sites.
+    site_index : ndarray of int, shape (site,)
+        Their places in the whole dataset, which fix their random numbers.
+    status : ndarray of int8, shape (site,)
+        `SiteStatus` of the screening; sites other than 0 are not run.
+    settings : Settings
+    """
+
+    index: int
+    sites: xr.Dataset
+    site_index: NDArray[np.int64]
+    status: NDArray[np.int8]
+    settings: Settings
+
+
+def run_block(task: BlockTask) -> tuple[int, Block]:
+    """Sample the posterior of each site of a block.
+
+    Returns
+    -------
+    int
+        The block's index.
+    Block
+        Arrays with the site first; NaN where a site was not run.
+    """
+    block = _empty_block(task)
+    usable = np.flatnonzero(task.status == SiteStatus.CONVERGED)
+    if usable.size == 0:
+        return task.index, block
+    sites = task.sites.isel(site=usable)
+    settings = task.settings
+    likelihood = make_likelihood(sites, settings.likelihood, settings.below_bedrock)
+    identifiable = identifiable_parameters(sites)
+    for place, problem in enumerate(site_problems(sites, likelihood)):
+        started = time.process_time()
+        site = int(usable[place])
+        seed = np.random.SeedSequence(settings.seed, spawn_key=(int(task.site_index[site]),))
+        chains = SAMPLERS[settings.sampler].run(problem, settings.sampling_plan, seed)
+        _summarise(block, site, chains, identifiable[place], settings.limits)
+        block["cpu_seconds"][site] = time.process_time() - started
+    _fit_profiles(block, usable, sites, likelihood)
+    return task.index, block
+
+
+def _empty_block(task: BlockTask) -> Block:
+    n, parameters = task.site_index.size, len(PARAMETER_NAMES)
+    per_parameter = ("mean", "sd", "best", "rhat", "ess_bulk", "ess_tail", "contraction")
+    per_site = ("acceptance", "divergent", "cost_mean", "cost_best", "evaluations", "cpu_seconds")
+    n_obs = task.sites.sizes["obs"]
+    return {
+        **{name: np.full((n, parameters), np.nan) for name in per_parameter},
+        **{name: np.full(n, np.nan) for name in per_site},
+        "quantile": np.full((n, len(QUANTILES), parameters), np.nan),
+        "draws": np.full((n, KEPT_DRAWS, parameters), np.nan, dtype=np.float32),
+        "soc_fit": np.full((n, n_obs), np.nan),
+        "soc_fit_sd": np.full((n, n_obs), np.nan),
+        "identifiable": np.zeros((n, parameters), dtype=np.int8),
+        "status": task.status.copy(),
+    }
+
+
+def _summarise(
+    block: Block,
+    site: int,
+    chains: Chains,
+    identifiable: NDArray[np.bool_],
+    limits: Limits,
+) -> None:
+    """Put statistics of a site's chains into its row."""
+    found = convergence(chains.draws)
+    pooled = chains.draws.reshape(chains.draws.shape[0], -1)
+    width = upper_bounds() - lower_bounds()
+    row = {
+        "mean": to_physical(pooled.mean(axis=1)),
+        "sd": width * pooled.std(axis=1, ddof=1),
+        "best": to_physical(pooled[:, chains.cost.argmin()]),
+        "quantile": to_physical(np.quantile(pooled, QUANTILES, axis=1)),
+        "rhat": found.rhat,
+        "ess_bulk": found.ess_bulk,
+        "ess_tail": found.ess_tail,
+        "contraction": 1.0 - 12.0 * pooled.var(axis=1, ddof=1),
+        "acceptance": chains.acceptance.mean(),
+        "divergent": chains.divergent,
+        "cost_mean": chains.cost.mean(),
+        "cost_best": chains.cost.min(),
+        "evaluations": chains.evaluations,
+        "draws": to_physical(_spread(pooled, KEPT_DRAWS).T),
+        "identifiable": identifiable,
+        "status": found.status(identifiable, chains.divergent, limits),
+    }
+    for name, value in row.items():
+        block[name][site] = value
+
+
+def _spread(pooled: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Columns spread evenly over all chains."""
+    places = np.linspace(0, pooled.shape[1] - 1, count).round().astype(np.int64)
+    return pooled[:, places]
+
+
+def _fit_profiles(
+    block: Block, usable: NDArray[np.int64], sites: xr.Dataset, likelihood: Likelihood
+) -> None:
+    """Posterior mean and spread of the modelled values of the observations."""
+    columns = Columns.from_sites(sites)
+    draws = block["draws"][usable].astype(np.float64)
+    modelled = np.array(
+        [
+            likelihood.modelled(steady_state(columns, draws[:, k], threads=1).soc)
+            for k in range(draws.shape[1])
+        ]
+    )
+    place = usable[likelihood.operator.site], likelihood.operator.obs
+    block["soc_fit"][place] = modelled.mean(axis=0)
+    block["soc_fit_sd"][place] = modelled.std(axis=0, ddof=1)

@@ -1,0 +1,141 @@
+"""Find parameters at soil profiles, from forcing and observed SOC.
+
+  one-batch        one parameter vector for all profiles, by gradient descent
+  site-by-site     the posterior at every profile, by Markov chains; may be stopped and run again
+  random-sampling  parameters for other sites, drawn from the posteriors of a site-by-site run
+
+Example:
+  ctsm-socnn assimilate sites.nc --method one-batch -o one_batch.nc
+  ctsm-socnn assimilate sites.nc --method site-by-site --workers 4 -o posterior.nc
+  ctsm-socnn assimilate other_sites.nc --method random-sampling --posterior posterior.nc -o random.nc
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from ctsm_socnn.assimilation import (
+    LIKELIHOODS,
+    ONE_BATCH_COSTS,
+    SAMPLERS,
+    SamplingPlan,
+    Settings,
+    one_batch,
+    random_sampling,
+    site_by_site,
+)
+from ctsm_socnn.assimilation.summary import posterior_summary
+from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.netcdf import require_absent, write_dataset
+from ctsm_socnn.parameters import PARAMETERS
+from ctsm_socnn.schemas import open_file, open_sites, validate_posterior
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument("sites", type=Path, help="sites file: forcing and observed SOC")
+    parser.add_argument("--method", choices=tuple(_METHODS), default="site-by-site")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="netCDF file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random draw (0)")
+    parser.add_argument(
+        "--below-bedrock",
+        choices=("deepest", "drop"),
+        default="deepest",
+        help="compare observations below bedrock with the deepest layer above it, or drop them",
+    )
+    _add_one_batch(parser.add_argument_group("one-batch"))
+    _add_site_by_site(parser.add_argument_group("site-by-site"))
+    _add_random_sampling(parser.add_argument_group("random-sampling"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen method."""
+    require_absent(arguments.output, overwrite=arguments.overwrite)
+    _METHODS[arguments.method](arguments)
+    print(f"wrote {arguments.output}")
+    return 0
+
+
+def _add_one_batch(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--cost", choices=tuple(ONE_BATCH_COSTS), default="mixed")
+    group.add_argument("--starts", type=int, default=8, help="starting points (8)")
+
+
+def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
+    defaults = Settings()
+    group.add_argument("--sampler", choices=tuple(SAMPLERS), default=defaults.sampler)
+    group.add_argument("--likelihood", choices=LIKELIHOODS, default=defaults.likelihood)
+    group.add_argument("--chains", type=int, help="chains a site")
+    group.add_argument("--warmup", type=int, help="iterations a chain that are thrown away")
+    group.add_argument("--draws", type=int, help="iterations a chain that are kept")
+    group.add_argument("--workers", type=int, default=1, help="processes (1)")
+
+
+def _add_random_sampling(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--posterior", type=Path, help="posterior file of a site-by-site run")
+    group.add_argument("--draws-per-site", type=int, default=50, help="draws a site (50)")
+
+
+def _one_batch(arguments: argparse.Namespace) -> None:
+    result = one_batch(
+        open_sites(arguments.sites),
+        cost=arguments.cost,
+        starts=arguments.starts,
+        seed=arguments.seed,
+        below_bedrock=arguments.below_bedrock,
+    )
+    write_dataset(result, arguments.output, overwrite=arguments.overwrite)
+    for parameter, value in zip(PARAMETERS, result["parameters"].values, strict=True):
+        print(f"{parameter.name:<10} {value:>12.6g} {parameter.units}")
+    print(f"cost {result['start_cost'].values[0]:.6g} ({arguments.cost})")
+
+
+def _site_by_site(arguments: argparse.Namespace) -> None:
+    sites = open_sites(arguments.sites)
+    settings = Settings(
+        sampler=arguments.sampler,
+        likelihood=arguments.likelihood,
+        plan=_plan(arguments),
+        seed=arguments.seed,
+        below_bedrock=arguments.below_bedrock,
+    )
+    posterior = site_by_site(
+        sites,
+        settings,
+        output=arguments.output,
+        workers=arguments.workers,
+        overwrite=arguments.overwrite,
+    )
+    print(posterior_summary(posterior, sites))
+
+
+def _plan(arguments: argparse.Namespace) -> SamplingPlan:
+    """Take the sampler's plan with what the command line changes."""
+    usual = SAMPLERS[arguments.sampler].default_plan
+    return SamplingPlan(
+        chains=arguments.chains or usual.chains,
+        warmup=arguments.warmup or usual.warmup,
+        draws=arguments.draws or usual.draws,
+    )
+
+
+def _random_sampling(arguments: argparse.Namespace) -> None:
+    if arguments.posterior is None:
+        raise ConfigError("random-sampling draws from a site-by-site run; give it with --posterior")
+    posterior = validate_posterior(open_file(arguments.posterior), str(arguments.posterior))
+    n_sites = open_sites(arguments.sites).sizes["site"]
+    result = random_sampling(posterior, n_sites, arguments.draws_per_site, arguments.seed)
+    write_dataset(result, arguments.output, overwrite=arguments.overwrite)
+
+
+_METHODS: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {
+    "one-batch": _one_batch,
+    "site-by-site": _site_by_site,
+    "random-sampling": _random_sampling,
+}

@@ -1,0 +1,90 @@
+"""One-batch assimilation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.assimilation import ONE_BATCH_COSTS, one_batch
+from ctsm_socnn.assimilation.minimisation import minimise_from_several_starts
+from ctsm_socnn.assimilation.one_batch import _objective
+from ctsm_socnn.errors import AssimilationError, ConfigError
+from ctsm_socnn.model import Columns, steady_state
+from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, to_physical, upper_bounds
+
+LAYERS = [0, 2, 4, 6, 8]
+
+
+def with_one_truth(sites: xr.Dataset) -> xr.Dataset:
+    truth = to_physical(np.random.default_rng(9).uniform(0.3, 0.7, 21))
+    columns = Columns.from_sites(sites)
+    soc = steady_state(columns, np.tile(truth, (len(columns), 1))).soc[:, LAYERS]
+    return sites.assign(soc=(("site", "obs"), soc))
+
+
+@pytest.mark.parametrize("cost", list(ONE_BATCH_COSTS))
+def test_gradients_agree_with_differences(cost: str, twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    sites, _ = twin
+    objective = _objective(Columns.from_sites(sites), ONE_BATCH_COSTS[cost](sites, "deepest"))
+    point = np.random.default_rng(2).uniform(0.3, 0.7, 21)
+    _, gradient = objective(point)
+    step = 1e-6
+    for axis in range(21):
+        shift = step * (np.arange(21) == axis)
+        difference = (objective(point + shift)[0] - objective(point - shift)[0]) / (2.0 * step)
+        assert difference == pytest.approx(gradient[axis], rel=2e-5, abs=1e-7)
+
+
+def test_carbon_from_one_parameter_vector_is_found_again(
+    twin: tuple[xr.Dataset, np.ndarray],
+) -> None:
+    sites = with_one_truth(twin[0])
+    found = one_batch(sites, cost="log", starts=3, seed=1)
+    parameters = found["parameters"].values
+    soc = steady_state(Columns.from_sites(sites), np.tile(parameters, (6, 1))).soc[:, LAYERS]
+    np.testing.assert_allclose(soc, sites["soc"].values, rtol=0.02)
+    assert (lower_bounds() < parameters).all()
+    assert (parameters < upper_bounds()).all()
+    assert tuple(found["parameter"].values) == PARAMETER_NAMES
+
+
+def test_starts_are_sorted_and_the_trace_descends(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    found = one_batch(twin[0], starts=3, seed=1)
+    assert (np.diff(found["start_cost"]) >= 0.0).all()
+    assert (np.diff(found["trace"]) <= 0.0).all()
+    assert found["trace"].values[-1] == pytest.approx(found["start_cost"].values[0])
+
+
+def test_the_same_seed_gives_the_same_bits(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    first, second = (one_batch(twin[0], starts=2, seed=5) for _ in range(2))
+    np.testing.assert_array_equal(first["parameters"], second["parameters"])
+
+
+def test_sites_that_cannot_be_run_are_counted(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    sites = twin[0].copy(deep=True)
+    sites["TSOI"][2, 0, 0] = np.nan
+    assert one_batch(sites, starts=1).attrs["sites"] == "5 of 6 used"
+
+
+def test_no_usable_site_is_an_error(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    with pytest.raises(AssimilationError, match="none of the sites"):
+        one_batch(twin[0].assign(soc=np.nan * twin[0]["soc"]))
+
+
+def test_an_unknown_cost_is_refused(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    with pytest.raises(ConfigError, match="unknown one-batch cost 'huber'"):
+        one_batch(twin[0], cost="huber")
+
+
+def test_several_starts_find_the_lower_of_two_valleys() -> None:
+    def two_valleys(x: np.ndarray) -> tuple[float, np.ndarray]:
+        near, far = x - 0.45, x - 0.9
+        value = np.minimum(np.sum(near**2), np.sum(far**2) - 0.1)
+        slope = near if np.sum(near**2) < np.sum(far**2) - 0.1 else far
+        return float(value), 2.0 * slope
+
+    one = minimise_from_several_starts(two_valleys, 2, starts=1, seed=0)
+    many = minimise_from_several_starts(two_valleys, 2, starts=12, seed=0)
+    assert one[0].value == pytest.approx(0.0, abs=1e-10)
+    assert many[0].value == pytest.approx(-0.1)
