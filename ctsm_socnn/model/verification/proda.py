@@ -19,6 +19,7 @@ from ctsm_socnn.model.columns import Columns
 from ctsm_socnn.model.equilibrium import SteadyState, steady_state
 from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.model.verification.block import Block, profile_error, relative_error
+from ctsm_socnn.model.verification.proda_cost import compare_cost
 from ctsm_socnn.parameters import PARAMETERS
 
 __all__ = ["columns_of", "compare", "parameters_of", "recognises"]
@@ -68,13 +69,14 @@ def parameters_of(dataset: xr.Dataset) -> NDArray[np.float64]:
 
 
 def compare(dataset: xr.Dataset) -> Iterator[Block]:
-    """Yield a block for soil carbon, pools and each coefficient."""
+    """Yield a block for soil carbon, pools, each coefficient and the published cost."""
     columns, parameters = columns_of(dataset), parameters_of(dataset)
     index = dataset["forcing_index"].values.astype(np.int64)
     yield from _compare_solution(dataset, steady_state(columns, parameters, index))
     yield from _compare_coefficients(
         dataset, parameters, columns.annual_input[index], coefficients(columns, parameters, index)
     )
+    yield from compare_cost(dataset)
 
 
 def _compare_solution(dataset: xr.Dataset, result: SteadyState) -> Iterator[Block]:
