@@ -11,23 +11,24 @@ module column_block
 
    !> What the equations of the steady state hold, in years and metres.
    type :: block_coefficients
-      real(dp) :: parameter(lanes, n_parameters)   !< physical units
-      real(dp) :: input(lanes, n_input)            !< gC m-2 yr-1, by pool
-      real(dp) :: scalar(lanes, n_layers)          !< rate of CWD and soil pools times their turnover time
-      real(dp) :: litter_scalar(lanes, n_layers)   !< the same of L1-L3
-      real(dp) :: lower(lanes, n_layers)           !< exchange with the layer above, yr-1
-      real(dp) :: upper(lanes, n_layers)           !< exchange with the layer below, yr-1
-      real(dp) :: profile(lanes, n_layers)         !< share of the input per metre, m-1
+      real(dp) :: parameter(lanes, n_parameters)        !< physical units
+      real(dp) :: input(lanes, n_input)                 !< gC m-2 yr-1, by pool
+      real(dp) :: month_mean(lanes, n_layers)           !< month mean of the scalars of CWD and soil pools
+      real(dp) :: litter_month_mean(lanes, n_layers)    !< the same of L1-L3
+      real(dp) :: depth(lanes, n_layers)                !< decrease of decomposition with depth
+      real(dp) :: depth_slope(lanes, n_layers)          !< its derivative with respect to efolding
+      real(dp) :: scalar(lanes, n_layers)               !< rate of CWD and soil pools times their turnover time
+      real(dp) :: litter_scalar(lanes, n_layers)        !< the same of L1-L3
+      real(dp) :: lower(lanes, n_layers)                !< exchange with the layer above, yr-1
+      real(dp) :: upper(lanes, n_layers)                !< exchange with the layer below, yr-1
+      real(dp) :: profile(lanes, n_layers)              !< share of the input per metre, m-1
+      real(dp) :: profile_slope(lanes, n_layers)        !< its derivative with respect to beta
    end type block_coefficients
 
-   !> Derivatives of the coefficients with respect to the parameters that they depend on.
+   !> Derivatives of month means and exchange with respect to the parameters that they depend on.
    type :: block_slopes
-      real(dp) :: scalar_by_q10(lanes, n_layers), litter_scalar_by_q10(lanes, n_layers)
-      real(dp) :: scalar_by_water(lanes, n_layers), litter_scalar_by_water(lanes, n_layers)
-      real(dp) :: scalar_by_efolding(lanes, n_layers), litter_scalar_by_efolding(lanes, n_layers)
-      real(dp) :: lower_by_diffus(lanes, n_layers), upper_by_diffus(lanes, n_layers)
-      real(dp) :: lower_by_cryo(lanes, n_layers), upper_by_cryo(lanes, n_layers)
-      real(dp) :: profile_by_beta(lanes, n_layers)
+      real(dp), dimension(lanes, n_layers) :: by_log_q10, litter_by_log_q10, by_water, litter_by_water
+      real(dp), dimension(lanes, n_layers) :: lower_by_diffus, upper_by_diffus, lower_by_cryo, upper_by_cryo
    end type block_slopes
 
    !> The elimination, kept for the back substitution and for the adjoint.

@@ -4,11 +4,11 @@
 !> copies of the last row.
 module proda_batch
    use kinds, only: dp, lanes
-   use soil_grid, only: n_layers, n_months, n_pools
+   use soil_grid, only: n_layers, n_pools
    use proda_parameters, only: n_parameters
-   use proda_forcing, only: n_climate, n_input
+   use proda_forcing, only: n_climate, n_paired, n_pairs, n_input
    use proda_transport, only: n_exchange
-   use proda_coefficients, only: assemble_lane, assemble_lane_slopes
+   use proda_coefficients, only: assemble_lane, assemble_lane_slopes, complete_block
    use column_block, only: block_coefficients, block_slopes, block_factors, block_solution
    use steady_state, only: solve_steady_state, pools_of, soil_carbon_of
    use steady_state_adjoint, only: block_gradient, solve_adjoint, parameter_gradient
@@ -23,7 +23,7 @@ contains
    subroutine batch_coefficients(n_columns, climate, exchange, input, n_rows, parameters, column, scalar, &
                                  litter_scalar, lower, upper, profile)
       integer, intent(in) :: n_columns, n_rows
-      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -35,6 +35,7 @@ contains
       do row = 1, n_rows
          call assemble_lane(1, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
                             input(:, column(row)), c)
+         call complete_block(c)
          scalar(:, row) = c%scalar(1, :)
          litter_scalar(:, row) = c%litter_scalar(1, :)
          lower(:, row) = c%lower(1, :)
@@ -46,7 +47,7 @@ contains
    !> Pools (gC m-3) of each row.
    subroutine batch_pools(n_columns, climate, exchange, input, n_rows, parameters, column, threads, pools)
       integer, intent(in) :: n_columns, n_rows, threads
-      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -61,6 +62,7 @@ contains
       !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row) schedule(static)
       do first = 1, n_rows, lanes
          call assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
+         call complete_block(c)
          call solve_steady_state(c, factors, y)
          call pools_of(c, y, of_block)
          do row = first, min(first + lanes - 1, n_rows)
@@ -72,7 +74,7 @@ contains
    !> Soil carbon (gC m-3) of each row.
    subroutine batch_soil_carbon(n_columns, climate, exchange, input, n_rows, parameters, column, threads, soc)
       integer, intent(in) :: n_columns, n_rows, threads
-      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -87,6 +89,7 @@ contains
       !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row) schedule(static)
       do first = 1, n_rows, lanes
          call assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
+         call complete_block(c)
          call solve_steady_state(c, factors, y)
          call soil_carbon_of(c, y, of_block)
          do row = first, min(first + lanes - 1, n_rows)
@@ -100,7 +103,7 @@ contains
    subroutine batch_gradient(n_columns, climate, exchange, input, n_rows, parameters, column, soc_bar, threads, soc, &
                              parameters_bar, input_bar)
       integer, intent(in) :: n_columns, n_rows, threads
-      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -125,10 +128,11 @@ contains
                                       exchange(:, :, column(row)), input(:, column(row)), c, slopes)
             bar_of_block(lane, :) = soc_bar(:, row)
          end do
+         call complete_block(c)
          call solve_steady_state(c, factors, y)
          call soil_carbon_of(c, y, of_block)
          call solve_adjoint(c, factors, y, bar_of_block, gradient)
-         call parameter_gradient(slopes, gradient, parameter_bar)
+         call parameter_gradient(c, slopes, gradient, parameter_bar)
          do row = first, min(first + lanes - 1, n_rows)
             lane = row - first + 1
             soc(:, row) = of_block(lane, :)
@@ -140,7 +144,7 @@ contains
 
    pure subroutine assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
       integer, intent(in) :: first, n_columns, n_rows
-      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)

@@ -4,14 +4,14 @@
 !> 2.21.4). The published code uses the same Q10 above and below freezing, does not normalise it to the CENTURY
 !> function and takes unweighted month means.
 module proda_rates
-   use kinds, only: dp
-   use soil_grid, only: n_layers, n_months, node_depth
+   use kinds, only: dp, lanes
+   use soil_grid, only: n_layers, node_depth
    use exponentials, only: powers_of_two
-   use proda_forcing, only: n_climate, i_decades, i_water, i_oxygen, i_oxygen_nitrogen
+   use proda_forcing, only: n_climate, n_paired, n_pairs, i_decades, i_water, i_oxygen, i_oxygen_nitrogen
    implicit none (type, external)
    private
 
-   public :: month_mean_scalars, month_mean_scalar_slopes, depth_scalar, least_scalar
+   public :: month_mean_scalars, month_mean_scalar_slopes, depth_scalars, least_scalar
 
    !> Added to each layer's scalar, so that a soil in which nothing can decompose (w_scaling = 0, efolding = 0, frozen
    !> and dry all year) has a steady state, absurdly large but finite. Far below the exchange that the floor on
@@ -22,96 +22,103 @@ module proda_rates
    !> its derivatives: the limit at 0.
    real(dp), parameter :: least_efolding = 1.0e-5_dp
 
-   integer, parameter :: n_records = n_layers*n_months
-
 contains
 
    !> Month means, by layer, of q10**((T - 298.15)/10) min(1, w w_scaling) o, and of that times the nitrogen scalar for
    !> litter L1-L3.
    pure subroutine month_mean_scalars(climate, q10, w_scaling, scalar, litter_scalar)
-      real(dp), intent(in) :: climate(n_layers, n_months, n_climate)
+      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs)
       real(dp), intent(in) :: q10, w_scaling
       real(dp), intent(out) :: scalar(n_layers), litter_scalar(n_layers)
 
-      real(dp) :: warmth(n_layers, n_months), wetness
-      integer :: layer, month
+      real(dp), dimension(n_paired) :: warmth, with_oxygen, with_nitrogen
+      real(dp) :: log2_q10, wetness
+      integer :: pair, i
 
-      call temperature_scalar(climate(:, :, i_decades), q10, warmth)
-      scalar = 0.0_dp
-      litter_scalar = 0.0_dp
-      do month = 1, n_months
+      log2_q10 = log(q10)/log(2.0_dp)
+      with_oxygen = 0.0_dp
+      with_nitrogen = 0.0_dp
+      do pair = 1, n_pairs
+         call powers_of_two(n_paired, climate(:, i_decades, pair)*log2_q10, warmth)
          !$omp simd private(wetness)
-         do layer = 1, n_layers
-            wetness = min(1.0_dp, climate(layer, month, i_water)*w_scaling)
-            scalar(layer) = scalar(layer) + warmth(layer, month)*climate(layer, month, i_oxygen)*wetness
-            litter_scalar(layer) = litter_scalar(layer) &
-                                   + warmth(layer, month)*climate(layer, month, i_oxygen_nitrogen)*wetness
+         do i = 1, n_paired
+            wetness = warmth(i)*min(1.0_dp, climate(i, i_water, pair)*w_scaling)
+            with_oxygen(i) = with_oxygen(i) + wetness*climate(i, i_oxygen, pair)
+            with_nitrogen(i) = with_nitrogen(i) + wetness*climate(i, i_oxygen_nitrogen, pair)
          end do
       end do
+      scalar = both_months(with_oxygen)
+      litter_scalar = both_months(with_nitrogen)
    end subroutine month_mean_scalars
 
    !> As month_mean_scalars, with the derivatives with respect to ln(q10) and w_scaling. Where the water scalar just
    !> reaches its cap, the derivative is that from above: zero.
    pure subroutine month_mean_scalar_slopes(climate, q10, w_scaling, scalar, litter_scalar, by_q10, litter_by_q10, &
                                             by_water, litter_by_water)
-      real(dp), intent(in) :: climate(n_layers, n_months, n_climate)
+      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs)
       real(dp), intent(in) :: q10, w_scaling
-      real(dp), intent(out) :: scalar(n_layers), litter_scalar(n_layers)
-      real(dp), intent(out) :: by_q10(n_layers), litter_by_q10(n_layers)
-      real(dp), intent(out) :: by_water(n_layers), litter_by_water(n_layers)
+      real(dp), intent(out), dimension(n_layers) :: scalar, litter_scalar, by_q10, litter_by_q10
+      real(dp), intent(out), dimension(n_layers) :: by_water, litter_by_water
 
-      real(dp) :: warmth(n_layers, n_months), wetness, with_oxygen, with_nitrogen, slope
-      integer :: layer, month
+      real(dp), dimension(n_paired) :: warmth, with_oxygen, with_nitrogen
+      real(dp), dimension(n_paired) :: oxygen_by_q10, nitrogen_by_q10, oxygen_by_water, nitrogen_by_water
+      real(dp) :: log2_q10, wetness, slope
+      integer :: pair, i
 
-      call temperature_scalar(climate(:, :, i_decades), q10, warmth)
-      scalar = 0.0_dp
-      litter_scalar = 0.0_dp
-      by_q10 = 0.0_dp
-      litter_by_q10 = 0.0_dp
-      by_water = 0.0_dp
-      litter_by_water = 0.0_dp
-      do month = 1, n_months
-         !$omp simd private(wetness, with_oxygen, with_nitrogen, slope)
-         do layer = 1, n_layers
-            wetness = climate(layer, month, i_water)*w_scaling
-            slope = merge(climate(layer, month, i_water), 0.0_dp, wetness < 1.0_dp)
-            wetness = min(1.0_dp, wetness)
-            with_oxygen = warmth(layer, month)*climate(layer, month, i_oxygen)
-            with_nitrogen = warmth(layer, month)*climate(layer, month, i_oxygen_nitrogen)
-            by_water(layer) = by_water(layer) + with_oxygen*slope
-            litter_by_water(layer) = litter_by_water(layer) + with_nitrogen*slope
-            with_oxygen = with_oxygen*wetness
-            with_nitrogen = with_nitrogen*wetness
-            scalar(layer) = scalar(layer) + with_oxygen
-            litter_scalar(layer) = litter_scalar(layer) + with_nitrogen
-            by_q10(layer) = by_q10(layer) + with_oxygen*climate(layer, month, i_decades)
-            litter_by_q10(layer) = litter_by_q10(layer) + with_nitrogen*climate(layer, month, i_decades)
+      log2_q10 = log(q10)/log(2.0_dp)
+      with_oxygen = 0.0_dp
+      with_nitrogen = 0.0_dp
+      oxygen_by_q10 = 0.0_dp
+      nitrogen_by_q10 = 0.0_dp
+      oxygen_by_water = 0.0_dp
+      nitrogen_by_water = 0.0_dp
+      do pair = 1, n_pairs
+         call powers_of_two(n_paired, climate(:, i_decades, pair)*log2_q10, warmth)
+         !$omp simd private(wetness, slope)
+         do i = 1, n_paired
+            wetness = climate(i, i_water, pair)*w_scaling
+            slope = warmth(i)*merge(climate(i, i_water, pair), 0.0_dp, wetness < 1.0_dp)
+            wetness = warmth(i)*min(1.0_dp, wetness)
+            with_oxygen(i) = with_oxygen(i) + wetness*climate(i, i_oxygen, pair)
+            with_nitrogen(i) = with_nitrogen(i) + wetness*climate(i, i_oxygen_nitrogen, pair)
+            oxygen_by_water(i) = oxygen_by_water(i) + slope*climate(i, i_oxygen, pair)
+            nitrogen_by_water(i) = nitrogen_by_water(i) + slope*climate(i, i_oxygen_nitrogen, pair)
+            slope = wetness*climate(i, i_decades, pair)
+            oxygen_by_q10(i) = oxygen_by_q10(i) + slope*climate(i, i_oxygen, pair)
+            nitrogen_by_q10(i) = nitrogen_by_q10(i) + slope*climate(i, i_oxygen_nitrogen, pair)
          end do
       end do
+      scalar = both_months(with_oxygen)
+      litter_scalar = both_months(with_nitrogen)
+      by_q10 = both_months(oxygen_by_q10)
+      litter_by_q10 = both_months(nitrogen_by_q10)
+      by_water = both_months(oxygen_by_water)
+      litter_by_water = both_months(nitrogen_by_water)
    end subroutine month_mean_scalar_slopes
 
-   !> q10**((T - 298.15)/10) of every layer and month.
-   pure subroutine temperature_scalar(decades, q10, warmth)
-      real(dp), intent(in) :: decades(n_layers, n_months), q10
-      real(dp), intent(out) :: warmth(n_layers, n_months)
+   pure function both_months(paired) result(total)
+      real(dp), intent(in) :: paired(n_paired)
+      real(dp) :: total(n_layers)
 
-      real(dp) :: exponent(n_layers, n_months)
+      total = paired(:n_layers) + paired(n_layers + 1:)
+   end function both_months
 
-      exponent = decades*(log(q10)/log(2.0_dp))
-      call powers_of_two(n_records, exponent, warmth)
-   end subroutine temperature_scalar
+   !> exp(-z / efolding) at each node, and its derivative with respect to efolding (m-1), for a block of columns.
+   pure subroutine depth_scalars(efolding, scalar, slope)
+      real(dp), intent(in) :: efolding(lanes)
+      real(dp), intent(out) :: scalar(lanes, n_layers), slope(lanes, n_layers)
 
-   !> exp(-z / efolding) at each node, and its derivative with respect to efolding (m-1).
-   pure subroutine depth_scalar(efolding, scalar, slope)
-      real(dp), intent(in) :: efolding
-      real(dp), intent(out) :: scalar(n_layers), slope(n_layers)
+      real(dp) :: per_metre(lanes), exponent(lanes, n_layers)
+      integer :: j
 
-      real(dp) :: relative_depth(n_layers), bounded
-
-      bounded = max(efolding, least_efolding)
-      relative_depth = node_depth(1:n_layers)/bounded
-      call powers_of_two(n_layers, -relative_depth/log(2.0_dp), scalar)
-      slope = scalar*relative_depth/bounded
-   end subroutine depth_scalar
+      per_metre = 1.0_dp/max(efolding, least_efolding)
+      do j = 1, n_layers
+         exponent(:, j) = -node_depth(j)*(per_metre/log(2.0_dp))
+      end do
+      call powers_of_two(lanes*n_layers, exponent, scalar)
+      do j = 1, n_layers
+         slope(:, j) = scalar(:, j)*node_depth(j)*per_metre*per_metre
+      end do
+   end subroutine depth_scalars
 
 end module proda_rates

@@ -48,37 +48,48 @@ contains
 
    !> Collect the gradient with respect to the 21 parameters. Coarse woody debris passes on what it receives, so that
    !> its turnover time has none.
-   pure subroutine parameter_gradient(slopes, gradient, parameter_bar)
+   pure subroutine parameter_gradient(c, slopes, gradient, parameter_bar)
+      type(block_coefficients), intent(in) :: c
       type(block_slopes), intent(in) :: slopes
       type(block_gradient), intent(in) :: gradient
       real(dp), intent(out) :: parameter_bar(lanes, n_parameters)
 
+      real(dp), dimension(lanes) :: log_q10, efolding, water, diffus, cryo, beta
+      real(dp) :: scalar_bar, litter_bar
       integer :: lane, j
 
-      parameter_bar = gradient%parameter
-      parameter_bar(:, i_tau_cwd) = 0.0_dp
+      log_q10 = 0.0_dp
+      efolding = 0.0_dp
+      water = 0.0_dp
+      diffus = 0.0_dp
+      cryo = 0.0_dp
+      beta = 0.0_dp
       do j = 1, n_layers
-         !$omp simd
+         !$omp simd private(scalar_bar, litter_bar)
          do lane = 1, lanes
-            parameter_bar(lane, i_q10) = parameter_bar(lane, i_q10) &
-                                         + gradient%scalar(lane, j)*slopes%scalar_by_q10(lane, j) &
-                                         + gradient%litter_scalar(lane, j)*slopes%litter_scalar_by_q10(lane, j)
-            parameter_bar(lane, i_w_scaling) = parameter_bar(lane, i_w_scaling) &
-                                               + gradient%scalar(lane, j)*slopes%scalar_by_water(lane, j) &
-                                               + gradient%litter_scalar(lane, j)*slopes%litter_scalar_by_water(lane, j)
-            parameter_bar(lane, i_efolding) = &
-               parameter_bar(lane, i_efolding) + gradient%scalar(lane, j)*slopes%scalar_by_efolding(lane, j) &
-               + gradient%litter_scalar(lane, j)*slopes%litter_scalar_by_efolding(lane, j)
-            parameter_bar(lane, i_diffus) = parameter_bar(lane, i_diffus) &
-                                            + gradient%lower(lane, j)*slopes%lower_by_diffus(lane, j) &
-                                            + gradient%upper(lane, j)*slopes%upper_by_diffus(lane, j)
-            parameter_bar(lane, i_cryo) = parameter_bar(lane, i_cryo) &
-                                          + gradient%lower(lane, j)*slopes%lower_by_cryo(lane, j) &
-                                          + gradient%upper(lane, j)*slopes%upper_by_cryo(lane, j)
-            parameter_bar(lane, i_beta) = parameter_bar(lane, i_beta) &
-                                          + gradient%profile(lane, j)*slopes%profile_by_beta(lane, j)
+            efolding(lane) = efolding(lane) + c%depth_slope(lane, j)*(gradient%scalar(lane, j)*c%month_mean(lane, j) &
+                                                + gradient%litter_scalar(lane, j)*c%litter_month_mean(lane, j))
+            scalar_bar = gradient%scalar(lane, j)*c%depth(lane, j)
+            litter_bar = gradient%litter_scalar(lane, j)*c%depth(lane, j)
+            log_q10(lane) = log_q10(lane) + scalar_bar*slopes%by_log_q10(lane, j) &
+                            + litter_bar*slopes%litter_by_log_q10(lane, j)
+            water(lane) = water(lane) + scalar_bar*slopes%by_water(lane, j) &
+                          + litter_bar*slopes%litter_by_water(lane, j)
+            diffus(lane) = diffus(lane) + gradient%lower(lane, j)*slopes%lower_by_diffus(lane, j) &
+                           + gradient%upper(lane, j)*slopes%upper_by_diffus(lane, j)
+            cryo(lane) = cryo(lane) + gradient%lower(lane, j)*slopes%lower_by_cryo(lane, j) &
+                         + gradient%upper(lane, j)*slopes%upper_by_cryo(lane, j)
+            beta(lane) = beta(lane) + gradient%profile(lane, j)*c%profile_slope(lane, j)
          end do
       end do
+      parameter_bar = gradient%parameter
+      parameter_bar(:, i_q10) = log_q10/c%parameter(:, i_q10)
+      parameter_bar(:, i_efolding) = efolding
+      parameter_bar(:, i_w_scaling) = water
+      parameter_bar(:, i_diffus) = diffus
+      parameter_bar(:, i_cryo) = cryo
+      parameter_bar(:, i_beta) = beta
+      parameter_bar(:, i_tau_cwd) = 0.0_dp
    end subroutine parameter_gradient
 
    !> Solve the transposed system of S1-S3.
@@ -234,36 +245,39 @@ contains
       real(dp), intent(inout) :: litter_bar(lanes, 2, n_layers)
       type(block_gradient), intent(inout) :: gradient
 
-      real(dp) :: carried(lanes), bar, down, up
+      real(dp), dimension(lanes) :: tau, tau_bar, carried, bar
+      real(dp) :: down, up
       integer :: lane, j, above, below
 
+      tau = c%parameter(:, i_tau)
       carried = 0.0_dp
       do j = 1, n_layers
          !$omp simd
          do lane = 1, lanes
             litter_bar(lane, pool, j) = (litter_bar(lane, pool, j) + carried(lane)) &
                                         *factors%litter_inverse(lane, pool, j)
-            carried(lane) = c%parameter(lane, i_tau)*c%upper(lane, j)*litter_bar(lane, pool, j)
+            carried(lane) = tau(lane)*c%upper(lane, j)*litter_bar(lane, pool, j)
          end do
       end do
       carried = 0.0_dp
+      tau_bar = 0.0_dp
       do j = n_layers, 1, -1
          above = max(j - 1, 1)
          below = min(j + 1, n_layers)
-         !$omp simd private(bar, down, up)
+         !$omp simd private(down, up)
          do lane = 1, lanes
-            bar = litter_bar(lane, pool, j) + factors%litter_inverse(lane, pool, j)*carried(lane)
-            carried(lane) = c%parameter(lane, i_tau)*c%lower(lane, j)*bar
+            bar(lane) = litter_bar(lane, pool, j) + factors%litter_inverse(lane, pool, j)*carried(lane)
+            carried(lane) = tau(lane)*c%lower(lane, j)*bar(lane)
             down = y%litter(lane, pool, above) - y%litter(lane, pool, j)
             up = y%litter(lane, pool, below) - y%litter(lane, pool, j)
-            gradient%profile(lane, j) = gradient%profile(lane, j) + bar
-            gradient%litter_scalar(lane, j) = gradient%litter_scalar(lane, j) - bar*y%litter(lane, pool, j)
-            gradient%lower(lane, j) = gradient%lower(lane, j) + bar*c%parameter(lane, i_tau)*down
-            gradient%upper(lane, j) = gradient%upper(lane, j) + bar*c%parameter(lane, i_tau)*up
-            gradient%parameter(lane, i_tau) = gradient%parameter(lane, i_tau) &
-                                              + bar*(c%lower(lane, j)*down + c%upper(lane, j)*up)
+            tau_bar(lane) = tau_bar(lane) + bar(lane)*(c%lower(lane, j)*down + c%upper(lane, j)*up)
+            gradient%lower(lane, j) = gradient%lower(lane, j) + bar(lane)*tau(lane)*down
+            gradient%upper(lane, j) = gradient%upper(lane, j) + bar(lane)*tau(lane)*up
+            gradient%profile(lane, j) = gradient%profile(lane, j) + bar(lane)
+            gradient%litter_scalar(lane, j) = gradient%litter_scalar(lane, j) - bar(lane)*y%litter(lane, pool, j)
          end do
       end do
+      gradient%parameter(:, i_tau) = tau_bar
    end subroutine litter_terms
 
 end module steady_state_adjoint
