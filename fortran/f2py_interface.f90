@@ -290,7 +290,7 @@ subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_i
    use random_numbers, only: generator
    implicit none
    integer, intent(in) :: n_obs, n_chains, form, n_warmup, thinning, n_draws
-   double precision, intent(in) :: climate(20, 12, 4), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: climate(40, 4, 6), exchange(20, 6), carbon_input(5), lower(21), upper(21)
    double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
    double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
    integer, intent(in) :: words(8, n_chains)

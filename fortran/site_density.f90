@@ -1,11 +1,11 @@
 !> Posterior density of the 21 parameters at one site: uniform within their bounds, times the likelihood of its profile.
 module site_density
    use kinds, only: dp, lanes
-   use soil_grid, only: n_layers, n_months
+   use soil_grid, only: n_layers
    use proda_parameters, only: n_parameters
-   use proda_forcing, only: n_climate, n_input
+   use proda_forcing, only: n_climate, n_paired, n_pairs, n_input
    use proda_transport, only: n_exchange
-   use proda_coefficients, only: assemble_lane, assemble_lane_slopes
+   use proda_coefficients, only: assemble_lane, assemble_lane_slopes, complete_block
    use column_block, only: block_coefficients, block_slopes, block_factors, block_solution
    use steady_state, only: solve_steady_state, soil_carbon_of
    use steady_state_adjoint, only: block_gradient, solve_adjoint, parameter_gradient
@@ -18,7 +18,7 @@ module site_density
 
    !> The density of the parameters' places between their bounds, in the unit cube.
    type, extends(density) :: site_posterior
-      real(dp) :: climate(n_layers, n_months, n_climate)
+      real(dp) :: climate(n_paired, n_climate, n_pairs)
       real(dp) :: exchange(n_layers, n_exchange)
       real(dp) :: input(n_input)
       real(dp) :: lower(n_parameters), width(n_parameters)   !< bounds, physical units
@@ -64,6 +64,7 @@ contains
          call assemble_lane(lane, self%lower + self%width*points(:, min(lane, size(cost))), self%climate, &
             self%exchange, self%input, self%coefficients)
       end do
+      call complete_block(self%coefficients)
       call solve_steady_state(self%coefficients, self%factors, self%solution)
       call soil_carbon_of(self%coefficients, self%solution, soc)
       do lane = 1, size(cost)
@@ -83,6 +84,7 @@ contains
          call assemble_lane_slopes(lane, self%lower + self%width*points(:, min(lane, size(cost))), self%climate, &
             self%exchange, self%input, self%coefficients, self%slopes)
       end do
+      call complete_block(self%coefficients)
       call solve_steady_state(self%coefficients, self%factors, self%solution)
       call soil_carbon_of(self%coefficients, self%solution, soc)
       soc_bar = 0.0_dp
@@ -91,7 +93,7 @@ contains
          soc_bar(lane, :) = bar
       end do
       call solve_adjoint(self%coefficients, self%factors, self%solution, soc_bar, self%gradient)
-      call parameter_gradient(self%slopes, self%gradient, parameter_bar)
+      call parameter_gradient(self%coefficients, self%slopes, self%gradient, parameter_bar)
       do lane = 1, size(cost)
          gradient(:, lane) = parameter_bar(lane, :)*self%width
       end do
