@@ -1,0 +1,136 @@
+"""Black boxes to compare with: soil carbon straight from depth and covariates, no physics.
+
+What a process-based model is worth shows only beside models that are not. Each baseline is an
+estimator of scikit-learn on one row an observation; its prediction at the 20 node depths stands
+beside the kernel's in the same tables. `log` in a name says that it was fitted on the logarithm,
+which is best for log scores and biased low in plain ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.isotonic import IsotonicRegression
+from sklearn.neighbors import KNeighborsRegressor
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.model.observation import LARGEST_SOC, ObservationOperator
+from ctsm_socnn.network.folds import positions_km
+from ctsm_socnn.network.forcing_summary import forcing_summaries
+from ctsm_socnn.schemas import covariate_names
+
+__all__ = ["BASELINES", "cross_validate_baseline"]
+
+_LEAST_SOC: Final = 1.0
+_NEIGHBOURS: Final = 15
+_KM_PER_LOG_DEPTH: Final = 100.0
+"""How many km apart two layers may lie to be as near as layers whose depths differ by a factor e."""
+_SHALLOWEST: Final = 0.005
+
+Predictors = Literal["depth", "place", "covariates"]
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    predictors: Predictors
+    estimator: Callable[[int], Any]
+
+
+def _on_logarithm(estimator: Any) -> Any:
+    return TransformedTargetRegressor(estimator, func=np.log, inverse_func=np.exp)
+
+
+def _falling_curve(_: int) -> Any:
+    return IsotonicRegression(increasing=False, out_of_bounds="clip")
+
+
+def _neighbours(_: int) -> Any:
+    return _on_logarithm(KNeighborsRegressor(_NEIGHBOURS, weights="distance"))
+
+
+def _forest(seed: int) -> Any:
+    return RandomForestRegressor(
+        200, min_samples_leaf=3, max_features=0.33, random_state=seed, n_jobs=1
+    )
+
+
+def _boosting(seed: int) -> Any:
+    return HistGradientBoostingRegressor(
+        max_iter=200, learning_rate=0.05, max_leaf_nodes=15, random_state=seed
+    )
+
+
+BASELINES: Final[Mapping[str, _Baseline]] = {
+    "depth only": _Baseline("depth", _falling_curve),
+    "depth only, log": _Baseline("depth", lambda seed: _on_logarithm(_falling_curve(seed))),
+    "nearest profiles": _Baseline("place", _neighbours),
+    "random forest, log": _Baseline("covariates", lambda seed: _on_logarithm(_forest(seed))),
+    "gradient boosting": _Baseline("covariates", _boosting),
+    "gradient boosting, log": _Baseline("covariates", lambda seed: _on_logarithm(_boosting(seed))),
+}
+"""Name -> what it sees and the estimator, made from a seed."""
+
+
+def cross_validate_baseline(
+    name: str, sites: xr.Dataset, fold: NDArray[np.intp], seed: int
+) -> NDArray[np.float64]:
+    """Soil carbon of each site by a baseline fitted on the other folds.
+
+    Parameters
+    ----------
+    name : str
+        Key of `BASELINES`.
+    sites : xarray.Dataset
+        In the sites schema.
+    fold : ndarray of int, shape (site,)
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (site, 20), gC m-3
+        At the node depths.
+
+    Raises
+    ------
+    NetworkError
+        If there is no baseline of that name.
+    """
+    if name not in BASELINES:
+        raise NetworkError(f"unknown baseline {name!r}; choose from {', '.join(BASELINES)}")
+    baseline = BASELINES[name]
+    # Above or below bedrock makes no difference to a black box, so nothing is dropped.
+    operator = ObservationOperator.from_sites(sites, "deepest")
+    by_site = _predictors(sites, baseline.predictors)
+    soc = np.empty((sites.sizes["site"], len(SOIL_GRID.node_depth)))
+    for number in np.unique(fold):
+        known = fold[operator.site] != number
+        estimator = baseline.estimator(seed)
+        rows = _with_depth(by_site[operator.site[known]], operator.depth[known])
+        estimator.fit(rows, operator.values[known])
+        tested = np.flatnonzero(fold == number)
+        places = np.repeat(by_site[tested], soc.shape[1], axis=0)
+        depths = np.tile(SOIL_GRID.node_depth, tested.size)
+        soc[tested] = estimator.predict(_with_depth(places, depths)).reshape(tested.size, -1)
+    return np.asarray(np.clip(soc, _LEAST_SOC, LARGEST_SOC))
+
+
+def _predictors(sites: xr.Dataset, kind: Predictors) -> NDArray[np.float64]:
+    """One row a site, without depth; trees take missing values as they are."""
+    if kind == "depth":
+        return np.empty((sites.sizes["site"], 0))
+    if kind == "place":
+        return positions_km(sites) / _KM_PER_LOG_DEPTH
+    covariates = [sites[name].values.astype(np.float64) for name in covariate_names(sites)]
+    return np.column_stack([*covariates, forcing_summaries(sites)])
+
+
+def _with_depth(by_site: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([by_site, np.log(np.maximum(depth, _SHALLOWEST))])
