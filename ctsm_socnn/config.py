@@ -15,6 +15,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.observations.covariates import MissingRule
 
 __all__ = [
     "AssimilationConfig",
@@ -39,6 +41,9 @@ class ForcingConfig(_Section):
     """CLM history files that drive the kernel."""
 
     history: list[Path] = Field(description="monthly history files; names may hold * and ?")
+    pools: list[Path] = Field(
+        default_factory=list, description="history files with litter pools at the ends of months"
+    )
     surface: Path | None = Field(None, description="surface dataset: sand and bedrock")
     first_year: int | None = Field(None, description="first year of the climatology")
     last_year: int | None = Field(None, description="last year of the climatology")
@@ -72,29 +77,35 @@ class CovariatesConfig(_Section):
     categorical: list[str] = Field(
         default_factory=list, description="covariates whose values are classes"
     )
+    missing: MissingRule = Field("drop", description="what to do where a covariate is missing")
 
 
 class AssimilationConfig(_Section):
     """Site-by-site and one-batch assimilation."""
 
-    one_batch_cost: str = Field("log", description="cost of the one-batch fit")
-    one_batch_starts: int = Field(4, ge=1, description="starts of the one-batch fit")
+    one_batch_cost: str = Field("mixed", description="cost of the one-batch fit")
+    one_batch_starts: int = Field(8, ge=1, description="starts of the one-batch fit")
     sampler: str = Field("adaptive-metropolis", description="site-by-site sampler")
     likelihood: str = Field("published", description="likelihood of the site-by-site sampler")
-    chains: int = Field(4, ge=2, description="chains a site")
-    warmup: int = Field(4000, ge=100, description="iterations a chain that are thrown away")
-    draws: int = Field(4000, ge=100, description="iterations a chain that are kept")
+    chains: int | None = Field(None, ge=2, description="chains a site; by default the sampler's")
+    warmup: int | None = Field(
+        None, ge=100, description="iterations a chain thrown away; by default the sampler's"
+    )
+    draws: int | None = Field(
+        None, ge=100, description="iterations a chain kept; by default the sampler's"
+    )
+    largest_rhat: float = Field(1.05, gt=1, description="largest R-hat of a converged site")
+    smallest_ess: float = Field(
+        100.0, ge=0, description="smallest effective sample size of a converged site"
+    )
     random_draws: int = Field(50, ge=1, description="draws a site of random sampling")
 
 
-class NetworkConfig(_Section):
+class NetworkConfig(NetworkSettings):
     """The network that spreads site parameters over the map."""
 
-    method: Literal["two-step", "end-to-end"] = "two-step"
-    members: int = Field(5, ge=1, description="networks of the ensemble")
-    epochs: int = Field(300, ge=1, description="most epochs of training")
-    hidden: list[int] = Field(
-        default_factory=lambda: [128, 128], description="width of each hidden layer"
+    method: Literal["two-step", "end-to-end"] = Field(
+        "two-step", description="learn site posteriors, or learn through the kernel"
     )
 
 
@@ -112,7 +123,6 @@ class GridConfig(_Section):
     min_fraction: float = Field(
         0.01, ge=0, le=1, description="least share of a cell that must be covered by data"
     )
-    mask: Path | None = Field(None, description="surface dataset that says which cells are land")
 
 
 class CaseConfig(_Section):
@@ -121,6 +131,9 @@ class CaseConfig(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the directory")
     version: str = Field(description="CTSM version, for example release-clm5.0 or ctsm5.4")
     paramfile: Path = Field(description="parameter file to start from; only values are changed")
+    scalars: Literal["one-batch", "map-median"] = Field(
+        "one-batch", description="values where the model takes one value for all cells"
+    )
 
 
 class Config(_Section):

@@ -51,7 +51,9 @@ class Stage:
     inputs : sequence of Path
         Files from outside the run that decide its result.
     resumes : bool
-        Whether an unfinished output is kept for the stage to go on with.
+        Whether what an interrupted run left is kept for the stage to go on with.
+    leftovers : sequence of str
+        Files or directories that an interrupted run may leave beside the output.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Stage:
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Sequence[Path] = ()
     resumes: bool = False
+    leftovers: Sequence[str] = ()
 
 
 @contextmanager
@@ -126,7 +129,8 @@ def run_stages(
                 report(f"{label}: done before, kept")
                 continue
             if not (stage.resumes and state == "started"):
-                _remove(output)
+                for name in (stage.output, *stage.leftovers):
+                    _remove(directory / name)
             ledger.record(stage.name, fingerprints[stage.name], "started")
             report(f"{label} ...")
             start = time.monotonic()

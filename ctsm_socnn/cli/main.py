@@ -22,6 +22,8 @@ EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("ctsm_socnn.cli.demo", "go the whole way on a made-up world"),
+    "build-params": ("ctsm_socnn.cli.build_params", "from profiles and history to usermods"),
     "forcing": ("ctsm_socnn.cli.forcing", "monthly climatology of CLM history files"),
     "sites": ("ctsm_socnn.cli.sites", "forcing, observations and covariates at soil profiles"),
     "assimilate": ("ctsm_socnn.cli.assimilate", "find parameters at soil profiles"),

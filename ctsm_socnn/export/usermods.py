@@ -27,7 +27,13 @@ from ctsm_socnn.export.readme import readme_text
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 
-__all__ = ["GRIDDED_NAME", "PARAMFILE_NAME", "Usermods", "write_usermods"]
+__all__ = [
+    "GRIDDED_NAME",
+    "PARAMFILE_NAME",
+    "Usermods",
+    "create_newcase_line",
+    "write_usermods",
+]
 
 PARAMFILE_NAME: Final = "paramfile.nc"
 GRIDDED_NAME: Final = "gridded_parameters.nc"

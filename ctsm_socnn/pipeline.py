@@ -1,0 +1,386 @@
+"""The main job: the stages in order, from history files and profiles to usermods.
+
+Nothing is computed here. Each stage reads what the ones before it wrote, calls one room, and
+writes one file or directory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from ctsm_socnn.assimilation import Limits, Settings, one_batch, site_by_site
+from ctsm_socnn.config import CaseConfig, Config
+from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.export.bundle import atomic_directory
+from ctsm_socnn.export.usermods import Usermods, create_newcase_line, write_usermods
+from ctsm_socnn.forcing import find_history, read_climatology
+from ctsm_socnn.netcdf import atomic_output, write_dataset
+from ctsm_socnn.network import NetworkSettings, load_model, predict_maps, save_model, train
+from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
+from ctsm_socnn.observations.sites_file import write_sites
+from ctsm_socnn.parameters import TurnoverConvention
+from ctsm_socnn.parameters.ctsm_versions import resolve_version
+from ctsm_socnn.provenance import provenance_attributes
+from ctsm_socnn.regrid.grids import read_grid
+from ctsm_socnn.regrid.maps import regrid_maps
+from ctsm_socnn.regrid.weights import Method
+from ctsm_socnn.schemas import open_file, open_sites
+from ctsm_socnn.stages import Stage, run_stages
+from ctsm_socnn.validation.comparison import compare_methods, comparison_json, format_comparison
+from ctsm_socnn.validation.figures import draw_observed_modelled, draw_parameter_maps
+from ctsm_socnn.validation.methods import (
+    MethodSettings,
+    predict_in_sample,
+    predict_out_of_sample,
+)
+
+__all__ = ["build_params"]
+
+COMPARISON_FILE: Final = "comparison.nc"
+SCORES_FILE: Final = "scores.json"
+
+
+def build_params(
+    config: Config,
+    configuration: str,
+    output: Path,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Run all stages that are not done yet.
+
+    Parameters
+    ----------
+    config : Config
+    configuration : str
+        The same as text, for provenance.
+    output : Path
+        Directory for all results; made if absent.
+    workers : int
+        Processes of the site-by-site assimilation. Results do not depend on it.
+    overwrite : bool
+        Redo stages whose settings or inputs have changed.
+    report : callable
+        Gets each line of progress and the closing tables.
+
+    Raises
+    ------
+    SocnnError
+        Of the room in which something went wrong.
+    """
+    for case in config.case:
+        resolve_version(case.version)
+    _make_directory(output)
+    run = _Run(config, configuration, output, workers)
+    run_stages(run.stages(), output, overwrite=overwrite, report=report)
+    report("")
+    report(format_comparison(open_file(output / "evaluation" / COMPARISON_FILE)))
+    for case in config.case:
+        directory = (output / "usermods" / case.name).absolute()
+        line = create_newcase_line(directory, resolve_version(case.version))
+        report(f"\n{case.name}, for {case.version}; {directory / 'README'} says what it delivers:")
+        report(f"  {line}")
+
+
+def _make_directory(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be made: {error.strerror}") from error
+
+
+class _Run:
+    """One configuration and one output directory, and the stages between them."""
+
+    def __init__(self, config: Config, configuration: str, output: Path, workers: int) -> None:
+        self.config = config
+        self.configuration = configuration
+        self.output = output
+        self.workers = workers
+
+    def stages(self) -> list[Stage]:
+        """All stages, each after those whose results it uses."""
+        config = self.config
+        assimilation = config.assimilation.model_dump()
+        network = config.network.model_dump()
+        seed = {"seed": config.seed}
+        history = find_history([*config.forcing.history, *config.forcing.pools])
+        surface = [config.forcing.surface] if config.forcing.surface else []
+        profiles = config.profiles.file or config.profiles.sites
+        return [
+            Stage(
+                "forcing",
+                "climatology of the CLM history",
+                "forcing.nc",
+                self.forcing,
+                settings=config.forcing.model_dump(include={"first_year", "last_year"}),
+                inputs=[*history, *surface],
+            ),
+            Stage(
+                "sites",
+                "sites from profiles, forcing and covariates",
+                "sites.nc",
+                self.sites,
+                after=["forcing"],
+                settings={
+                    **config.profiles.model_dump(exclude={"file", "sites"}),
+                    **config.covariates.model_dump(exclude={"file"}),
+                },
+                inputs=[p for p in (profiles, config.covariates.file) if p is not None],
+            ),
+            Stage(
+                "one_batch",
+                "one-batch assimilation",
+                "one_batch.nc",
+                self.one_batch,
+                after=["sites"],
+                settings={k: v for k, v in assimilation.items() if k.startswith("one_")} | seed,
+            ),
+            Stage(
+                "site_by_site",
+                "site-by-site assimilation",
+                "posterior.nc",
+                self.site_by_site,
+                after=["sites"],
+                settings={k: v for k, v in assimilation.items() if not k.startswith("one_")} | seed,
+                resumes=True,
+                leftovers=["posterior.nc.parts"],
+            ),
+            Stage(
+                "network",
+                "network from covariates to parameters",
+                "network",
+                self.network,
+                after=["sites", "site_by_site"],
+                settings=network | seed,
+            ),
+            Stage(
+                "evaluation",
+                "scores in and out of sample",
+                "evaluation",
+                self.evaluation,
+                after=["sites", "one_batch", "site_by_site", "network"],
+                settings=config.evaluation.model_dump() | seed,
+            ),
+            Stage(
+                "maps",
+                "parameter maps on the grid of the covariates",
+                "maps.nc",
+                self.maps,
+                after=["network", "forcing"],
+                inputs=[config.covariates.file],
+            ),
+            Stage(
+                "model_grid",
+                f"parameter maps on {Path(config.grid.target).name}",
+                "model_grid.nc",
+                self.model_grid,
+                after=["maps"],
+                settings=config.grid.model_dump(),
+            ),
+            Stage(
+                "usermods",
+                "usermods directories",
+                "usermods",
+                self.usermods,
+                after=["model_grid", "one_batch"],
+                settings={"case": [c.model_dump(exclude={"paramfile"}) for c in config.case]},
+                inputs=[case.paramfile for case in config.case],
+            ),
+        ]
+
+    def forcing(self, path: Path) -> str:
+        """History files to climatology."""
+        forcing = self.config.forcing
+        climatology = read_climatology(
+            find_history(forcing.history),
+            pools=find_history(forcing.pools),
+            surface=forcing.surface,
+            first_year=forcing.first_year,
+            last_year=forcing.last_year,
+            progress=True,
+        )
+        self._write(climatology, path)
+        cells = int(climatology["landmask"].sum())
+        return f"{cells} land cells, {climatology.attrs['period']}"
+
+    def sites(self, path: Path) -> str:
+        """Profiles, climatology and covariates to sites."""
+        profiles, covariates = self.config.profiles, self.config.covariates
+        if profiles.sites is not None:
+            sites, exclusions = screen_sites(open_sites(profiles.sites))
+        elif profiles.file is not None:
+            sites, exclusions = build_sites(
+                open_file(self.output / "forcing.nc"),
+                read_profiles(profiles.file, profiles.format, profiles.columns),
+                open_covariates(covariates.file, covariates.names),
+                max_distance_km=profiles.max_distance_km,
+                missing_covariates=covariates.missing,
+                categorical=covariates.categorical,
+            )
+        sites.attrs |= self._provenance()
+        write_sites(sites, exclusions, path, overwrite=True)
+        counts = exclusions["reason"].value_counts()
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "none"
+        return f"{sites.sizes['site']} sites; left out: {reasons}"
+
+    def one_batch(self, path: Path) -> str:
+        """One parameter vector for all sites."""
+        settings = self.config.assimilation
+        fitted = one_batch(
+            self._sites(),
+            cost=settings.one_batch_cost,
+            starts=settings.one_batch_starts,
+            seed=self.config.seed,
+            below_bedrock=self.config.network.below_bedrock,
+        )
+        self._write(fitted, path)
+        return (
+            f"cost {float(fitted['start_cost'][0]):.4g}, best of {settings.one_batch_starts} starts"
+        )
+
+    def site_by_site(self, path: Path) -> str:
+        """One posterior a site."""
+        posterior = site_by_site(
+            self._sites(),
+            self._assimilation_settings(),
+            output=path,
+            workers=self.workers,
+            overwrite=True,
+        )
+        converged = int((posterior["converged"] == 1).sum())
+        return f"{converged} of {posterior.sizes['site']} sites converged"
+
+    def network(self, path: Path) -> str:
+        """Train on all sites."""
+        method = self.config.network.method
+        model = train(
+            self._sites(),
+            method,
+            self._network_settings(),
+            self.config.seed,
+            posterior=self._posterior(),
+        )
+        save_model(model, path)
+        return f"{method}, {len(model.members)} members"
+
+    def evaluation(self, path: Path) -> str:
+        """Scores and figures."""
+        sites, posterior, settings = self._sites(), self._posterior(), self._method_settings()
+        batch = open_file(self.output / "one_batch.nc")["parameters"].values
+        model = load_model(self.output / "network")
+        inside = predict_in_sample(sites, posterior, batch, model, settings)
+        outside, _ = predict_out_of_sample(sites, posterior, settings)
+        comparison = compare_methods(sites, [*inside, *outside])
+        with atomic_directory(path, overwrite=True) as directory:
+            self._write(comparison, directory / COMPARISON_FILE)
+            text = json.dumps(comparison_json(comparison), indent=1)
+            with atomic_output(directory / SCORES_FILE) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+            draw_observed_modelled(comparison, directory / "observed_modelled.png")
+        return f"{comparison.sizes['observation']} observations"
+
+    def maps(self, path: Path) -> str:
+        """Parameters of every cell of the covariate grid."""
+        covariates = open_covariates(self.config.covariates.file, self.config.covariates.names)
+        forcing = open_file(self.output / "forcing.nc")
+        maps = predict_maps(load_model(self.output / "network"), covariates, forcing=forcing)
+        self._write(maps, path)
+        draw_parameter_maps(maps, path.with_name("maps.png"), overwrite=True)
+        known = np.isfinite(maps["q10"].values)
+        outside = int(maps["extrapolated"].values[known].sum())
+        return f"{int(known.sum())} cells, {outside} of them unlike any site"
+
+    def model_grid(self, path: Path) -> str:
+        """Bring the maps to the grid of the CTSM case, without gaps."""
+        grid = self.config.grid
+        maps = regrid_maps(
+            open_file(self.output / "maps.nc"),
+            read_grid(grid.target),
+            method=Method(grid.method),
+            min_fraction=grid.min_fraction,
+        )
+        self._write(maps, path)
+        filled = int((maps["filled"].values > 0).sum())
+        return f"{int((maps['landmask'].values > 0).sum())} land cells, {filled} of them filled"
+
+    def usermods(self, path: Path) -> str:
+        """One usermods directory a case."""
+        path.mkdir()
+        written = [self._write_case(case, path / case.name) for case in self.config.case]
+        return ", ".join(case.directory.name for case in written) or "no case in the configuration"
+
+    def _write_case(self, case: CaseConfig, directory: Path) -> Usermods:
+        values = None
+        if case.scalars == "one-batch":
+            values = open_file(self.output / "one_batch.nc")["parameters"].values
+        target = Path(self.config.grid.target)
+        return write_usermods(
+            directory,
+            version=case.version,
+            template=case.paramfile,
+            values=values,
+            convention=TurnoverConvention.UNNORMALISED if values is not None else None,
+            maps=open_file(self.output / "model_grid.nc"),
+            model_grid=target if target.exists() else None,
+            source=f"{case.scalars} estimate of {self.output.name}",
+        )
+
+    def _sites(self) -> xr.Dataset:
+        return open_sites(self.output / "sites.nc")
+
+    def _posterior(self) -> xr.Dataset:
+        return open_file(self.output / "posterior.nc")
+
+    def _assimilation_settings(self) -> Settings:
+        chosen = self.config.assimilation
+        settings = Settings(
+            sampler=chosen.sampler,
+            likelihood=chosen.likelihood,
+            limits=Limits(rhat=chosen.largest_rhat, ess=chosen.smallest_ess),
+            seed=self.config.seed,
+            below_bedrock=self.config.network.below_bedrock,
+        )
+        lengths = {
+            name: value
+            for name in ("chains", "warmup", "draws")
+            if (value := getattr(chosen, name)) is not None
+        }
+        return replace(settings, plan=replace(settings.sampling_plan, **lengths))
+
+    def _network_settings(self) -> NetworkSettings:
+        covariates, network = self.config.covariates, self.config.network
+        inputs: dict[str, Any] = network.inputs.model_dump()
+        if covariates.names is not None:
+            inputs["covariates"] = tuple(covariates.names)
+        if covariates.categorical:
+            inputs["categorical"] = tuple(covariates.categorical)
+        plain = network.model_dump(exclude={"method"})
+        return NetworkSettings.model_validate({**plain, "inputs": inputs})
+
+    def _method_settings(self) -> MethodSettings:
+        assimilation = self.config.assimilation
+        return MethodSettings(
+            cost=assimilation.one_batch_cost,
+            starts=assimilation.one_batch_starts,
+            draws=assimilation.random_draws,
+            method=self.config.network.method,
+            network=self._network_settings(),
+            folds=self.config.evaluation.folds,
+            seed=self.config.seed,
+        )
+
+    def _provenance(self) -> dict[str, str]:
+        return provenance_attributes(seed=self.config.seed, configuration=self.configuration)
+
+    def _write(self, dataset: xr.Dataset, path: Path) -> None:
+        write_dataset(dataset.assign_attrs(self._provenance()), path, overwrite=True)
