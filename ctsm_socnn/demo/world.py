@@ -31,8 +31,8 @@ CONFIGURATION: Final = "twin.toml"
 _N_LAT, _N_LON = 12, 16
 _COVARIATE_REFINEMENT: Final = 2
 _YEARS: Final = range(2001, 2003)
-_SCATTER: Final = 0.1
-_NOISE: Final = 0.15
+_SCATTER: Final = 0.2
+_NOISE: Final = 0.25
 _N_SURFACE_LEVELS: Final = 10
 
 

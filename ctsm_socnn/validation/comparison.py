@@ -1,4 +1,4 @@
-"""Methods side by side on the same observations, in and out of sample.
+"""Methods or model runs side by side on the same observations.
 
 A method that has no answer for some site would look better for having left out what is hard.
 Therefore all methods are scored on the sites for which every one of them has an answer.
@@ -31,12 +31,16 @@ __all__ = [
     "soc_of_parameters",
 ]
 
-Sample = Literal["in", "out"]
+Sample = Literal["in", "out", "run"]
 
-SAMPLES: Final[tuple[Sample, ...]] = ("in", "out")
-"""Fitted to the very sites that are scored, or to others only."""
+SAMPLES: Final[tuple[Sample, ...]] = ("in", "out", "run")
+"""Fitted to the very sites that are scored, to others only, or a run of CTSM itself."""
 
-_SAMPLE_TITLES: Final[Mapping[Sample, str]] = {"in": "In sample", "out": "Out of sample"}
+_SAMPLE_TITLES: Final[Mapping[Sample, str]] = {
+    "in": "In sample",
+    "out": "Out of sample",
+    "run": "CTSM runs",
+}
 _KILO: Final = 1000.0
 
 # Score, heading, factor from stored to printed, digits.
@@ -61,8 +65,8 @@ class Prediction:
     ----------
     method : str
         Name in tables and figures.
-    sample : {"in", "out"}
-        Whether the method was fitted to the sites themselves, or to others only.
+    sample : {"in", "out", "run"}
+        Whether the method was fitted to the sites themselves, to others only, or is a CTSM run.
     soc : ndarray, shape (site, 20), gC m-3
         NaN at sites for which the method has no answer.
     """

@@ -34,6 +34,11 @@ _STYLE: Final[Mapping[str, Any]] = {
     "hatch.linewidth": 0.4,
 }
 _DPI: Final = 200
+_SAMPLE_NOTES: Final[Mapping[Sample, str]] = {
+    "in": " (in sample)",
+    "out": " (out of sample)",
+    "run": "",
+}
 
 
 def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
@@ -115,7 +120,7 @@ def draw_parameter_maps(
 def _density_panel(
     axis: Axes, comparison: xr.Dataset, method: str, limits: tuple[float, float]
 ) -> Any:
-    sample: Sample = "out" if scores_of(comparison, method, "out") else "in"
+    sample = _best_sample(comparison, method)
     observed = comparison["observed"].values / _KILO
     modelled = comparison["modelled"].loc[{"method": method, "sample": sample}].values / _KILO
     modelled = np.maximum(modelled, limits[0])
@@ -136,11 +141,16 @@ def _density_panel(
     found = scores_of(comparison, method, sample)
     text = f"NSE {found['nse']:.2f}   R² {found['r2']:.2f}\nlog NSE {found['log_nse']:.2f}"
     axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", fontsize=8)
-    axis.set_title(f"{method} ({sample} of sample)" if sample == "out" else f"{method} (in sample)")
+    axis.set_title(f"{method}{_SAMPLE_NOTES[sample]}")
     axis.set_xlim(*limits)
     axis.set_ylim(*limits)
     axis.set_aspect("equal")
     return density
+
+
+def _best_sample(comparison: xr.Dataset, method: str) -> Sample:
+    preference: tuple[Sample, ...] = ("out", "in", "run")
+    return next(sample for sample in preference if scores_of(comparison, method, sample))
 
 
 def _shared_limits(comparison: xr.Dataset) -> tuple[float, float]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,19 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.forcing.field_names import FIELD_NAME_LENGTH, GENERATIONS, Generation
-from ctsm_socnn.forcing.land_grid import LandGrid, read_field
-from ctsm_socnn.forcing.months import open_history, order_months, read_months
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters import century_normalisation
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
+from ctsm_socnn.validation.history_fields import HistoryFields
 
 __all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence"]
 
 Array = NDArray[np.float64]
 Verdict = Literal["used", "NOT used", "cannot tell"]
 
-_LAST_MONTHS: Final = 24
 _SECONDS_PER_YEAR: Final = 365.0 * 86400.0
 _FREEZING: Final = 273.15
 _REFERENCE: Final = 298.15
@@ -108,7 +103,7 @@ def find_evidence(
     ForcingError, FileError
         If they are no monthly history.
     """
-    fields = _Fields.read(paths)
+    fields = HistoryFields(paths)
     estimates = _estimates(fields)
     if not estimates:
         raise ValidationError(
@@ -152,49 +147,9 @@ def _tolerance(item: str) -> float:
     return _TOLERANCES.get(item, _TOLERANCES.get(item.split("_")[0], 0.0))
 
 
-class _Fields:
-    """Fields of the last months of a run, read on demand, shape (month, [20,] cell)."""
-
-    def __init__(self, paths: Sequence[Path], generation: Generation) -> None:
-        samples = order_months(sample for path in paths for sample in read_months(path))
-        self._samples = samples[-_LAST_MONTHS:]
-        self.generation = generation
-        with open_history(self._samples[0].path) as dataset:
-            self._grid = LandGrid.read(dataset, self._samples[0].path)
-            self._names = set(dataset.variables)
-
-    @classmethod
-    def read(cls, paths: Sequence[Path]) -> _Fields:
-        """Find out how the run spells its pools."""
-        with open_history(paths[0]) as dataset:
-            names = set(dataset.variables)
-        by_hits = [sum(f"K_{pool}" in names for pool in _pools(g)) for g in GENERATIONS]
-        return cls(paths, GENERATIONS[int(np.argmax(by_hits))])
-
-    def get(self, *names: str) -> list[Array] | None:
-        """Fields by name, cut as CLM cuts names; None if one is absent."""
-        wanted = [name[:FIELD_NAME_LENGTH] for name in names]
-        if not set(wanted) <= self._names:
-            return None
-        return [self._read(name) for name in wanted]
-
-    def _read(self, name: str) -> Array:
-        parts = []
-        for path, samples in groupby(self._samples, key=attrgetter("path")):
-            indices = [sample.index for sample in samples]
-            with open_history(path) as dataset:
-                values = read_field(dataset, name, self._grid, slice(0, max(indices) + 1))
-            parts.append(values[indices])
-        return np.concatenate(parts)
-
-
-def _pools(generation: Generation) -> tuple[str, ...]:
-    return ("CWD", *generation.litter, *generation.soil)
-
-
-def _estimates(fields: _Fields) -> dict[str, Array]:
+def _estimates(fields: HistoryFields) -> dict[str, Array]:
     """Scalars of each cell as far as the fields tell them, by item key."""
-    parts: tuple[Callable[[_Fields], dict[str, Array]], ...] = (
+    parts: tuple[Callable[[HistoryFields], dict[str, Array]], ...] = (
         _turnover_and_efolding,
         _q10,
         _diffusivities,
@@ -203,7 +158,7 @@ def _estimates(fields: _Fields) -> dict[str, Array]:
     return {key: values for part in parts for key, values in part(fields).items()}
 
 
-def _turnover_and_efolding(fields: _Fields) -> dict[str, Array]:
+def _turnover_and_efolding(fields: HistoryFields) -> dict[str, Array]:
     """From K = T W O exp(-z / efolding) / tau, the logarithm of which is a line in depth."""
     litter, soil = fields.generation.litter, fields.generation.soil
     names = dict(
@@ -244,7 +199,7 @@ def _depth_slope(by_layer: Array) -> tuple[float, Array]:
     return -1.0 / float(np.nanmedian(efolding)), efolding
 
 
-def _q10(fields: _Fields) -> dict[str, Array]:
+def _q10(fields: HistoryFields) -> dict[str, Array]:
     """From T_SCALAR = N(q10) q10 ** ((T - 25 degC) / 10) in unfrozen, calm soil."""
     read = fields.get("T_SCALAR", "TSOI")
     if read is None:
@@ -261,7 +216,7 @@ def _q10(fields: _Fields) -> dict[str, Array]:
     return {"q10": _median(q10.reshape(-1, q10.shape[-1]), axis=0)}
 
 
-def _diffusivities(fields: _Fields) -> dict[str, Array]:
+def _diffusivities(fields: HistoryFields) -> dict[str, Array]:
     """Bioturbation where nothing is frozen at depth, cryoturbation above the active layer's base."""
     read = fields.get("SOM_DIFFUS_COEF", "ALTMAX", "ALTMAX_LASTYEAR")
     if read is None:
@@ -278,7 +233,7 @@ def _diffusivities(fields: _Fields) -> dict[str, Array]:
     }
 
 
-def _fractions(fields: _Fields) -> dict[str, Array]:
+def _fractions(fields: HistoryFields) -> dict[str, Array]:
     """Respired fractions and the cellulose share of debris, from the fluxes out of each pool."""
     (l1, l2, l3), (s1, s2, s3) = fields.generation.litter, fields.generation.soil
     c = fields.generation.carbon

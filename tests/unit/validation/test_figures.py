@@ -13,13 +13,13 @@ from ctsm_socnn.validation.figures import draw_observed_modelled, draw_parameter
 def comparison() -> xr.Dataset:
     rng = np.random.default_rng(2)
     observed = rng.lognormal(9.0, 1.0, 300)
-    modelled = observed * rng.lognormal(0.0, 0.5, (2, 2, 300))
+    modelled = observed * rng.lognormal(0.0, 0.5, (2, len(SAMPLES), 300))
     by_observation = ("method", "sample", "observation")
     return xr.Dataset(
         {
             "observed": ("observation", observed),
             "modelled": (by_observation, modelled),
-            "scores": (("method", "sample", "score"), np.full((2, 2, 3), 0.5)),
+            "scores": (("method", "sample", "score"), np.full((2, len(SAMPLES), 3), 0.5)),
         },
         coords={
             "method": ["default", "network"],

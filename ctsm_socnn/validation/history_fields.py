@@ -1,0 +1,74 @@
+"""Fields of the last months of a run, whatever CTSM generation wrote its history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctsm_socnn.forcing.field_names import FIELD_NAME_LENGTH, GENERATIONS, Generation
+from ctsm_socnn.forcing.land_grid import LandGrid, read_field
+from ctsm_socnn.forcing.months import open_history, order_months, read_months
+
+__all__ = ["HistoryFields"]
+
+_LAST_MONTHS: Final = 24
+
+
+class HistoryFields:
+    """Fields of the last two years of a run, read on demand, shape (month, [20,] cell).
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Monthly history files of one run.
+
+    Raises
+    ------
+    ForcingError, FileError
+        If they are no monthly history on a grid.
+
+    Attributes
+    ----------
+    generation : Generation
+        How the run spells its pools.
+    grid : LandGrid
+    period : str
+        First and last month used.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        samples = order_months(sample for path in paths for sample in read_months(path))
+        self._samples = samples[-_LAST_MONTHS:]
+        self.period = f"{self._samples[0]} to {self._samples[-1]}"
+        first = self._samples[0].path
+        with open_history(first) as dataset:
+            self.grid = LandGrid.read(dataset, first)
+            self._names = set(dataset.variables)
+        self.generation = max(GENERATIONS, key=self._hits)
+
+    def get(self, *names: str) -> list[NDArray[np.float64]] | None:
+        """Fields by name, cut as CLM cuts names; None if one is absent."""
+        wanted = [name[:FIELD_NAME_LENGTH] for name in names]
+        if not set(wanted) <= self._names:
+            return None
+        return [self._read(name) for name in wanted]
+
+    def _hits(self, generation: Generation) -> int:
+        pools = (*generation.litter, *generation.soil)
+        names = (*(f"K_{pool}" for pool in pools), *(f"{p}{generation.carbon}_vr" for p in pools))
+        return len(self._names.intersection(names))
+
+    def _read(self, name: str) -> NDArray[np.float64]:
+        parts = []
+        for path, samples in groupby(self._samples, key=attrgetter("path")):
+            indices = [sample.index for sample in samples]
+            with open_history(path) as dataset:
+                values = read_field(dataset, name, self.grid, slice(0, max(indices) + 1))
+            parts.append(values[indices])
+        return np.concatenate(parts)

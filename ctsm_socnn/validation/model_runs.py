@@ -1,0 +1,80 @@
+"""Soil carbon of CTSM runs, at the places where it was measured.
+
+A run is compared with the profiles of its grid cells. Several profiles in one cell all count, and
+share one modelled profile: the spread among them is what no cell mean can explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.observations.nearest import nearest_cell
+from ctsm_socnn.validation.comparison import Prediction
+from ctsm_socnn.validation.history_fields import HistoryFields
+
+__all__ = ["predict_from_run"]
+
+_FARTHEST_KM: Final = 100.0
+
+
+def predict_from_run(
+    name: str, paths: Sequence[Path], sites: xr.Dataset, max_distance_km: float = _FARTHEST_KM
+) -> Prediction:
+    """Soil carbon of a run at sites: mean of its last two years in the nearest land cell.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run in tables.
+    paths : sequence of Path
+        Monthly history files.
+    sites : xarray.Dataset
+        With `lon, lat` (site), degrees.
+    max_distance_km : float
+        Sites farther from any land cell have no answer.
+
+    Returns
+    -------
+    Prediction
+        With sample "run".
+
+    Raises
+    ------
+    ValidationError
+        If the files lack the soil pools, or no site lies near a land cell.
+    ForcingError, FileError
+        If they are no monthly history on a grid.
+    """
+    fields = HistoryFields(paths)
+    soil, carbon = fields.generation.soil, fields.generation.carbon
+    names = [f"{pool}{carbon}_vr" for pool in soil]
+    pools = fields.get(*names)
+    if pools is None:
+        raise ValidationError(
+            f"run {name}: {paths[0]} lacks one of {', '.join(names)}, so its soil carbon by layer "
+            "is unknown; CTSM writes them by default, or add them to hist_fincl1"
+        )
+    soc = np.mean(np.sum(pools, axis=0), axis=0)
+    cell, distance = nearest_cell(sites["lon"].values, sites["lat"].values, *_cell_places(fields))
+    near = distance <= max_distance_km
+    if not near.any():
+        raise ValidationError(
+            f"run {name}: no site lies within {max_distance_km:g} km of a land cell; the nearest is "
+            f"{distance.min():.0f} km away"
+        )
+    return Prediction(name, "run", np.where(near[:, np.newaxis], soc[:, cell].T, np.nan))
+
+
+def _cell_places(fields: HistoryFields) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    grid = fields.grid
+    if len(grid.dims) == 1:
+        return grid.take(grid.lon), grid.take(grid.lat)
+    lon, lat = np.meshgrid(grid.lon, grid.lat)
+    return grid.take(lon), grid.take(lat)
