@@ -1,4 +1,4 @@
-"""Hand parameters to CTSM: a paramfile, maps on the model grid, or a usermods directory.
+r"""Hand parameters to CTSM: a paramfile, maps on the model grid, or a usermods directory.
 
 Values come from a file (--estimate) or are CLM5's; NAME=VALUE words replace single ones.
 
@@ -6,6 +6,8 @@ Example:
   ctsm-socnn export paramfile -i clm5_params.nc -o mine.nc --ctsm cesm2.2 q10=1.8 tau_s3=400
   ctsm-socnn export gridded -i maps.nc -o gridded.nc --ctsm ctsm5.4 --model-grid surfdata.nc
   ctsm-socnn export usermods -i params.nc -o my_usermods --ctsm ctsm5.4 --maps maps.nc
+  ctsm-socnn export usermods -i params.nc -o my_usermods --ctsm-root ~/ctsm --maps maps.nc \
+      --model-grid surfdata.nc
 """
 
 from __future__ import annotations
@@ -13,10 +15,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.estimates import read_estimate, with_assignments
-from ctsm_socnn.export.gridded import write_gridded_parameters
+from ctsm_socnn.export.gridded import uniform_maps, write_gridded_parameters
 from ctsm_socnn.export.paramfile import write_paramfile
 from ctsm_socnn.export.usermods import write_usermods
+from ctsm_socnn.parameters import TurnoverConvention
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["add_arguments", "run"]
@@ -32,16 +40,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_common(gridded, "parameter maps on the model grid", "gridded parameter file to write")
     _add_model_grid(gridded)
     usermods = forms.add_parser("usermods", help="a directory for create_newcase --user-mods-dir")
-    _add_common(usermods, "paramfile that your CTSM uses now", "directory to write")
+    _add_common(
+        usermods, "paramfile that your CTSM uses now", "directory to write", version_needed=False
+    )
     _add_values(usermods)
     usermods.add_argument("--maps", type=Path, help="parameter maps on the model grid")
+    usermods.add_argument(
+        "--uniform", action="store_true", help="make maps of the values, the same in every cell"
+    )
+    usermods.add_argument(
+        "--ctsm-root", type=Path, help="checkout to make SourceMods from, so that maps are read"
+    )
+    usermods.add_argument(
+        "--keep-executable",
+        action="store_true",
+        help="no SourceMods: for clones of a case that was built with them",
+    )
     _add_model_grid(usermods)
 
 
-def _add_common(parser: argparse.ArgumentParser, source: str, target: str) -> None:
+def _add_common(
+    parser: argparse.ArgumentParser, source: str, target: str, *, version_needed: bool = True
+) -> None:
     parser.add_argument("-i", "--input", type=Path, required=True, help=source)
     parser.add_argument("-o", "--output", type=Path, required=True, help=target)
-    parser.add_argument("--ctsm", required=True, metavar="VERSION", help="for example ctsm5.4")
+    parser.add_argument(
+        "--ctsm", required=version_needed, metavar="VERSION", help="for example ctsm5.4"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
 
@@ -97,8 +122,10 @@ def _usermods(arguments: argparse.Namespace) -> str:
     maps = None if arguments.maps is None else open_file(arguments.maps)
     given = arguments.estimate is not None or arguments.assignments or maps is None
     values, convention = read_estimate(arguments.estimate) if given else (None, None)
-    if values is not None:
+    if values is not None and convention is not None:
         values = with_assignments(values, arguments.assignments)
+        if arguments.uniform:
+            maps = _uniform(arguments, values, convention)
     source = arguments.estimate or arguments.maps
     return write_usermods(
         arguments.output,
@@ -109,7 +136,17 @@ def _usermods(arguments: argparse.Namespace) -> str:
         maps=maps,
         model_grid=arguments.model_grid,
         mapped=arguments.parameters,
+        ctsm_root=arguments.ctsm_root,
+        keep_executable=arguments.keep_executable,
         source="CLM5's values" if source is None else source.name,
         strict=arguments.strict,
         overwrite=arguments.overwrite,
     ).summary()
+
+
+def _uniform(
+    arguments: argparse.Namespace, values: NDArray[np.float64], convention: TurnoverConvention
+) -> xr.Dataset:
+    if arguments.maps is not None or arguments.model_grid is None:
+        raise ConfigError("--uniform makes the maps itself: give --model-grid and no --maps")
+    return uniform_maps(values, convention, arguments.model_grid)

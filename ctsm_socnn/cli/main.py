@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "predict": ("ctsm_socnn.cli.predict", "predict parameter maps from covariates on a grid"),
     "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),
     "export": ("ctsm_socnn.cli.export", "write paramfiles, gridded parameters, usermods"),
+    "check-usermods": ("ctsm_socnn.cli.check_usermods", "check or relocate a usermods directory"),
     "show": ("ctsm_socnn.cli.show", "show how a file was made"),
     "verify": ("ctsm_socnn.cli.verify", "compare the compiled kernel with reference numbers"),
     "doctor": ("ctsm_socnn.cli.doctor", "look at this machine: kernel, threads, libraries, GPU"),

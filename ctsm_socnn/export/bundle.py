@@ -14,7 +14,13 @@ from ctsm_socnn.errors import FileError
 from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.provenance import checksum
 
-__all__ = ["CHECKSUMS", "atomic_directory", "read_checksums", "write_checksums"]
+__all__ = [
+    "CHECKSUMS",
+    "atomic_directory",
+    "damaged_files",
+    "read_checksums",
+    "write_checksums",
+]
 
 CHECKSUMS: Final = "checksums.sha256"
 """In the form that `sha256sum -c` reads; also marks a directory as one of ours."""
@@ -93,6 +99,29 @@ def read_checksums(directory: Path) -> dict[str, str]:
     if any(len(entry) != 2 or len(entry[0]) != 64 for entry in entries):
         raise FileError(f"{record} is damaged; make the directory again")
     return {name: digest for digest, name in entries}
+
+
+def damaged_files(directory: Path) -> list[str]:
+    """Files that are missing, changed, or not recorded; empty if all is well.
+
+    Raises
+    ------
+    FileError
+        As `read_checksums`.
+    """
+    recorded = read_checksums(directory)
+    present = {
+        path.relative_to(directory).as_posix(): path
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != CHECKSUMS
+    }
+    problems = [f"{name} is missing" for name in recorded if name not in present]
+    problems += [
+        f"{name} has changed"
+        for name, digest in recorded.items()
+        if name in present and checksum(present[name]) != digest
+    ]
+    return problems + [f"{name} is not recorded" for name in present if name not in recorded]
 
 
 def _umask() -> int:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.model_grid import MapGrid, fill_outside_land, map_grid, require_same_cells
@@ -32,8 +32,15 @@ from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, parameter
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.provenance import provenance_attributes
+from ctsm_socnn.regrid.grid_files import read_grid_file
 
-__all__ = ["GriddedDelivery", "convention_of", "gridded_dataset", "write_gridded_parameters"]
+__all__ = [
+    "GriddedDelivery",
+    "convention_of",
+    "gridded_dataset",
+    "uniform_maps",
+    "write_gridded_parameters",
+]
 
 _OWN_NAMES: Final = ("fs1s2", "fs1s3", "fs2s1", "fs2s3", "w_scaling", "beta")
 _PAIRS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
@@ -148,6 +155,29 @@ def gridded_dataset(
         version.name, chosen, tuple(variables), int(grid.land.size), int(grid.land.sum())
     )
     return dataset, delivery
+
+
+def uniform_maps(values: ArrayLike, convention: TurnoverConvention, model_grid: Path) -> xr.Dataset:
+    """Make maps that hold one set of parameters in every cell of a grid.
+
+    They bring a single estimate whole to a version that reads only a part of it as scalars.
+
+    Parameters
+    ----------
+    values : array_like, shape (parameter,), registry order and units
+    convention : TurnoverConvention
+    model_grid : Path
+        Surface dataset or mesh.
+    """
+    grid = read_grid_file(model_grid)
+    dims = ("lat", "lon") if len(grid.shape) == 2 else ("cell",)
+    lon, lat = (np.asarray(axis).reshape(grid.shape) for axis in grid.centres())
+    maps = xr.Dataset(coords={"lat": (dims, lat), "lon": (dims, lon)})
+    if len(grid.shape) == 2:
+        maps = xr.Dataset(coords={"lat": ("lat", lat[:, 0]), "lon": ("lon", lon[0])})
+    for name, value in zip(PARAMETER_NAMES, np.asarray(values, dtype=np.float64), strict=True):
+        maps[name] = (dims, np.full(grid.shape, value))
+    return maps.assign_attrs(turnover_time_convention=convention.value)
 
 
 def convention_of(dataset: xr.Dataset) -> TurnoverConvention:

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from ctsm_socnn.export.delivery import Delivery
 from ctsm_socnn.export.gridded import GriddedDelivery
+from ctsm_socnn.parameters.ctsm_routes import ROUTES, closed_because
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
 from ctsm_socnn.provenance import history_line, package_version
 
-__all__ = ["readme_text"]
+__all__ = ["Maps", "readme_text"]
+
+
+class Maps(Enum):
+    """Who reads the maps of a usermods directory; the value is what the README says of it."""
+
+    UNREAD = """\
+gridded_parameters.nc holds the parameters on the model grid. CTSM as released reads none of them:
+an unmodified model uses the one value a parameter on the paramfile. Give `ctsm-socnn export
+usermods` a checkout (--ctsm-root) to get SourceMods that read them.
+"""
+    BY_SOURCE_MODS = """\
+The SourceMods make CTSM read gridded_parameters.nc, which the paramfile names in its global
+attribute socnn_gridded_file; without that attribute they change nothing. They are CTSM's own
+files with lines inserted, each marked "! ctsm-socnn", and three modules of ours. For a new map of
+the same grid only the paramfile's attribute or the file changes: no rebuild. In a case that is
+built already, run `./case.build --clean lnd` before `./case.build`.
+The decay rates, fractions, diffusivities and input profiles come from the maps; T_SCALAR and
+W_SCALAR in the history stay CTSM's own, because nitrogen uptake uses them, too. K_*, RESP_FRAC,
+PATHFRAC, SOM_DIFFUS_COEF and the profiles show what the maps do.
+"""
+    BY_PARENT = """\
+No SourceMods are here: this directory is for `create_clone --keepexe` of a case that was built
+with the SourceMods of ctsm-socnn, whose executable reads the maps that the paramfile names. A
+stock executable ignores them without a word, and then lacks: {stock_lacks}.
+"""
+
 
 _SPIN_UP = """\
 Spin-up
@@ -25,11 +54,17 @@ To undo it
 Delete the line `paramfile = ...` and those below it from user_nl_clm of the case.
 """
 
-_MAPS = """\
-Maps
-----
-gridded_parameters.nc holds the parameters on the model grid. CTSM as released reads none of them:
-an unmodified model uses the one value a parameter on the paramfile.
+_UNDO_SOURCE_MODS = """\
+Delete the files of SourceMods/src.clm here from SourceMods/src.clm of the case, then run
+`./case.build --clean lnd` and `./case.build`. Deleting the paramfile line alone suffices to get
+stock results from the same executable.
+"""
+
+_MOVE = """\
+To move it
+----------
+user_nl_clm holds this directory's absolute path. After moving it, to another machine too:
+  ctsm-socnn check-usermods DIRECTORY --relocate
 """
 
 
@@ -40,6 +75,7 @@ def readme_text(
     template: str,
     delivery: Delivery,
     gridded: GriddedDelivery | None,
+    reading: Maps,
     command: str,
 ) -> str:
     """Text of the README.
@@ -53,6 +89,8 @@ def readme_text(
         Name of the paramfile that the new one was made from.
     delivery : Delivery
     gridded : GriddedDelivery or None
+    reading : Maps
+        Who reads the maps.
     command : str
         The create_newcase line.
     """
@@ -65,5 +103,11 @@ def readme_text(
         f"What it changes\n---------------\n{delivery.table()}\n",
     ]
     if gridded is not None:
-        parts.append(f"{_MAPS}{gridded.table()}.\n")
-    return "\n".join([*parts, _SPIN_UP, _UNDO])
+        text = reading.value.format(stock_lacks=", ".join(_closed(version)))
+        parts.append(f"Maps\n----\n{text}{gridded.table()}.\n")
+    undo = _UNDO + (_UNDO_SOURCE_MODS if reading is Maps.BY_SOURCE_MODS else "")
+    return "\n".join([*parts, _SPIN_UP, undo, _MOVE])
+
+
+def _closed(version: CtsmVersion) -> list[str]:
+    return [route.parameter for route in ROUTES if closed_because(route, version)]

@@ -52,6 +52,7 @@ _FRACTIONS: Final = (
     "beta",
 )
 _SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
+_Q10_ITEMS: Final = ("q10", "froz_q10")
 RESPIRED_ITEMS: Final = {
     "fl1s1": "rf_l1s1",
     "fl2s1": "rf_l2s1",
@@ -200,8 +201,9 @@ def translate(
     water : WaterLimits
         Of the template.
     elsewhere : frozenset of str
-        Parameters that a map delivers: they are not reported as missing, and `w_scaling`, which
-        the map applies on top of the paramfile's, is left out here.
+        Parameters that a map delivers: they are not reported as missing. `w_scaling`, which the
+        map applies on top of the paramfile's, and `q10`, whose scalar would change plants for
+        nothing, are then left out here.
 
     Raises
     ------
@@ -216,8 +218,11 @@ def translate(
         reason = closed_because(route, version)
         if reason:
             lost.append(_closed(route.parameter, numbers[route.parameter], reason))
+    left_out = _Q10_ITEMS if "q10" in elsewhere else ()
     open_items = {
-        key: value for key, value in scalars.items() if version.item(key).place is not Place.LITERAL
+        key: value
+        for key, value in scalars.items()
+        if version.item(key).place is not Place.LITERAL and key not in left_out
     }
     order = {name: i for i, name in enumerate(PARAMETER_NAMES)}
     kept = sorted(

@@ -1,8 +1,9 @@
 """A usermods directory that puts an estimate into a CTSM case.
 
 It holds the paramfile, `user_nl_clm` that names it and carries what this version reads from the
-namelist, the maps where there are any, a README and checksums. CIME copies files out of any
-directory whose name contains "src" into the case, so the directory's own name must not.
+namelist, the maps where there are any, SourceMods that read the maps where a checkout is given, a
+README and checksums. CIME copies files out of any directory whose name contains "src" into the
+case, so the directory's own name must not.
 """
 
 from __future__ import annotations
@@ -17,26 +18,31 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ctsm_socnn.errors import ExportError
+from ctsm_socnn.errors import ExportError, VersionError
 from ctsm_socnn.export.bundle import atomic_directory, write_checksums
-from ctsm_socnn.export.delivery import Delivery
+from ctsm_socnn.export.checkout import Checkout
+from ctsm_socnn.export.delivery import Delivery, require_all_delivered
 from ctsm_socnn.export.gridded import GriddedDelivery, convention_of, write_gridded_parameters
 from ctsm_socnn.export.paramfile import write_paramfile
 from ctsm_socnn.export.paths import require_case_path
-from ctsm_socnn.export.readme import readme_text
+from ctsm_socnn.export.readme import Maps, readme_text
+from ctsm_socnn.export.sourcemods import source_mods
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 
 __all__ = [
     "GRIDDED_NAME",
     "PARAMFILE_NAME",
+    "SOURCE_MODS",
     "Usermods",
     "create_newcase_line",
+    "require_usermods_directory",
     "write_usermods",
 ]
 
 PARAMFILE_NAME: Final = "paramfile.nc"
 GRIDDED_NAME: Final = "gridded_parameters.nc"
+SOURCE_MODS: Final = Path("SourceMods") / "src.clm"
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,15 @@ class Usermods:
 def write_usermods(
     directory: Path,
     *,
-    version: CtsmVersion | str,
+    version: CtsmVersion | str | None = None,
     template: Path,
     values: ArrayLike | None = None,
     convention: TurnoverConvention | None = None,
     maps: xr.Dataset | None = None,
     model_grid: Path | None = None,
     mapped: Collection[str] | None = None,
+    ctsm_root: Path | None = None,
+    keep_executable: bool = False,
     source: str = "values given by the user",
     strict: bool = False,
     overwrite: bool = False,
@@ -88,7 +96,8 @@ def write_usermods(
     ----------
     directory : Path
         Its absolute path goes into `user_nl_clm`.
-    version : CtsmVersion or str
+    version : CtsmVersion or str, optional
+        By default that of the checkout.
     template : Path
         Paramfile that the user's CTSM uses now.
     values : array_like, shape (parameter,), registry order and units, optional
@@ -101,6 +110,11 @@ def write_usermods(
         Surface dataset or mesh of the case, for checking the maps.
     mapped : collection of str, optional
         Parameters to deliver as maps; by default all.
+    ctsm_root : Path, optional
+        Checkout of CTSM or CESM from which SourceMods are made, so that the case reads the maps.
+    keep_executable : bool
+        Leave the SourceMods out, for clones (`create_clone --keepexe`) of a case that has them
+        already: only paramfile and maps are new.
     source : str
         What the estimate is, for the README.
     strict : bool
@@ -111,17 +125,17 @@ def write_usermods(
     Raises
     ------
     ExportError
-        If CTSM or CIME cannot take the values, the template, the maps or the path.
+        If CTSM or CIME cannot take the values, the template, the maps, the path or the patches.
     FileError
         If something cannot be read or written, or the directory exists.
     VersionError
-        If the version is unknown.
+        If the version is unknown, or neither it nor a checkout is given.
     """
-    target = resolve_version(version) if isinstance(version, str) else version
     directory = Path(directory).absolute()
-    paramfile = require_case_path(directory / PARAMFILE_NAME)
-    require_case_path(directory / GRIDDED_NAME)
-    _require_name_without_src(directory)
+    require_usermods_directory(directory)
+    checkout = _checkout(ctsm_root, version)
+    target = _target(version, checkout)
+    reads_maps = maps is not None and (checkout is not None or keep_executable)
     numbers, numbers_convention = _scalar_values(values, convention, maps)
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         gridded = None
@@ -129,15 +143,21 @@ def write_usermods(
             gridded = write_gridded_parameters(
                 maps, temporary / GRIDDED_NAME, target, model_grid=model_grid, parameters=mapped
             )
+        by_maps = frozenset(gridded.parameters) if gridded and reads_maps else frozenset()
         delivery = write_paramfile(
             template,
             temporary / PARAMFILE_NAME,
             numbers,
             convention=numbers_convention,
             version=target,
-            strict=strict,
+            gridded_file=str(directory / GRIDDED_NAME) if reads_maps else None,
+            mapped=by_maps,
         )
-        user_nl = _user_nl_clm(paramfile, delivery.namelist, target)
+        if strict:
+            require_all_delivered(delivery.not_delivered, target.name)
+        if checkout is not None and reads_maps and not keep_executable:
+            _write_source_mods(checkout, temporary)
+        user_nl = _user_nl_clm(directory / PARAMFILE_NAME, delivery.namelist, target)
         (temporary / "user_nl_clm").write_text(user_nl, encoding="ascii")
         command = create_newcase_line(directory, target)
         readme = readme_text(
@@ -146,6 +166,7 @@ def write_usermods(
             template=Path(template).name,
             delivery=delivery,
             gridded=gridded,
+            reading=_reading(reads_maps=reads_maps, keep_executable=keep_executable),
             command=command,
         )
         (temporary / "README").write_text(readme, encoding="utf-8")
@@ -161,7 +182,14 @@ def create_newcase_line(directory: Path, version: CtsmVersion) -> str:
     return shlex.join(words)
 
 
-def _require_name_without_src(directory: Path) -> None:
+def require_usermods_directory(directory: Path) -> None:
+    """Refuse a path that CTSM or CIME cannot carry.
+
+    Raises
+    ------
+    ExportError
+    """
+    require_case_path(directory / GRIDDED_NAME)
     if "src" in directory.name:
         raise ExportError(
             f"{directory}: a directory with 'src' in its name is taken by CIME for SourceMods; "
@@ -169,22 +197,56 @@ def _require_name_without_src(directory: Path) -> None:
         )
 
 
+def _checkout(ctsm_root: Path | None, version: CtsmVersion | str | None) -> Checkout | None:
+    if ctsm_root is None:
+        return None
+    return Checkout.open(ctsm_root, version.name if isinstance(version, CtsmVersion) else version)
+
+
+def _target(version: CtsmVersion | str | None, checkout: Checkout | None) -> CtsmVersion:
+    if checkout is not None:
+        return checkout.version
+    if version is None:
+        raise VersionError("name a CTSM version, or give a checkout of it")
+    return resolve_version(version) if isinstance(version, str) else version
+
+
+def _reading(*, reads_maps: bool, keep_executable: bool) -> Maps:
+    if not reads_maps:
+        return Maps.UNREAD
+    return Maps.BY_PARENT if keep_executable else Maps.BY_SOURCE_MODS
+
+
+def _write_source_mods(checkout: Checkout, directory: Path) -> None:
+    target = directory / SOURCE_MODS
+    target.mkdir(parents=True)
+    for name, content in source_mods(checkout).items():
+        (target / name).write_bytes(content)
+
+
 def _scalar_values(
     values: ArrayLike | None, convention: TurnoverConvention | None, maps: xr.Dataset | None
 ) -> tuple[NDArray[np.float64], TurnoverConvention]:
-    if maps is None and (values is None or convention is None):
-        raise ExportError("usermods need parameter values with their convention, or maps")
+    if maps is None:
+        if values is None or convention is None:
+            raise ExportError("usermods need parameter values with their convention, or maps")
+        return np.asarray(values, dtype=np.float64), convention
     if values is None:
-        assert maps is not None
-        medians = [float(np.nanmedian(maps[name].values)) for name in PARAMETER_NAMES]
-        return np.array(medians), convention_of(maps)
-    if convention is None:
-        assert maps is not None
-        convention = convention_of(maps)
-    return np.asarray(values, dtype=np.float64), convention
+        return _medians(maps), convention_of(maps)
+    return np.asarray(values, dtype=np.float64), convention or convention_of(maps)
 
 
-def _user_nl_clm(paramfile: str, namelist: Mapping[str, float], version: CtsmVersion) -> str:
+def _medians(maps: xr.Dataset) -> NDArray[np.float64]:
+    missing = [name for name in PARAMETER_NAMES if name not in maps]
+    if missing:
+        raise ExportError(
+            f"parameter maps: no map of {', '.join(missing)}, so that the paramfile has no value "
+            "of it; give values for all parameters"
+        )
+    return np.array([float(np.nanmedian(maps[name].values)) for name in PARAMETER_NAMES])
+
+
+def _user_nl_clm(paramfile: Path, namelist: Mapping[str, float], version: CtsmVersion) -> str:
     lines = [
         "",
         f"! Soil-carbon parameters by ctsm-socnn for CTSM {version.name}; see the README beside.",

@@ -72,6 +72,9 @@ SCALARS = {
     "bgc_rf_cwdl3": 0.0,
     "bgc_cwd_fcel": 0.76,
     "bgc_initial_Cstocks_depth": 0.3,
+    "bgc_cn_s1": 8.0,
+    "bgc_cn_s2": 11.0,
+    "bgc_cn_s3": 11.0,
 }
 OLD_SCALARS = {
     "rf_l1s1_bgc": 0.55,
@@ -83,6 +86,15 @@ OLD_SCALARS = {
     "rf_cwdl2_bgc": 0.0,
     "rf_cwdl3_bgc": 0.0,
     "cwd_fcel": 0.76,
+    "tau_l1": 0.0540540553629398,
+    "tau_l2_l3": 0.204081624746323,
+    "tau_s1": 0.136986300349236,
+    "tau_s2": 5.0,
+    "tau_s3": 222.222229003906,
+    "cn_s1_bgc": 8.0,
+    "cn_s2_bgc": 11.0,
+    "cn_s3_bgc": 11.0,
+    "k_frag": 0.001,
 }
 
 
