@@ -103,11 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = root.parse_args(words[:1]).command
     if name not in COMMANDS:
         root.error(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
-    options = _command_parser(name).parse_args(words[1:])
     try:
+        options = _command_parser(name).parse_args(words[1:])
         status: int = options.run(options)
     except SocnnError as error:
-        if options.debug:
+        if "--debug" in words:
             raise
         print(f"ctsm-socnn {name}: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
