@@ -44,5 +44,5 @@ $(VENV)/.dependencies: pyproject.toml | $(VENV)/.compiler
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
-	$(BIN)/pip install --quiet --no-build-isolation -Cbuild-dir=build/meson ".[test,lint]"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --no-build-isolation -Cbuild-dir=build/meson ".[test,lint]"
 	@touch $@
