@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ MAPPED_PARAMETERS: Final = ("efolding", "tau_s2", "tau_s3", "beta")
 """Parameters that soil profiles tell most about."""
 
 _COLOURS: Final = "cividis"
+_DENSITY_COLOURS: Final = "cividis_r"
+"""Dark where there is most, so that paper and few points look alike."""
+_TITLE_WIDTH: Final = 36
 _KILO: Final = 1000.0
 _STYLE: Final[Mapping[str, Any]] = {
     "font.size": 9,
@@ -34,11 +38,7 @@ _STYLE: Final[Mapping[str, Any]] = {
     "hatch.linewidth": 0.4,
 }
 _DPI: Final = 200
-_SAMPLE_NOTES: Final[Mapping[Sample, str]] = {
-    "in": " (in sample)",
-    "out": " (out of sample)",
-    "run": "",
-}
+_SAMPLE_NOTES: Final[Mapping[Sample, str]] = {"in": "in sample", "out": "out of sample", "run": ""}
 
 
 def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
@@ -58,7 +58,7 @@ def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: boo
     columns = min(len(methods), 4)
     rows = -(-len(methods) // columns)
     with matplotlib.style.context(dict(_STYLE)):
-        figure = Figure(figsize=(2.6 * columns + 0.9, 2.9 * rows), layout="constrained")
+        figure = Figure(figsize=(2.5 * columns + 1.0, 2.75 * rows + 0.7), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         limits = _shared_limits(comparison)
         for axis, method in zip(axes.flat, methods, strict=False):
@@ -103,7 +103,7 @@ def draw_parameter_maps(
     with matplotlib.style.context(dict(_STYLE)):
         aspect = _aspect(maps)
         figure = Figure(
-            figsize=(4.0 * columns, (3.3 / aspect + 0.5) * rows + 0.3), layout="constrained"
+            figsize=(4.0 * columns, (2.9 / aspect + 0.6) * rows + 0.5), layout="constrained"
         )
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for axis, name in zip(axes.flat, names, strict=False):
@@ -133,7 +133,7 @@ def _density_panel(
         yscale="log",
         extent=(extent[0], extent[1], extent[2], extent[3]),
         norm=LogNorm(vmin=1.0),
-        cmap=_COLOURS,
+        cmap=_DENSITY_COLOURS,
         mincnt=1,
         linewidths=0.1,
     )
@@ -141,7 +141,7 @@ def _density_panel(
     found = scores_of(comparison, method, sample)
     text = f"NSE {found['nse']:.2f}   R² {found['r2']:.2f}\nlog NSE {found['log_nse']:.2f}"
     axis.text(0.04, 0.96, text, transform=axis.transAxes, va="top", fontsize=8)
-    axis.set_title(f"{method}{_SAMPLE_NOTES[sample]}")
+    axis.set_title("\n".join(note for note in (method, _SAMPLE_NOTES[sample]) if note), fontsize=9)
     axis.set_xlim(*limits)
     axis.set_ylim(*limits)
     axis.set_aspect("equal")
@@ -170,7 +170,7 @@ def _map_panel(axis: Axes, maps: xr.Dataset, name: str) -> None:
     if "extrapolated" in maps:
         flag = maps["extrapolated"].transpose("lat", "lon").values
         _hatch(axis, lon, lat, (flag > 0) & np.isfinite(values))
-    axis.set_title(parameter(name).meaning)
+    axis.set_title(textwrap.fill(parameter(name).meaning, _TITLE_WIDTH), fontsize=9)
     axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
     unit = parameter(name).units
     label = name if unit == "1" else f"{name} ({unit})"
