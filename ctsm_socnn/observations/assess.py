@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctsm_socnn.observations.density import carbon_density
+from ctsm_socnn.observations.density import carbon_density, fill_bulk_density, fill_fragments
 from ctsm_socnn.observations.quality import (
     LARGEST_BULK_DENSITY,
     LARGEST_OC,
@@ -29,23 +29,32 @@ _SAME_PLACE: Final = 4
 """Decimals of a degree to which duplicates must agree."""
 
 
-def assess(table: pd.DataFrame) -> pd.DataFrame:
+_INDIRECT_CARBON: Final = "predict|spline|total|model|estimat|ignition|spectr"
+_INDIRECT_DENSITY: Final = "predict|model|grid|map|polaris|estimat|pedotransfer"
+_REJECTED: Final = "reject|bad|fail|suspect"
+_TRUE: Final = ("t", "true", "1", "yes", "y")
+
+
+def assess(table: pd.DataFrame, bulk_density_from: str | None = None) -> pd.DataFrame:
     """Add `soc`, `soc_sd` and `flag_bits` to a table of samples.
 
     Parameters
     ----------
     table : pandas.DataFrame
         Sorted by profile (`_order`) and from top to bottom, in the package's units.
+    bulk_density_from : str, optional
+        Pedotransfer function for missing bulk density.
 
     Returns
     -------
     pandas.DataFrame
         The same rows; not one is left out.
     """
-    tests = _carbon_tests(table) if "oc" in table else {}
+    tests = {}
     if "soc" not in table:
-        table = carbon_density(table)
-    tests |= _density_tests(table) | _depth_tests(table) | _place_tests(table)
+        table = carbon_density(fill_fragments(fill_bulk_density(table, bulk_density_from)))
+        tests = _carbon_tests(table)
+    tests |= _density_tests(table) | _depth_tests(table) | _place_tests(table) | _text_tests(table)
     bits = np.zeros(len(table), dtype=np.int32)
     for name, holds in tests.items():
         bits |= np.where(holds, reason(name).bit, 0).astype(np.int32)
@@ -74,7 +83,38 @@ def _carbon_tests(table: pd.DataFrame) -> dict[str, _Mask]:
         | (density > LARGEST_BULK_DENSITY),
         "fragments_implausible": (fragments < 0.0) | (fragments >= 100.0),
         "no_fragments": np.isnan(fragments),
+        "fragments_by_weight": table["fragments_converted"].to_numpy(np.bool_),
     }
+
+
+def _text_tests(table: pd.DataFrame) -> dict[str, _Mask]:
+    """Test what the database says in words, and what the reader and the conversion have noted."""
+    carbon_words, density_words = (
+        _matches(table, "oc_basis", _INDIRECT_CARBON),
+        _matches(table, "bd_basis", _INDIRECT_DENSITY),
+    )
+    rejected = [_matches(table, name, _REJECTED) for name in ("oc_basis", "bd_basis", "flag")]
+    return {
+        "rejected_at_source": np.any(rejected, axis=0),
+        "carbon_indirect": carbon_words | _marked(table, "oc_indirect"),
+        "bulk_density_indirect": density_words
+        | _marked(table, "bulk_density_indirect")
+        | _marked(table, "bulk_density_predicted"),
+        "wetland": _words(table, "wetland").isin(_TRUE).to_numpy(np.bool_),
+    }
+
+
+def _words(table: pd.DataFrame, name: str) -> pd.Series[str]:
+    words = table.get(name, pd.Series("", index=table.index, dtype="string"))
+    return words.astype("string").fillna("").str.lower()
+
+
+def _matches(table: pd.DataFrame, name: str, pattern: str) -> _Mask:
+    return _words(table, name).str.contains(pattern).to_numpy(np.bool_)
+
+
+def _marked(table: pd.DataFrame, name: str) -> _Mask:
+    return table.get(name, pd.Series(False, index=table.index)).to_numpy(np.bool_)
 
 
 def _density_tests(table: pd.DataFrame) -> dict[str, _Mask]:
@@ -94,7 +134,7 @@ def _depth_tests(table: pd.DataFrame) -> dict[str, _Mask]:
     reached = table.groupby("_order")["bottom"].transform(_deepest_before).to_numpy(np.float64)
     return {
         "no_depth": np.isnan(top) | np.isnan(bottom),
-        "above_surface": top < 0.0,
+        "above_surface": (top < 0.0) | _words(table, "litter").isin(_TRUE).to_numpy(np.bool_),
         "layer_upside_down": bottom <= top,
         "layer_overlaps": top < reached - _TOUCH,
         "gap_above": top > reached + _TOUCH,

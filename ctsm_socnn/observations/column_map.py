@@ -42,7 +42,7 @@ UNITS: Final[Mapping[str, Mapping[str, float]]] = {
 }
 """Numeric quantity -> accepted unit -> factor to m, g kg-1, g cm-3, percent, gC m-3, degrees."""
 
-_TEXT: Final = ("profile_id", "source", "date", "oc_basis", "bd_basis", "flag")
+_TEXT: Final = ("profile_id", "source", "date", "oc_basis", "bd_basis", "flag", "litter", "wetland")
 
 QUANTITIES: Final = (*UNITS, *_TEXT)
 """All quantities that a table may give."""

@@ -34,7 +34,9 @@ _SAMPLE_UNITS: Final = {
 }
 
 
-def profiles_from_table(table: pd.DataFrame, where: str) -> xr.Dataset:
+def profiles_from_table(
+    table: pd.DataFrame, where: str, bulk_density_from: str | None = None
+) -> xr.Dataset:
     """Bring a table of samples into the tidy form and flag it.
 
     Parameters
@@ -43,6 +45,8 @@ def profiles_from_table(table: pd.DataFrame, where: str) -> xr.Dataset:
         One row a sample, columns as in `column_map.QUANTITIES`, in the package's units.
     where : str
         File, for messages.
+    bulk_density_from : str, optional
+        Pedotransfer function for missing bulk density, by name.
 
     Returns
     -------
@@ -52,6 +56,8 @@ def profiles_from_table(table: pd.DataFrame, where: str) -> xr.Dataset:
 
     Raises
     ------
+    ConfigError
+        If there is no such pedotransfer function.
     ProfileError
         If the table lacks what no profile can do without, or is empty.
     """
@@ -62,7 +68,7 @@ def profiles_from_table(table: pd.DataFrame, where: str) -> xr.Dataset:
         raise ProfileError(f"{where} {what}")
     upper = "depth" if "depth" in table else "top"
     table = table.sort_values(["_order", upper], kind="stable").reset_index(drop=True)
-    table = assess(table)
+    table = assess(table, bulk_density_from)
     return _ragged(table)
 
 

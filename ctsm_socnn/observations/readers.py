@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ctsm_socnn.errors import ConfigError, FileError, ProfileError
-from ctsm_socnn.observations.column_map import ColumnMap
+from ctsm_socnn.errors import ConfigError, ProfileError
+from ctsm_socnn.observations.column_map import Column, ColumnMap, parse_column
+from ctsm_socnn.observations.databases import DATABASES, Database
 from ctsm_socnn.observations.profiles import profiles_from_sites, profiles_from_table
+from ctsm_socnn.observations.tables import read_database, read_table
 from ctsm_socnn.schemas import open_file, open_sites
 
-__all__ = ["FORMATS", "read_profiles", "read_table"]
+__all__ = ["FORMATS", "read_profiles"]
 
 FORMATS: Final[Mapping[str, str]] = {
     "generic": "table (CSV or TSV, may be gzipped) whose columns are described, or whose headers "
     "read 'quantity [unit]'",
     "sites": "netCDF sites file, of which only the observations are taken",
     "tidy": "netCDF profiles as `ctsm-socnn profiles convert` writes them",
+    **{name: database.meaning for name, database in DATABASES.items()},
 }
 """Name of a format -> what it is."""
 
-_SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+_INDIRECT: Final = "~"
+_NOTED: Final = ("oc", "bulk_density")
+"""Quantities for which it is noted where an indirect value is used."""
 
 
 def read_profiles(
-    path: Path, profile_format: str = "generic", columns: Mapping[str, str] | None = None
+    path: Path,
+    profile_format: str = "generic",
+    columns: Mapping[str, str] | None = None,
+    bulk_density_from: str | None = None,
 ) -> xr.Dataset:
     """Read soil profiles into the tidy form, flagged.
 
@@ -39,6 +49,8 @@ def read_profiles(
         One of `FORMATS`.
     columns : mapping of str to str, optional
         Quantity -> "column [unit]", for the generic format.
+    bulk_density_from : str, optional
+        Pedotransfer function for missing bulk density, by name.
 
     Returns
     -------
@@ -60,34 +72,51 @@ def read_profiles(
         return profiles_from_sites(open_sites(path))
     if profile_format == "tidy":
         return _require_tidy(open_file(path), path)
-    return _read_generic(path, columns or {})
+    if profile_format in DATABASES:
+        database = DATABASES[profile_format]
+        table = _select(read_database(path, database), database, str(path))
+    else:
+        table = _read_generic(path, columns or {})
+    return profiles_from_table(table, str(path), bulk_density_from)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a text table, all columns as text.
-
-    Raises
-    ------
-    FileError
-        If it is missing, damaged or of an unknown kind.
-    """
-    suffixes = [suffix for suffix in path.suffixes if suffix in _SEPARATORS]
-    if not suffixes:
-        raise FileError(
-            f"{path}: a profile table ends in {', '.join(_SEPARATORS)} (with or without .gz)"
-        )
-    try:
-        return pd.read_csv(path, sep=_SEPARATORS[suffixes[-1]], dtype="string")
-    except FileNotFoundError as error:
-        raise FileError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, pd.errors.ParserError) as error:
-        raise FileError(f"{path} cannot be read as a table: {error}") from error
-
-
-def _read_generic(path: Path, described: Mapping[str, str]) -> xr.Dataset:
+def _read_generic(path: Path, described: Mapping[str, str]) -> pd.DataFrame:
     table = read_table(path)
     columns = ColumnMap.from_header(table.columns).updated(ColumnMap.from_text(described))
-    return profiles_from_table(columns.apply(table, str(path)), str(path))
+    return columns.apply(table, str(path))
+
+
+def _select(joined: pd.DataFrame, database: Database, where: str) -> pd.DataFrame:
+    """Take the best column that has a value, quantity by quantity and layer by layer."""
+    quantities = list(database.columns)
+    selected = pd.DataFrame(index=joined.index)
+    for choice in zip_longest(*database.columns.values()):
+        for quantity, text in zip(quantities, choice, strict=True):
+            column = parse_column(str(text or "").lstrip(_INDIRECT))
+            if column.name in joined:
+                indirect = str(text).startswith(_INDIRECT)
+                selected = _filled(selected, joined, quantity, column, indirect, where)
+    return selected
+
+
+def _filled(
+    selected: pd.DataFrame,
+    joined: pd.DataFrame,
+    quantity: str,
+    column: Column,
+    indirect: bool,
+    where: str,
+) -> pd.DataFrame:
+    """Fill the gaps of a quantity from one more column, and note where that is indirect."""
+    values = ColumnMap({quantity: column}).apply(joined, where)[quantity]
+    held = selected.get(quantity, pd.Series(np.nan, index=joined.index, dtype=values.dtype))
+    gap = held.isna() & values.notna()
+    selected = selected.assign(**{quantity: held.where(~gap, values)})
+    if quantity in _NOTED:
+        note = f"{quantity}_indirect"
+        before = selected.get(note, pd.Series(False, index=joined.index))
+        selected = selected.assign(**{note: before | (gap & indirect)})
+    return selected
 
 
 def _require_tidy(profiles: xr.Dataset, path: Path) -> xr.Dataset:

@@ -1,0 +1,199 @@
+"""Where the public profile databases keep what is needed.
+
+Each is described, not programmed: which tables are joined on which keys, and which columns hold
+which quantity in which unit. A quantity may have several columns, best first; a column marked
+with `~` is an indirect value, and the layer gets a note where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["DATABASES", "Database", "Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of a database.
+
+    Attributes
+    ----------
+    name : str
+        Part of the file name, or of the table's name in an SQLite file or GeoPackage.
+    keys : tuple of str
+        Columns by which it is joined to the tables before it; empty for the first.
+    rename : mapping of str to str
+        Columns that bear another name in the tables before, or the same name as other values.
+    required : bool
+        Whether the database is useless without it.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Database:
+    """Tables and columns of one database.
+
+    Attributes
+    ----------
+    meaning : str
+        One line for the user.
+    sources : tuple of Source
+        The first holds the layers.
+    columns : mapping of str to tuple of str
+        Quantity -> `"column [unit]"`, best first.
+    """
+
+    meaning: str
+    sources: tuple[Source, ...]
+    columns: Mapping[str, tuple[str, ...]]
+
+
+_WOSIS_DEPTHS: Final = {"top": ("upper_depth [cm]",), "bottom": ("lower_depth [cm]",)}
+
+DATABASES: Final[Mapping[str, Database]] = {
+    "wosis-2019": Database(
+        meaning="WoSIS snapshot of September 2019: directory with the tables profiles, "
+        "layers_chemical and layers_physical (TSV), or the GeoPackage",
+        sources=(
+            Source("layers_chemical"),
+            Source("layers_physical", keys=("profile_id", "profile_layer_id"), required=False),
+            Source("profiles", keys=("profile_id",)),
+        ),
+        columns={
+            **_WOSIS_DEPTHS,
+            "profile_id": ("profile_id",),
+            "lon": ("longitude",),
+            "lat": ("latitude",),
+            "source": ("dataset_id",),
+            "litter": ("litter",),
+            "oc": ("orgc_value_avg [g/kg]",),
+            "bulk_density": (
+                "bdfiod_value_avg [kg/dm3]",
+                "bdfi33_value_avg [kg/dm3]",
+                "~bdwsod_value_avg [kg/dm3]",
+                "~bdws33_value_avg [kg/dm3]",
+            ),
+            "coarse_fragments": ("cfvo_value_avg [%]",),
+            "coarse_fragments_weight": ("cfgr_value_avg [%]",),
+        },
+    ),
+    "wosis-2023": Database(
+        meaning="WoSIS snapshot of December 2023: directory with the tables orgc, bdfiod, cfvo (TSV)",
+        sources=(
+            Source("_orgc", rename={"value_avg": "orgc"}),
+            Source("_bdfiod", ("profile_id", "layer_id"), {"value_avg": "bdfiod"}, required=False),
+            Source("_bdfi33", ("profile_id", "layer_id"), {"value_avg": "bdfi33"}, required=False),
+            Source("_cfvo", ("profile_id", "layer_id"), {"value_avg": "cfvo"}, required=False),
+        ),
+        columns={
+            **_WOSIS_DEPTHS,
+            "profile_id": ("profile_id",),
+            "lon": ("longitude",),
+            "lat": ("latitude",),
+            "source": ("dataset_code",),
+            "date": ("date",),
+            "litter": ("litter",),
+            "oc": ("orgc [g/kg]",),
+            "bulk_density": ("bdfiod [kg/dm3]", "bdfi33 [kg/dm3]"),
+            "coarse_fragments": ("cfvo [%]",),
+        },
+    ),
+    "iscn3": Database(
+        meaning="ISCN generation 3: the layer table (CSV)",
+        sources=(Source("layer"),),
+        columns={
+            "profile_id": ("profile_name",),
+            "lon": ("long (dec. deg)",),
+            "lat": ("lat (dec. deg)",),
+            "source": ("dataset_name_sub",),
+            "date": ("observation_date (YYYY-MM-DD)",),
+            "top": ("layer_top (cm) [cm]",),
+            "bottom": ("layer_bot (cm) [cm]",),
+            "oc": ("oc (percent) [%]", "~c_tot (percent) [%]"),
+            "bulk_density": ("bd_samp (g cm-3) [g/cm3]", "~bd_whole (g cm-3) [g/cm3]"),
+            "coarse_fragments_weight": ("wpg2 (percent) [%]",),
+        },
+    ),
+    "kssl": Database(
+        meaning="NCSS/KSSL laboratory data mart: SQLite file, or directory with the tables lab_layer, "
+        "lab_chemical_properties, lab_physical_properties and lab_combine_nasis_ncss (CSV)",
+        sources=(
+            Source("lab_layer"),
+            Source("lab_chemical_properties", keys=("labsampnum",)),
+            Source("lab_physical_properties", keys=("labsampnum",), required=False),
+            Source("lab_combine_nasis_ncss", keys=("pedon_key",)),
+        ),
+        columns={
+            "profile_id": ("pedon_key",),
+            "lon": ("longitude_decimal_degrees",),
+            "lat": ("latitude_decimal_degrees",),
+            "top": ("hzn_top [cm]",),
+            "bottom": ("hzn_bot [cm]",),
+            "oc": ("estimated_organic_carbon [%]", "~total_carbon_ncs [%]"),
+            "bulk_density": (
+                "bulk_density_oven_dry [g/cm3]",
+                "bulk_density_third_bar [g/cm3]",
+            ),
+        },
+    ),
+    "raca": Database(
+        meaning="Rapid Carbon Assessment: directory with RaCA_samples and RaCA_general_location (CSV)",
+        sources=(
+            Source("raca_samples"),
+            Source("raca_general_location", keys=("rcasiteid",), rename={"RaCA_Id": "rcasiteid"}),
+        ),
+        columns={
+            "profile_id": ("upedonid",),
+            "lon": ("Gen_long",),
+            "lat": ("Gen_lat",),
+            "top": ("TOP [cm]",),
+            "bottom": ("BOT [cm]",),
+            "oc": ("~SOC_pred1 [%]",),
+            "bulk_density": ("BDmeasured [g/cm3]", "~Bulkdensity [g/cm3]"),
+            "coarse_fragments": ("fragvolc [%]",),
+        },
+    ),
+    "neon": Database(
+        meaning="NEON megapits (DP1.00096.001, stacked): directory with the tables "
+        "mgp_perbiogeosample, mgp_perbulksample and mgp_permegapit (CSV)",
+        sources=(
+            Source("mgp_perbiogeosample"),
+            Source("mgp_perbulksample", keys=("pitID", "horizonName"), required=False),
+            Source("mgp_permegapit", keys=("pitID",)),
+        ),
+        columns={
+            "profile_id": ("pitID",),
+            "lon": ("decimalLongitude",),
+            "lat": ("decimalLatitude",),
+            "date": ("collectDate",),
+            "top": ("biogeoTopDepth [cm]",),
+            "bottom": ("biogeoBottomDepth [cm]",),
+            "oc": ("estimatedOC [g/kg]", "~carbonTot [g/kg]"),
+            "bulk_density": ("bulkDensExclCoarseFrag [g/cm3]",),
+        },
+    ),
+    "israd": Database(
+        meaning="ISRaD: the flattened layer table (CSV)",
+        sources=(Source("layer"),),
+        columns={
+            "profile_id": ("pro_name",),
+            "lon": ("pro_long",),
+            "lat": ("pro_lat",),
+            "source": ("entry_name",),
+            "date": ("lyr_obs_date_y",),
+            "top": ("lyr_top [cm]",),
+            "bottom": ("lyr_bot [cm]",),
+            "oc": ("lyr_c_org [%]", "~lyr_c_tot [%]"),
+            "bulk_density": ("lyr_bd_samp [g/cm3]", "~lyr_bd_tot [g/cm3]"),
+            "coarse_fragments_weight": ("lyr_coarse_tot [%]",),
+        },
+    ),
+}
+"""Name of a format -> its description."""
