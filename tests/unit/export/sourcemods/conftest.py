@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,7 +112,11 @@ def write_checkout(root: Path, *, old: bool) -> Path:
     return root
 
 
-def compile_model(directory: Path, sources: Mapping[str, bytes], *, old: bool) -> Path:
+OLDEST = ("OLD_CTSM", "THAW_IN_CANOPY")
+"""What the stand-ins must be told for release-clm5.0."""
+
+
+def compile_model(directory: Path, sources: Mapping[str, bytes], defines: Sequence[str]) -> Path:
     """Compile stand-ins, sources and driver; return the executable."""
     compiler = shutil.which("gfortran")
     if compiler is None:
@@ -126,7 +130,7 @@ def compile_model(directory: Path, sources: Mapping[str, bytes], *, old: bool) -
     order = [str(FORTRAN / "standin_base.F90"), str(FORTRAN / "standin_soil.F90")]
     order += [name for name in own if name in sources] + stock + [str(FORTRAN / "driver.F90")]
     flags = ["-O1", "-fcheck=bounds", "-ffp-contract=off", "-ffree-line-length-none", "-I."]
-    flags += ["-DOLD_CTSM"] if old else []
+    flags += [f"-D{name}" for name in defines]
     done = subprocess.run(
         [compiler, *flags, *order, "-o", "model"],
         cwd=directory, capture_output=True, text=True, check=False,
@@ -264,9 +268,10 @@ def models(flavour: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mode
     stock = {
         name: (checkout.root / "src/soilbiogeochem" / name).read_bytes() for name in STOCK_FILES
     }
+    defines = OLDEST if old else ()
     return (
-        Model(compile_model(root / "stock", stock, old=old), old),
-        Model(compile_model(root / "patched", source_mods(checkout), old=old), old),
+        Model(compile_model(root / "stock", stock, defines), old),
+        Model(compile_model(root / "patched", source_mods(checkout), defines), old),
     )
 
 
@@ -275,7 +280,7 @@ def patched_new(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """Patched model of the newer shape."""
     root = tmp_path_factory.mktemp("patched_new")
     checkout = Checkout.open(write_checkout(root / "ctsm", old=False))
-    return Model(compile_model(root / "model", source_mods(checkout), old=False), old=False)
+    return Model(compile_model(root / "model", source_mods(checkout), ()), old=False)
 
 
 @pytest.fixture
@@ -310,8 +315,8 @@ def stock_scalars() -> dict[str, float]:
 def build() -> Callable[..., Model]:
     """Compile any sources with the stand-ins."""
 
-    def compiled(directory: Path, sources: Mapping[str, bytes], *, old: bool) -> Model:
-        return Model(compile_model(directory, sources, old=old), old)
+    def compiled(directory: Path, sources: Mapping[str, bytes], defines: Sequence[str]) -> Model:
+        return Model(compile_model(directory, sources, defines), "OLD_CTSM" in defines)
 
     return compiled
 

@@ -1,4 +1,5 @@
 ! Runs the three (patched) routines on columns from a namelist and writes what they computed as raw doubles.
+! -DOLD_CTSM: fractions in the state type, as before ctsm5.1.dev074. -DTHAW_IN_CANOPY: as before ctsm1.0.dev069.
 program driver
    use shr_kind_mod, only: r8 => shr_kind_r8
    use decompMod, only: bounds_type
@@ -20,7 +21,7 @@ program driver
    use SoilStateType, only: soilstate_type
    use TemperatureType, only: temperature_type
    use ch4Mod, only: ch4_type
-#ifdef OLD_CTSM
+#ifdef THAW_IN_CANOPY
    use CanopyStateType, only: thaw_type => canopystate_type
 #else
    use ActiveLayerMod, only: thaw_type => active_layer_type
@@ -68,7 +69,7 @@ program driver
    call read_parameters()
    if (.not. skip_cascade) then
       call init_decompcascade_bgc(bounds, state, soil)
-#ifdef OLD_CTSM
+#ifdef THAW_IN_CANOPY
       call decomp_rate_constants_bgc(bounds, n, columns, thaw, soil, warmth, methane, flux)
 #else
       call decomp_rate_constants_bgc(bounds, n, columns, soil, warmth, methane, flux)
@@ -120,7 +121,7 @@ contains
       allocate (thaw%altmax_col(n), source=altmax(:n))
       allocate (thaw%altmax_lastyear_col(n), source=altmax_last(:n))
       allocate (thaw%altmax_lastyear_indx_col(n), source=last_thawed(:n))
-#ifdef OLD_CTSM
+#ifdef THAW_IN_CANOPY
       allocate (thaw%alt_indx_col(n), source=last_thawed(:n))
 #endif
       allocate (methane%o2stress_sat_col(n, full), methane%o2stress_unsat_col(n, full), methane%finundated_col(n))

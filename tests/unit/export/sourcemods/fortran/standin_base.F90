@@ -1,5 +1,6 @@
 ! Small stand-ins for the infrastructure that CTSM's soil code uses: kinds, switches, grid, decomposition.
-! Names and interfaces are CTSM's, as facts; everything else is ours. Compile with -DOLD_CTSM for release-clm5.0.
+! Names and interfaces are CTSM's, as facts; everything else is ours. Compile with -DOLD_CTSM for what came before
+! ctsm5.1.dev074.
 module shr_kind_mod
    implicit none
    integer, parameter :: shr_kind_r8 = selected_real_kind(12)
