@@ -12,7 +12,6 @@ with a flag.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,10 +23,11 @@ from ctsm_socnn.cli.forcing import (
     describe,
     read_history,
 )
+from ctsm_socnn.cli.profiles import add_table_arguments, parse_columns
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import open_climatology
 from ctsm_socnn.netcdf import require_absent
-from ctsm_socnn.observations import FORMATS, build_sites, open_covariates, read_profiles
+from ctsm_socnn.observations import build_sites, open_covariates, read_profiles
 from ctsm_socnn.observations.covariates import MISSING_RULES
 from ctsm_socnn.observations.sites_file import exclusions_path, write_sites
 from ctsm_socnn.provenance import provenance_attributes
@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--climatology", type=Path, metavar="FILE", help="what `ctsm-socnn forcing` wrote"
     )
     add_history_arguments(parser, required=False)
-    add_profile_arguments(parser)
+    parser.add_argument("--profiles", type=Path, required=True, metavar="FILE")
+    add_table_arguments(parser, "--profile-format")
     parser.add_argument("--covariates", type=Path, metavar="FILE", help="covariates on a grid")
     parser.add_argument("--covariate-names", nargs="+", metavar="NAME", help="take only these")
     parser.add_argument(
@@ -64,41 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
 
 
-def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say how profiles are read."""
-    listed = "; ".join(f"{name}: {meaning}" for name, meaning in FORMATS.items())
-    parser.add_argument("--profiles", type=Path, required=True, metavar="FILE")
-    parser.add_argument(
-        "--profile-format", choices=FORMATS, default="generic", help=f"default generic. {listed}"
-    )
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="MAP",
-        help="columns of a generic table, each as quantity='column [unit]'",
-    )
-
-
-def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
-    """Split `quantity=column [unit]` words.
-
-    Raises
-    ------
-    ConfigError
-    """
-    for pair in pairs:
-        if "=" not in pair:
-            raise ConfigError(f"--columns {pair}: must read quantity='column [unit]'")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Build the sites, write them and tell what was left out."""
     for path in (arguments.output, exclusions_path(arguments.output)):
         require_absent(path, overwrite=arguments.overwrite)
     profiles = read_profiles(
-        arguments.profiles, arguments.profile_format, parse_columns(arguments.columns)
+        arguments.profiles,
+        arguments.profile_format,
+        parse_columns(arguments.columns),
+        arguments.bulk_density_from,
     )
     covariates = None
     if arguments.covariates is not None:
@@ -113,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         categorical=arguments.categorical,
     )
     named = {name: getattr(arguments, name) for name in ("profiles", "covariates", "climatology")}
-    inputs = {name: path for name, path in named.items() if path is not None}
+    inputs = {name: path for name, path in named.items() if path is not None and path.is_file()}
     sites.attrs |= provenance_attributes(seed=None, inputs=inputs)
     write_sites(sites, exclusions, arguments.output, overwrite=arguments.overwrite)
     print(_report(sites, exclusions, arguments.output))

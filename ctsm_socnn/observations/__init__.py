@@ -2,11 +2,13 @@
 
 from ctsm_socnn.observations.build import build_sites, screen_sites
 from ctsm_socnn.observations.covariates import covariates_at, open_covariates
+from ctsm_socnn.observations.pedotransfer import PEDOTRANSFER
 from ctsm_socnn.observations.profiles import profiles_from_sites
 from ctsm_socnn.observations.readers import FORMATS, read_profiles
 
 __all__ = [
     "FORMATS",
+    "PEDOTRANSFER",
     "build_sites",
     "covariates_at",
     "open_covariates",

@@ -1,0 +1,136 @@
+r"""Look at soil profiles before they are used, or bring them into one tidy form.
+
+  ctsm-socnn profiles inspect wosis/ --format wosis-2019 --figures figures/
+  ctsm-socnn profiles convert layers.csv --columns top='upper [cm]' bottom='lower [cm]' \
+      oc='orgc [g/kg]' bulk_density='bd [g/cm3]' -o profiles.nc
+
+`inspect` counts what is wrong with the layers, by reason and by source, and draws depth profiles
+and a map. `convert` writes netCDF (CF discrete sampling, contiguous ragged): every layer with its
+flag, none left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.netcdf import require_absent, write_dataset
+from ctsm_socnn.observations import FORMATS, PEDOTRANSFER, read_profiles
+from ctsm_socnn.observations.inspect import (
+    draw_depth_profiles,
+    draw_map,
+    reason_table,
+    source_table,
+    summary,
+)
+from ctsm_socnn.provenance import provenance_attributes
+
+__all__ = ["add_arguments", "add_table_arguments", "parse_columns", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("action", choices=("inspect", "convert"))
+    parser.add_argument("profiles", type=Path, metavar="FILE", help="table, file or directory")
+    add_table_arguments(parser, "--format")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="inspect: where to draw")
+    parser.add_argument("-o", "--output", type=Path, help="convert: netCDF file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing output")
+
+
+def add_table_arguments(parser: argparse.ArgumentParser, format_option: str) -> None:
+    """Declare the options that say how profiles are read."""
+    listed = "; ".join(f"{name}: {meaning}" for name, meaning in FORMATS.items())
+    parser.add_argument(
+        format_option,
+        dest="profile_format",
+        choices=FORMATS,
+        default="generic",
+        metavar="FORMAT",
+        help=f"default generic. {listed}",
+    )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="MAP",
+        help="columns of a generic table, each as quantity='column [unit]'",
+    )
+    parser.add_argument(
+        "--bulk-density-from",
+        choices=PEDOTRANSFER,
+        metavar="NAME",
+        help="predict missing bulk density from organic carbon by one of "
+        f"{', '.join(PEDOTRANSFER)} (default: leave such layers out)",
+    )
+
+
+def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
+    """Split `quantity=column [unit]` words.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise ConfigError(f"--columns {pair}: must read quantity='column [unit]'")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Inspect or convert."""
+    outputs = _outputs(arguments)
+    for path in outputs:
+        require_absent(path, overwrite=arguments.overwrite)
+    profiles = read_profiles(
+        arguments.profiles,
+        arguments.profile_format,
+        parse_columns(arguments.columns),
+        arguments.bulk_density_from,
+    )
+    print(_report(profiles, arguments.profiles))
+    if arguments.action == "convert":
+        inputs = {"profiles": arguments.profiles} if arguments.profiles.is_file() else {}
+        profiles.attrs |= provenance_attributes(seed=None, inputs=inputs)
+        write_dataset(profiles, arguments.output, overwrite=arguments.overwrite)
+    elif outputs:
+        draw_depth_profiles(profiles, outputs[0], overwrite=arguments.overwrite)
+        draw_map(profiles, outputs[1], overwrite=arguments.overwrite)
+    for path in outputs:
+        print(f"wrote {path}")
+    return 0
+
+
+def _outputs(arguments: argparse.Namespace) -> list[Path]:
+    if arguments.action == "convert":
+        if arguments.output is None:
+            raise ConfigError("convert needs -o FILE, the netCDF file to write")
+        return [arguments.output]
+    if arguments.figures is None:
+        return []
+    try:
+        arguments.figures.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{arguments.figures} cannot be made: {error.strerror}") from error
+    return [arguments.figures / name for name in ("depth_profiles.png", "map.png")]
+
+
+def _report(profiles: xr.Dataset, path: Path) -> str:
+    counts = summary(profiles)
+    parts = [
+        f"{path}: {counts['profiles']} profiles, {counts['layers']} layers; usable are "
+        f"{counts['layers_usable']} layers in {counts['profiles_usable']} profiles",
+        source_table(profiles).to_string(index=False),
+    ]
+    reasons = reason_table(profiles)
+    if len(reasons):
+        meaning = reasons["meaning"]
+        width = meaning.str.len().max()
+        reasons = reasons.assign(meaning=meaning.str.ljust(width))
+        parts.append(reasons.to_string(index=False))
+    return "\n\n".join(parts)

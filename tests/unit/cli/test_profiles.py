@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctsm_socnn.cli.main import main
+from ctsm_socnn.observations import read_profiles
+from ctsm_socnn.schemas import open_file
+
+TABLE = """profile_id,lon,lat,top [cm],bottom [cm],oc [g/kg],bulk_density [g/cm3],source
+a,280.02,40.03,0,10,25,1.2,lab
+a,280.02,40.03,10,30,12,,lab
+b,281.04,40.96,0,20,-1,1.2,field
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "layers.csv"
+    path.write_text(TABLE)
+    return path
+
+
+def test_inspection_counts_by_reason_and_source(table, capsys):
+    assert main(["profiles", "inspect", str(table)]) == 0
+    said = capsys.readouterr().out
+    assert "2 profiles, 3 layers; usable are 1 layers in 1 profiles" in said
+    rows = [line.split() for line in said.splitlines()]
+    assert ["field", "1", "1", "0"] in rows
+    assert ["lab", "1", "2", "1"] in rows
+    assert any(row[:4] == ["carbon_not_positive", "excluded", "1", "1"] for row in rows)
+    assert any(row[:4] == ["no_bulk_density", "excluded", "1", "1"] for row in rows)
+
+
+def test_predicted_bulk_density_makes_a_layer_usable(table, capsys):
+    words = ["profiles", "inspect", str(table), "--bulk-density-from", "alexander-1980"]
+    assert main(words) == 0
+    assert "usable are 2 layers in 1 profiles" in capsys.readouterr().out
+
+
+def test_figures_are_drawn_and_not_replaced(table, tmp_path, capsys):
+    words = ["profiles", "inspect", str(table), "--figures", str(tmp_path / "new" / "figures")]
+    assert main(words) == 0
+    drawn = sorted((tmp_path / "new" / "figures").iterdir())
+    assert [path.name for path in drawn] == ["depth_profiles.png", "map.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+    assert main(words) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_converted_profiles_read_back_alike(table, tmp_path):
+    output = tmp_path / "profiles.nc"
+    assert main(["profiles", "convert", str(table), "-o", str(output)]) == 0
+    before, after = read_profiles(table), read_profiles(output, "tidy")
+    assert before.sizes == after.sizes
+    for name in ("profile_id", "source", "flag", "row_size", "soc", "top"):
+        np.testing.assert_array_equal(before[name].values, after[name].values)
+    stored = open_file(output)
+    assert stored.attrs["featureType"] == "profile"
+    assert stored["row_size"].attrs["sample_dimension"] == "sample"
+    assert "layer_overlaps" in stored["flag"].attrs["flag_meanings"]
+
+
+def test_conversion_needs_an_output(table, capsys):
+    assert main(["profiles", "convert", str(table)]) == 2
+    assert "needs -o" in capsys.readouterr().err
+
+
+def test_other_netcdf_is_no_tidy_file(history_file, capsys):
+    assert main(["profiles", "inspect", str(history_file()), "--format", "tidy"]) == 2
+    assert "is not a file of tidy profiles" in capsys.readouterr().err
