@@ -24,7 +24,9 @@ def test_records_hold_annual_input_and_reference_temperature(make_forcing: MakeF
             columns.annual_input[:, pool], forcing["inputs"][pool].sum(axis=1), rtol=1e-15
         )
     np.testing.assert_allclose(
-        columns.climate[:, :, 0].reshape(2, 12, 20), (forcing["temperature"] - 298.15) / 10.0, rtol=1e-12
+        columns.climate[:, :, 0].reshape(2, 12, 20),
+        (forcing["temperature"] - 298.15) / 10.0,
+        rtol=1e-12,
     )
 
 
