@@ -136,3 +136,6 @@ def published_costs(
 def adaptive_metropolis_site(
     *arguments: object,
 ) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+def hamiltonian_site(
+    *arguments: object,
+) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64], float, int]: ...

@@ -307,3 +307,33 @@ subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_i
    points = start
    call sample_adaptive_metropolis(posterior, streams, n_warmup, thinning, points, draws, costs, acceptance)
 end subroutine adaptive_metropolis_site
+
+!> Hamiltonian Monte Carlo at one site; arguments as in adaptive_metropolis_site, with one column more in `words` for
+!> the lengths of trajectories.
+subroutine hamiltonian_site(n_obs, n_chains, climate, exchange, carbon_input, lower, upper, form, depth, observed, &
+                            weights, layers, whitening, freedom, words, start, n_warmup, n_draws, draws, costs, &
+                            acceptance, divergent, gradients)
+   use hamiltonian, only: sample_hamiltonian
+   use site_sampling, only: site_target, seeded_streams
+   use site_density, only: site_posterior
+   use random_numbers, only: generator
+   implicit none
+   integer, intent(in) :: n_obs, n_chains, form, n_warmup, n_draws
+   double precision, intent(in) :: climate(40, 4, 6), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
+   double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
+   integer, intent(in) :: words(8, n_chains + 1)
+   double precision, intent(in) :: start(21, n_chains)
+   double precision, intent(out) :: draws(21, n_draws, n_chains), costs(n_draws, n_chains), acceptance(n_chains)
+   double precision, intent(out) :: divergent
+   integer, intent(out) :: gradients
+   type(site_posterior) :: posterior
+   type(generator) :: streams(n_chains + 1)
+   !f2py threadsafe
+
+   posterior = site_target(climate, exchange, carbon_input, lower, upper, form, depth, observed, weights, layers, &
+                           whitening, freedom)
+   streams = seeded_streams(words)
+   call sample_hamiltonian(posterior, streams(:n_chains), streams(n_chains + 1), n_warmup, start, draws, costs, &
+                           acceptance, divergent, gradients)
+end subroutine hamiltonian_site

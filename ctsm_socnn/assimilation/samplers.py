@@ -97,10 +97,30 @@ def _adaptive_metropolis(
     )
 
 
-def _stream_words(seed: np.random.SeedSequence, chains: int) -> NDArray[np.int32]:
-    """Seeds of the chains' random streams, shape (8, chain)."""
-    words = seed.generate_state(_WORDS_PER_STREAM * chains).view(np.int32)
-    return words.reshape(chains, _WORDS_PER_STREAM).T
+def _hamiltonian(problem: SiteProblem, plan: SamplingPlan, seed: np.random.SeedSequence) -> Chains:
+    draws, cost, acceptance, divergent, gradients = _kernel.hamiltonian_site(
+        *problem.column,
+        lower_bounds(),
+        upper_bounds(),
+        *problem.profile,
+        _stream_words(seed, plan.chains + 1),
+        _starting_points(seed, plan.chains),
+        plan.warmup,
+        plan.draws,
+    )
+    return Chains(
+        draws=np.moveaxis(draws, (0, 1, 2), (0, 2, 1)),
+        cost=cost.T,
+        acceptance=acceptance,
+        divergent=divergent,
+        evaluations=gradients,
+    )
+
+
+def _stream_words(seed: np.random.SeedSequence, streams: int) -> NDArray[np.int32]:
+    """Seeds of random streams, shape (8, stream)."""
+    words = seed.generate_state(_WORDS_PER_STREAM * streams).view(np.int32)
+    return words.reshape(streams, _WORDS_PER_STREAM).T
 
 
 def _starting_points(seed: np.random.SeedSequence, chains: int) -> NDArray[np.float64]:
@@ -110,6 +130,7 @@ def _starting_points(seed: np.random.SeedSequence, chains: int) -> NDArray[np.fl
 
 
 SAMPLERS: Final[Mapping[str, Sampler]] = {
+    "hamiltonian": Sampler(_hamiltonian, SamplingPlan(8, 300, 200)),
     "adaptive-metropolis": Sampler(_adaptive_metropolis, SamplingPlan(8, 10_000, 20_000)),
 }
 """Name -> sampler."""

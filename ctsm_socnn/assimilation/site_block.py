@@ -17,7 +17,7 @@ from ctsm_socnn.assimilation.diagnostics import (
     convergence,
     identifiable_parameters,
 )
-from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, PUBLISHED, Likelihood, make_likelihood
+from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, Likelihood, make_likelihood
 from ctsm_socnn.assimilation.samplers import SAMPLERS, Chains, SamplingPlan
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.assimilation.site_problem import site_problems
@@ -56,8 +56,8 @@ class Settings:
         If the sampler or the likelihood is unknown.
     """
 
-    sampler: str = "adaptive-metropolis"
-    likelihood: str = PUBLISHED
+    sampler: str = "hamiltonian"
+    likelihood: str = "student-t"
     plan: SamplingPlan | None = None
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
