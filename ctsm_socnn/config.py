@@ -85,8 +85,8 @@ class AssimilationConfig(_Section):
 
     one_batch_cost: str = Field("mixed", description="cost of the one-batch fit")
     one_batch_starts: int = Field(8, ge=1, description="starts of the one-batch fit")
-    sampler: str = Field("adaptive-metropolis", description="site-by-site sampler")
-    likelihood: str = Field("published", description="likelihood of the site-by-site sampler")
+    sampler: str = Field("hamiltonian", description="site-by-site sampler")
+    likelihood: str = Field("student-t", description="likelihood of the site-by-site sampler")
     chains: int | None = Field(None, ge=2, description="chains a site; by default the sampler's")
     warmup: int | None = Field(
         None, ge=100, description="iterations a chain thrown away; by default the sampler's"
