@@ -135,10 +135,16 @@ def score_observations(
 
 
 def observed_stocks(
-    operator: ObservationOperator, values: NDArray[np.float64]
+    operator: ObservationOperator, values: NDArray[np.float64], to_depth: float = _STOCK_DEPTH
 ) -> NDArray[np.float64]:
-    """Stocks of 0-1 m of the sites that have observations, shape (sites with any,), gC m-2."""
-    depths = np.linspace(0.0, _STOCK_DEPTH, _STOCK_POINTS)
+    """Stocks from the surface to a depth (m) of the sites that have observations.
+
+    Returns
+    -------
+    ndarray, shape (sites with any,), gC m-2
+        In order of the site's number.
+    """
+    depths = np.linspace(0.0, to_depth, _STOCK_POINTS)
     stocks = []
     for number in np.unique(operator.site):
         rows = np.flatnonzero(operator.site == number)

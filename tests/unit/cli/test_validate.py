@@ -1,0 +1,110 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.cli.main import main
+from ctsm_socnn.config import load_config
+from ctsm_socnn.demo import make_twin_world
+from ctsm_socnn.forcing import find_history, read_climatology
+from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.observations import build_sites, read_profiles
+from ctsm_socnn.schemas import open_file
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """A twin world with its sites file."""
+    directory = tmp_path_factory.mktemp("twin")
+    config, _ = load_config(make_twin_world(directory, seed=5, n_profiles=30))
+    profiles = read_profiles(config.profiles.file, "generic", config.profiles.columns)
+    sites, _ = build_sites(
+        read_climatology(find_history(config.forcing.history)),
+        profiles,
+        open_file(config.covariates.file),
+    )
+    write_dataset(sites, directory / "sites.nc")
+    return directory
+
+
+def _run(world: Path, name: str = "default") -> list[str]:
+    return ["--run", f"{name}={world}/history/twin.clm2.h0a.*.nc"]
+
+
+def test_runs_are_scored_side_by_side_on_the_same_profiles(world, capsys):
+    words = [*_run(world), *_run(world, "again"), "--sites", f"{world}/sites.nc"]
+    assert main(["validate", *words]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines() if line.startswith(("default", "again"))]
+    assert lines[0][1:] == lines[1][1:]
+    assert "CTSM runs:" in out
+    assert "0.3 m" in out
+
+
+def test_the_scores_are_those_of_the_soil_pools_in_the_history(world, capsys):
+    assert main(["validate", *_run(world), "--sites", f"{world}/sites.nc", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    run = result["profiles"]["methods"]["default"]["run"]
+    with xr.open_dataset(world / "sites.nc") as sites:
+        assert result["profiles"]["n_sites"] == sites.sizes["site"]
+        largest = float(np.nanmax(sites["soc"]))
+    assert 0.0 < run["rmse"] < largest
+    assert run["nse"] < 0.5  # CLM5's parameters are not those of the twin world
+    assert {row["depth"] for row in result["stocks"]} >= {0.3, 1.0}
+
+
+def test_results_are_written_where_asked(world, tmp_path, capsys):
+    out = tmp_path / "validation"
+    assert main(["validate", *_run(world), "--sites", f"{world}/sites.nc", "-o", str(out)]) == 0
+    assert {path.name for path in out.iterdir()} == {
+        "comparison.nc",
+        "observed_modelled.png",
+        "validation.json",
+    }
+    assert json.loads((out / "validation.json").read_text())["profiles"]["n_sites"] == 30
+
+
+def test_a_run_with_its_own_paramfile_passes(world, capsys):
+    words = ["--paramfile", f"{world}/ctsm54_params.nc", "--version", "ctsm5.4"]
+    assert main(["validate", *_run(world), *words]) == 0
+    assert "Run default used every scalar that can be told." in capsys.readouterr().out
+
+
+def test_a_paramfile_that_the_run_did_not_use_fails_the_check(world, tmp_path, capsys):
+    other = tmp_path / "other.nc"
+    with xr.open_dataset(world / "ctsm54_params.nc") as template:
+        changed = template.load()
+    changed["bgc_tau_s3"] *= 2.0
+    changed.to_netcdf(other, format="NETCDF3_CLASSIC")
+    words = ["--paramfile", str(other), "--version", "ctsm5.4"]
+    assert main(["validate", *_run(world), *words]) == 1
+    assert "Run default did NOT use bgc_tau_s3." in capsys.readouterr().out
+    assert main(["validate", *_run(world), *words, "--json"]) == 1
+    evidence = json.loads(capsys.readouterr().out)["parameters"]["default"]
+    assert [e["name"] for e in evidence if e["verdict"] == "NOT used"] == ["bgc_tau_s3"]
+    assert next(e["found"] for e in evidence if e["item"] == "minpsi_hr") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--run", "a=x"], "nothing to compare"),
+        (["--run", "history.nc", "--sites", "s.nc"], "must read NAME=PATTERN"),
+        (["--run", "a=absent*.nc", "--sites", "s.nc"], "no file matches"),
+        (["--run", "a=x", "--paramfile", "p.nc"], "needs --version"),
+    ],
+)
+def test_wrong_words_are_one_line_and_status_2(words, message, capsys):
+    assert main(["validate", *words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_sites_far_from_the_run_are_refused(world, tmp_path, capsys):
+    sites = open_file(world / "sites.nc").assign(lon=("site", np.full(30, 20.0)))
+    write_dataset(sites, tmp_path / "far.nc")
+    assert main(["validate", *_run(world), "--sites", str(tmp_path / "far.nc")]) == 2
+    assert "no site lies within 100 km" in capsys.readouterr().err
