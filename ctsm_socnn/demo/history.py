@@ -105,8 +105,7 @@ def _fields(run: ModelRun) -> Iterator[_Field]:
 
 def _rates(run: ModelRun, t_scalar: Array) -> Iterator[_Field]:
     depth_scalar = np.exp(-SOIL_GRID.node_depth / _EFOLDING)[:, np.newaxis]
-    soil = np.arange(N_LAYERS)[:, np.newaxis] < run.nbedrock
-    scalar = t_scalar * run.w_scalar * run.o_scalar * depth_scalar * soil
+    scalar = t_scalar * run.w_scalar * run.o_scalar * depth_scalar
     for pool, tau in zip(_POOLS, _TURNOVER, strict=True):
         turnover = parameter(tau).default * century_normalisation(_Q10) * _SECONDS_PER_YEAR
         yield _Field(f"K_{pool}", "levdcmp", "1/s", "potential loss coefficient", scalar / turnover)

@@ -66,6 +66,7 @@ def simulate(place: Place) -> ModelRun:
     depth = SOIL_GRID.node_depth[np.newaxis, :, np.newaxis]
     tsoi = _soil_temperature(place, month, depth)
     nbedrock = _bedrock_layer(place.soil_depth)
+    soil = np.arange(N_LAYERS)[:, np.newaxis] < nbedrock
     wetness = np.clip(place.precipitation / (350.0 + 28.0 * (place.temperature + 10.0)), 0.15, 1.4)
     summer = -np.cos(2.0 * np.pi * (month - 0.5) / N_MONTHS)
     water = 0.52 + 0.38 * np.tanh(1.4 * (wetness - 0.6)) - 0.12 * summer * np.exp(-depth / 0.8)
@@ -73,7 +74,7 @@ def simulate(place: Place) -> ModelRun:
     oxygen = 1.0 - 0.3 * np.clip(wetness - 0.7, 0.0, 0.7) * (1.0 - np.exp(-depth))
     return ModelRun(
         tsoi=tsoi,
-        w_scalar=np.clip(water * frozen, _DRIEST, 1.0),
+        w_scalar=np.clip(water * frozen, _DRIEST, 1.0) * soil,
         o_scalar=np.broadcast_to(oxygen, tsoi.shape).copy(),
         fpi=np.clip(0.9 - 0.08 * summer - 0.05 * depth / 8.0, 0.3, 1.0) + np.zeros_like(tsoi),
         altmax=np.broadcast_to(_active_layer(tsoi), (N_MONTHS, place.npp.size)).copy(),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
 
-__all__ = ["Columns"]
+__all__ = ["DRIEST", "Columns"]
 
 N_LAYERS: Final = 20
 N_MONTHS: Final = 12
@@ -34,6 +34,13 @@ class _Field:
     remedy: str
     axes: tuple[str, ...] = ("month", "layer")
 
+
+DRIEST: Final = 0.05
+"""Least water scalar of the published site data, which is also its value below bedrock.
+
+CTSM writes zero below bedrock, where it puts no litter. The `proda` scheme puts litter there; without
+any decay it would hold carbon for ever, and let it leak into the layers above.
+"""
 
 _SCALAR_REMEDY: Final = "the scalar is a fraction of the potential rate"
 _TEMPERATURE: Final = _Field("TSOI", "K", 150.0, 350.0, "temperatures must be in kelvin, not degC")
@@ -111,6 +118,7 @@ class Columns:
             With TSOI (K), W_SCALAR, O_SCALAR, FPI_vr (1) by (site, month, layer); ALTMAX,
             ALTMAX_LASTYEAR (m) and CWD_INPUT, LITR1_INPUT, LITR2_INPUT, LITR3_INPUT
             (gC m-2 month-1) by (site, month); nbedrock by (site) or (site, month).
+            A W_SCALAR below `DRIEST` counts as that.
 
         Raises
         ------
@@ -119,7 +127,7 @@ class Columns:
         """
         return cls.from_arrays(
             temperature=sites["TSOI"].values,
-            water=sites["W_SCALAR"].values,
+            water=_not_too_dry(sites["W_SCALAR"].values),
             oxygen=sites["O_SCALAR"].values,
             nitrogen=sites["FPI_vr"].values,
             thaw=sites["ALTMAX"].values,
@@ -186,6 +194,11 @@ class Columns:
             np.stack(by_pool, axis=1).T,
         )
         return cls(climate.T, exchange.T, annual_input.T)
+
+
+def _not_too_dry(water: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Raise possible values to `DRIEST`; impossible ones stay, to be refused."""
+    return np.where((water >= _WATER.lowest) & (water < DRIEST), DRIEST, water)
 
 
 def _checked(values: ArrayLike, field: _Field, count: int | None) -> NDArray[np.float64]:

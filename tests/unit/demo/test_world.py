@@ -91,9 +91,10 @@ def test_no_decay_below_bedrock(world):
         land = file["landmask"][:] == 1
         below = np.arange(1, 21)[:, np.newaxis] > file["nbedrock"][:][land]
         assert below.any()
-        rate = file["K_SOM_SLO"][0, :20][:, land]
-        assert (rate[below] == 0.0).all()
-        assert (rate[~below] > 0.0).all()
+        for name in ("W_SCALAR", "K_SOM_SLO"):
+            values = file[name][0, :20][:, land]
+            assert (values[below] == 0.0).all()
+            assert (values[~below] > 0.0).all()
 
 
 def test_litter_losses_add_up_to_litterfall(world):

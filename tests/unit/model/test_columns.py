@@ -9,10 +9,29 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.errors import KernelError
-from ctsm_socnn.model import Columns
+from ctsm_socnn.model import Columns, steady_state
+from ctsm_socnn.model.columns import DRIEST
+from ctsm_socnn.parameters import to_physical
 from ctsm_socnn.schemas import open_sites
 
 MakeForcing = Callable[..., dict[str, Any]]
+
+
+def _sites(forcing: dict[str, Any]) -> xr.Dataset:
+    by_layer, by_month = ("site", "month", "layer"), ("site", "month")
+    inputs = ("CWD_INPUT", "LITR1_INPUT", "LITR2_INPUT", "LITR3_INPUT")
+    return xr.Dataset(
+        {
+            "TSOI": (by_layer, forcing["temperature"]),
+            "W_SCALAR": (by_layer, forcing["water"]),
+            "O_SCALAR": (by_layer, forcing["oxygen"]),
+            "FPI_vr": (by_layer, forcing["nitrogen"]),
+            "ALTMAX": (by_month, forcing["thaw"]),
+            "ALTMAX_LASTYEAR": (by_month, forcing["thaw_last_year"]),
+            "nbedrock": (("site", "month")[: np.ndim(forcing["bedrock"])], forcing["bedrock"]),
+            **dict(zip(inputs, ((by_month, values) for values in forcing["inputs"]), strict=True)),
+        }
+    )
 
 
 def test_records_hold_annual_input_and_reference_temperature(make_forcing: MakeForcing) -> None:
@@ -118,23 +137,26 @@ def test_sites_become_columns(shared_data: Path) -> None:
 
 def test_sites_and_arrays_agree(make_forcing: MakeForcing) -> None:
     forcing = make_forcing(2)
-    by_layer, by_month = ("site", "month", "layer"), ("site", "month")
-    names = dict(zip(("CWD", "LITR1", "LITR2", "LITR3"), forcing["inputs"], strict=True))
-    sites = xr.Dataset(
-        {
-            "TSOI": (by_layer, forcing["temperature"]),
-            "W_SCALAR": (by_layer, forcing["water"]),
-            "O_SCALAR": (by_layer, forcing["oxygen"]),
-            "FPI_vr": (by_layer, forcing["nitrogen"]),
-            "ALTMAX": (by_month, forcing["thaw"]),
-            "ALTMAX_LASTYEAR": (by_month, forcing["thaw_last_year"]),
-            "nbedrock": ("site", forcing["bedrock"]),
-            **{f"{pool}_INPUT": (by_month, values) for pool, values in names.items()},
-        }
-    )
-    np.testing.assert_array_equal(
-        Columns.from_sites(sites).exchange, Columns.from_arrays(**forcing).exchange
-    )
-    np.testing.assert_array_equal(
-        Columns.from_sites(sites).annual_input, Columns.from_arrays(**forcing).annual_input
-    )
+    forcing["water"] = np.maximum(forcing["water"], DRIEST)
+    from_sites, from_arrays = Columns.from_sites(_sites(forcing)), Columns.from_arrays(**forcing)
+    np.testing.assert_array_equal(from_sites.climate, from_arrays.climate)
+    np.testing.assert_array_equal(from_sites.exchange, from_arrays.exchange)
+    np.testing.assert_array_equal(from_sites.annual_input, from_arrays.annual_input)
+
+
+def test_soil_that_history_calls_dry_below_bedrock_still_decays(make_forcing: MakeForcing) -> None:
+    forcing = make_forcing(2, bedrock=9)
+    forcing["water"] = np.maximum(forcing["water"], DRIEST)
+    forcing["water"][:, :, 9:] = 0.0
+    as_published = {**forcing, "water": np.maximum(forcing["water"], DRIEST)}
+    columns = Columns.from_sites(_sites(forcing))
+    np.testing.assert_array_equal(columns.climate, Columns.from_arrays(**as_published).climate)
+    soc = steady_state(columns, np.tile(to_physical(np.full(21, 0.5)), (2, 1))).soc
+    assert soc.max() < 1e6
+
+
+def test_an_impossible_water_scalar_of_a_site_is_still_refused(make_forcing: MakeForcing) -> None:
+    forcing = make_forcing(2)
+    forcing["water"][0, 0, 0] = -0.2
+    with pytest.raises(KernelError, match=r"W_SCALAR is -0\.2"):
+        Columns.from_sites(_sites(forcing))
