@@ -28,6 +28,7 @@ __all__ = ["Stage", "exclusive", "run_stages"]
 
 _LEDGER: Final = "stages.json"
 _LOCK: Final = ".lock"
+_LARGE: Final = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -173,12 +174,23 @@ def _fingerprints(stages: Sequence[Stage]) -> dict[str, str]:
             "version": package_version(),
             "stage": stage.name,
             "settings": stage.settings,
-            "inputs": [checksum(path) for path in stage.inputs],
+            "inputs": [_identity(path) for path in stage.inputs],
             "after": [found[name] for name in stage.after],
         }
         text = json.dumps(content, sort_keys=True)
         found[stage.name] = hashlib.sha256(text.encode()).hexdigest()
     return found
+
+
+def _identity(path: Path) -> str:
+    """Checksum of a file; of one too large to be read twice, its size and time of change."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise FileError(f"{path} does not exist") from error
+    if status.st_size > _LARGE:
+        return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+    return checksum(path)
 
 
 def _refuse_changed(
