@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "build-params": ("ctsm_socnn.cli.build_params", "from profiles and history to usermods"),
     "forcing": ("ctsm_socnn.cli.forcing", "monthly climatology of CLM history files"),
     "profiles": ("ctsm_socnn.cli.profiles", "look at soil profiles, or bring them into one form"),
+    "covariates": ("ctsm_socnn.cli.covariates", "rasters to covariates on a grid"),
     "sites": ("ctsm_socnn.cli.sites", "forcing, observations and covariates at soil profiles"),
     "assimilate": ("ctsm_socnn.cli.assimilate", "find parameters at soil profiles"),
     "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where a CTSM reads them"),

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ConfigError, GridError
 from ctsm_socnn.observations.nearest import nearest_cell
+from ctsm_socnn.observations.tables import read_table
 from ctsm_socnn.schemas import COVARIATE_PREFIX, covariate_names, open_file
 
 __all__ = ["MISSING_RULES", "MissingRule", "covariates_at", "open_covariates"]
@@ -28,7 +30,8 @@ def open_covariates(path: Path, names: Sequence[str] | None = None) -> xr.Datase
     Parameters
     ----------
     path : Path
-        netCDF file with variables on `lat, lon`, or on one dimension along which `lat` and `lon` lie.
+        netCDF file with variables on `lat, lon`, or on one dimension along which `lat` and `lon`
+        lie; or a text table with columns `lon`, `lat` and one a covariate.
     names : sequence of str, optional
         Covariates to take, with or without the prefix `cov_`; by default all on the grid.
 
@@ -41,7 +44,7 @@ def open_covariates(path: Path, names: Sequence[str] | None = None) -> xr.Datase
     ------
     FileError, GridError, ConfigError
     """
-    grid = open_file(path)
+    grid = open_file(path) if Path(path).suffix == ".nc" else _table_of_points(path)
     dims = _grid_dimensions(grid, path)
     on_grid = {
         str(name).removeprefix(COVARIATE_PREFIX): name
@@ -76,7 +79,8 @@ def covariates_at(
     missing : {"drop", "nearest", "median"}
         With "drop" missing values stay NaN, for the caller to leave the site out.
     categorical : sequence of str
-        Covariates that are classes, for which no median exists.
+        Covariates that are classes, for which no median exists; those with an attribute
+        `categorical` of 1 are known already.
 
     Returns
     -------
@@ -106,6 +110,9 @@ def covariates_at(
     values = fields[:, held][:, cell]
     absent = np.isnan(values)
     classes = {name.removeprefix(COVARIATE_PREFIX) for name in categorical}
+    classes |= {
+        n.removeprefix(COVARIATE_PREFIX) for n in names if covariates[n].attrs.get("categorical")
+    }
     for row, name in enumerate(names):
         if absent[row].any() and missing != "drop" and np.isfinite(fields[row]).any():
             is_class = name.removeprefix(COVARIATE_PREFIX) in classes
@@ -121,6 +128,12 @@ def covariates_at(
     }
     counts = {name: int(absent[row].sum()) for row, name in enumerate(names) if absent[row].any()}
     return xr.Dataset(at_sites), counts
+
+
+def _table_of_points(path: Path) -> xr.Dataset:
+    """Read a table with a row a place; what is no number is missing."""
+    table = read_table(path).apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    return xr.Dataset({name: ("cell", table[name].to_numpy()) for name in table.columns})
 
 
 def _holds_any(
