@@ -60,9 +60,7 @@ def ctsm_rates(
     oxygen_saturated: NDArray[float64],
     inundated_fraction: NDArray[float64],
     threads: int,
-) -> tuple[
-    NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]
-]: ...
+) -> tuple[NDArray[float64], ...]: ...
 def ctsm_mixing(
     switches: NDArray[int32],
     parameters: NDArray[float64],

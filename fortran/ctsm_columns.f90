@@ -1,62 +1,27 @@
 !> The CTSM schemes over many columns, one thread a block of columns.
 !>
-!> Arrays have the column last and the record of forcing behind it. `set` says which column of
-!> `parameters` each soil column runs with. A forcing field with one record is constant in time.
+!> `parameters(:, set)` are those of one parameter set; each column says which set it runs with.
 module ctsm_columns
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools, layer_thickness
    use ctsm_parameters, only: ctsm_scheme, ctsm_switches, new_scheme, i_l1
-   use ctsm_rates, only: soil_state, environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
+   use ctsm_forcing, only: soil_column, soil_columns, soil_forcing, column_of, state_of, fpi_of, thaw_of
+   use ctsm_rates, only: environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
    use ctsm_cascade, only: cascade_fractions, cascade_fluxes, evaluate_fractions
    use ctsm_diffusivity, only: mixing_profile, evaluate_mixing
    use ctsm_transport, only: transport_rows, transport_solver, evaluate_rows, new_solver, transport_pools, &
                              fold_bedrock, matrix_block
-   use ctsm_step, only: soil_column, step_coefficients, evaluate_coefficients, full_step
+   use ctsm_step, only: step_coefficients, evaluate_coefficients, full_step
    implicit none (type, external)
    private
 
-   public :: soil_columns, soil_forcing
    public :: rates_of_columns, mixing_of_columns, transport_columns, matrix_of_columns, run_columns
-
-   !> What does not change in time, by column.
-   type :: soil_columns
-      integer, pointer :: set(:) => null(), nbedrock(:) => null()
-      real(dp), pointer :: latitude(:) => null(), sand(:, :) => null(), donor_cn(:, :) => null()
-   end type soil_columns
-
-   !> (layer, column, record), or (column, record) for the last three; input is (layer, pool, column, record).
-   type :: soil_forcing
-      real(dp), dimension(:, :, :), pointer :: temperature => null(), water_potential => null(), &
-                                               oxygen_unsaturated => null(), oxygen_saturated => null(), fpi => null()
-      real(dp), dimension(:, :), pointer :: inundated_fraction => null(), altmax => null(), altmax_lastyear => null()
-      real(dp), pointer :: input(:, :, :, :) => null()
-   end type soil_forcing
 
 contains
 
-   pure function column_of(columns, c) result(column)
-      type(soil_columns), intent(in) :: columns
-      integer, intent(in) :: c
-      type(soil_column) :: column
-
-      column = soil_column(columns%nbedrock(c), columns%latitude(c), columns%sand(:, c), columns%donor_cn(:, c))
-   end function column_of
-
-   pure function state_of(forcing, c, record) result(state)
-      type(soil_forcing), intent(in) :: forcing
-      integer, intent(in) :: c, record
-      type(soil_state) :: state
-
-      state%temperature = forcing%temperature(:, c, min(record, size(forcing%temperature, 3)))
-      state%water_potential = forcing%water_potential(:, c, min(record, size(forcing%water_potential, 3)))
-      state%oxygen_unsaturated = forcing%oxygen_unsaturated(:, c, min(record, size(forcing%oxygen_unsaturated, 3)))
-      state%oxygen_saturated = forcing%oxygen_saturated(:, c, min(record, size(forcing%oxygen_saturated, 3)))
-      state%inundated_fraction = forcing%inundated_fraction(c, min(record, size(forcing%inundated_fraction, 2)))
-   end function state_of
-
    !> Scalars, rates and fractions of each column for the first record.
    subroutine rates_of_columns(switches, parameters, columns, forcing, threads, scalars, rate, path, respired, &
-                               spinup_factor)
+                               spinup_factor, spinup_term)
       type(ctsm_switches), intent(in) :: switches
       real(dp), intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
@@ -64,7 +29,9 @@ contains
       integer, intent(in) :: threads
       !> (layer, scalar, column): temperature, water, oxygen, depth.
       real(dp), intent(out) :: scalars(:, :, :)
-      real(dp), intent(out) :: rate(:, :, :), path(:, :, :), respired(:, :, :), spinup_factor(:, :)
+      real(dp), intent(out) :: rate(:, :, :), path(:, :, :), respired(:, :, :)
+      !> Without and with the latitude term; the latter is 1 without spin-up.
+      real(dp), intent(out) :: spinup_factor(:, :), spinup_term(:, :)
       type(ctsm_scheme) :: scheme
       type(environment_scalars) :: environment
       type(cascade_fractions) :: fractions
@@ -74,7 +41,8 @@ contains
       do c = 1, size(columns%set)
          scheme = new_scheme(parameters(:, columns%set(c)), switches)
          call evaluate_scalars(scheme, state_of(forcing, c, 1), environment)
-         call decomposition_rates(scheme, environment, spinup_terms(scheme, columns%latitude(c)), rate(:, :, c))
+         spinup_term(:, c) = spinup_terms(scheme, columns%latitude(c))
+         call decomposition_rates(scheme, environment, spinup_term(:, c), rate(:, :, c))
          call evaluate_fractions(scheme, columns%sand(:, c), fractions)
          scalars(:, 1, c) = environment%temperature
          scalars(:, 2, c) = environment%water
@@ -114,7 +82,7 @@ contains
       integer, intent(in) :: c
       type(mixing_profile) :: mixing
 
-      call evaluate_mixing(scheme, forcing%altmax(c, 1), forcing%altmax_lastyear(c, 1), columns%nbedrock(c), mixing)
+      call evaluate_mixing(scheme, thaw_of(forcing, c, 1), columns%nbedrock(c), mixing)
    end function mixing_of
 
    !> Transport alone: `calls` steps with the same change at each (gC m-3). The tendency of the last one
@@ -245,11 +213,8 @@ contains
       real(dp), intent(in) :: dt
       type(step_coefficients), intent(out) :: coefficients
 
-      call evaluate_coefficients(scheme, column, state_of(forcing, c, record), &
-                                 forcing%fpi(:, c, min(record, size(forcing%fpi, 3))), &
-                                 forcing%altmax(c, min(record, size(forcing%altmax, 2))), &
-                                 forcing%altmax_lastyear(c, min(record, size(forcing%altmax_lastyear, 2))), &
-                                 dt, coefficients)
+      call evaluate_coefficients(scheme, column, state_of(forcing, c, record), fpi_of(forcing, c, record), &
+                                 thaw_of(forcing, c, record), dt, coefficients)
    end subroutine evaluate_record
 
    !> Sum over the column of something per volume (m-3 to m-2).

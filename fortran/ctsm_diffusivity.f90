@@ -18,16 +18,14 @@ module ctsm_diffusivity
 
 contains
 
-   !> Mixing of one column from this and last year's deepest thaw (m); nothing below level nbedrock + 1.
-   pure subroutine evaluate_mixing(scheme, altmax, altmax_lastyear, nbedrock, mixing)
+   !> Mixing of one column from the deepest thaw of this and last year (m); nothing below level nbedrock + 1.
+   pure subroutine evaluate_mixing(scheme, thaw, nbedrock, mixing)
       type(ctsm_scheme), intent(in) :: scheme
-      real(dp), intent(in) :: altmax, altmax_lastyear
+      real(dp), intent(in) :: thaw
       integer, intent(in) :: nbedrock
       type(mixing_profile), intent(out) :: mixing
-      real(dp) :: thaw
       integer :: deepest
 
-      thaw = max(altmax, altmax_lastyear)
       deepest = nbedrock + 1
       mixing%diffusivity = 0.0_dp
       mixing%velocity = 0.0_dp

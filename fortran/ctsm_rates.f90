@@ -4,21 +4,13 @@
 module ctsm_rates
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools
+   use ctsm_forcing, only: soil_state
    use ctsm_parameters, only: ctsm_scheme, century_temperature_function, freezing_point, spinup_threshold
    implicit none (type, external)
    private
 
-   public :: soil_state, environment_scalars
+   public :: environment_scalars
    public :: evaluate_scalars, decomposition_rates, spinup_terms
-
-   !> What the rest of the land model hands to decomposition, one column, one step.
-   type :: soil_state
-      !> K, MPa
-      real(dp) :: temperature(n_layers), water_potential(n_layers)
-      !> Oxygen available over oxygen demanded, unsaturated and saturated part (1).
-      real(dp) :: oxygen_unsaturated(n_layers), oxygen_saturated(n_layers)
-      real(dp) :: inundated_fraction
-   end type soil_state
 
    type :: environment_scalars
       real(dp), dimension(n_layers) :: temperature, water, oxygen

@@ -3,9 +3,10 @@
 !> CTSM: the CN driver. All rates use the pools at the start of the step.
 module ctsm_step
    use kinds, only: dp
-   use soil_grid, only: n_layers, n_pools, layer_thickness
+   use soil_grid, only: n_layers, n_pools
    use ctsm_parameters, only: ctsm_scheme
-   use ctsm_rates, only: soil_state, environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
+   use ctsm_forcing, only: soil_column, soil_state
+   use ctsm_rates, only: environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
    use ctsm_cascade, only: cascade_fractions, cascade_fluxes, n_transitions, evaluate_fractions, &
                            evaluate_fluxes, add_sources_and_sinks, nitrogen_factor
    use ctsm_diffusivity, only: mixing_profile, evaluate_mixing
@@ -13,19 +14,8 @@ module ctsm_step
    implicit none (type, external)
    private
 
-   public :: soil_column, step_coefficients
+   public :: step_coefficients
    public :: evaluate_coefficients, full_step
-
-   !> What does not change while a column runs.
-   type :: soil_column
-      integer :: nbedrock
-      !> degrees north
-      real(dp) :: latitude
-      !> percent
-      real(dp) :: sand(n_layers)
-      !> gC gN-1 of each pool as a donor; 0 where a pool is taken to hold no nitrogen.
-      real(dp) :: donor_cn(n_pools)
-   end type soil_column
 
    !> All that a step needs besides pools and input.
    type :: step_coefficients
@@ -38,11 +28,11 @@ module ctsm_step
 contains
 
    !> Rates, fractions, nitrogen limitation and the transport rows of one column and step.
-   pure subroutine evaluate_coefficients(scheme, column, state, fpi, altmax, altmax_lastyear, dt, coefficients)
+   pure subroutine evaluate_coefficients(scheme, column, state, fpi, thaw, dt, coefficients)
       type(ctsm_scheme), intent(in) :: scheme
       type(soil_column), intent(in) :: column
       type(soil_state), intent(in) :: state
-      real(dp), intent(in) :: fpi(n_layers), altmax, altmax_lastyear, dt
+      real(dp), intent(in) :: fpi(n_layers), thaw, dt
       type(step_coefficients), intent(out) :: coefficients
       type(environment_scalars) :: scalars
       type(mixing_profile) :: mixing
@@ -53,7 +43,7 @@ contains
       call decomposition_rates(scheme, scalars, spinup, coefficients%rate)
       call evaluate_fractions(scheme, column%sand, coefficients%fractions)
       call nitrogen_factor(scheme, coefficients%fractions, column%donor_cn, fpi, coefficients%nitrogen)
-      call evaluate_mixing(scheme, altmax, altmax_lastyear, column%nbedrock, mixing)
+      call evaluate_mixing(scheme, thaw, column%nbedrock, mixing)
       call new_solver(scheme, mixing, column%nbedrock, spinup, dt, coefficients%solver)
    end subroutine evaluate_coefficients
 

@@ -102,9 +102,10 @@ end subroutine proda_coefficients
 !> Scalars (temperature, water, oxygen, depth), rates (s-1) and fractions of one moment.
 subroutine ctsm_rates(n, n_sets, switches, parameters, row, latitude, sand, temperature, water_potential, &
                       oxygen_unsaturated, oxygen_saturated, inundated_fraction, threads, scalars, rate, path, &
-                      respired, spinup_factor)
+                      respired, spinup_factor, spinup_term)
    use ctsm_parameters, only: switches_from
-   use ctsm_columns, only: soil_columns, soil_forcing, rates_of_columns
+   use ctsm_forcing, only: soil_columns, soil_forcing
+   use ctsm_columns, only: rates_of_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), threads
    integer, intent(in), target :: row(n)
@@ -114,7 +115,7 @@ subroutine ctsm_rates(n, n_sets, switches, parameters, row, latitude, sand, temp
    double precision, intent(in), target :: oxygen_unsaturated(20, n, 1), oxygen_saturated(20, n, 1)
    double precision, intent(in), target :: inundated_fraction(n, 1)
    double precision, intent(out) :: scalars(20, 4, n), rate(20, 7, n), path(20, 10, n), respired(20, 10, n)
-   double precision, intent(out) :: spinup_factor(7, n)
+   double precision, intent(out) :: spinup_factor(7, n), spinup_term(7, n)
    type(soil_columns) :: columns
    type(soil_forcing) :: forcing
    !f2py threadsafe
@@ -128,14 +129,15 @@ subroutine ctsm_rates(n, n_sets, switches, parameters, row, latitude, sand, temp
    forcing%oxygen_saturated => oxygen_saturated
    forcing%inundated_fraction => inundated_fraction
    call rates_of_columns(switches_from(switches), parameters, columns, forcing, threads, scalars, rate, path, &
-                         respired, spinup_factor)
+                         respired, spinup_factor, spinup_term)
 end subroutine ctsm_rates
 
 !> Diffusivity (m2 s-1) and advective velocity (m s-1), levels 1 to 21.
 subroutine ctsm_mixing(n, n_sets, switches, parameters, row, nbedrock, altmax, altmax_lastyear, threads, &
                        diffusivity, velocity)
    use ctsm_parameters, only: switches_from
-   use ctsm_columns, only: soil_columns, soil_forcing, mixing_of_columns
+   use ctsm_forcing, only: soil_columns, soil_forcing
+   use ctsm_columns, only: mixing_of_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), threads
    integer, intent(in), target :: row(n), nbedrock(n)
@@ -157,7 +159,8 @@ end subroutine ctsm_mixing
 subroutine ctsm_transport(n, n_sets, switches, parameters, row, nbedrock, latitude, altmax, altmax_lastyear, &
                           dt, calls, start, change, threads, pools, tendency)
    use ctsm_parameters, only: switches_from
-   use ctsm_columns, only: soil_columns, soil_forcing, transport_columns
+   use ctsm_forcing, only: soil_columns, soil_forcing
+   use ctsm_columns, only: transport_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), calls, threads
    integer, intent(in), target :: row(n), nbedrock(n)
@@ -182,7 +185,8 @@ end subroutine ctsm_transport
 subroutine ctsm_matrix(n, n_sets, switches, parameters, row, nbedrock, latitude, altmax, altmax_lastyear, &
                        dt, threads, blocks)
    use ctsm_parameters, only: switches_from
-   use ctsm_columns, only: soil_columns, soil_forcing, matrix_of_columns
+   use ctsm_forcing, only: soil_columns, soil_forcing
+   use ctsm_columns, only: matrix_of_columns
    implicit none
    integer, intent(in) :: n, n_sets, switches(8), threads
    integer, intent(in), target :: row(n), nbedrock(n)
@@ -208,7 +212,8 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
                     fpi, altmax, altmax_lastyear, carbon_input, dt, record, slot, start, threads, &
                     pools, saved_pools, saved_respiration, saved_input, respiration, transfer)
    use ctsm_parameters, only: switches_from
-   use ctsm_columns, only: soil_columns, soil_forcing, run_columns
+   use ctsm_forcing, only: soil_columns, soil_forcing
+   use ctsm_columns, only: run_columns
    implicit none
    integer, intent(in) :: n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_unsaturated, r_saturated
    integer, intent(in) :: r_inundated, r_fpi, r_altmax, r_lastyear, r_input, switches(8), threads

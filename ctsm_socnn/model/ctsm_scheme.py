@@ -85,7 +85,8 @@ class Rates(NamedTuple):
 
     Scalars (n, 20), 1; `decomposition` (n, 7, 20), s-1, spin-up included; path and respired
     fractions (n, 10, 20), 1, in the order of `CTSM_TRANSITIONS`; `spinup_factor` (n, 7), 1, of each
-    pool without its latitude term, which counts only where the spin-up switch is set.
+    pool without its latitude term; `spinup_term` (n, 7), 1, by which decay and mixing are sped up,
+    latitude included, 1 without the spin-up switch.
     """
 
     temperature_scalar: Array
@@ -96,6 +97,7 @@ class Rates(NamedTuple):
     path_fraction: Array
     respired_fraction: Array
     spinup_factor: Array
+    spinup_term: Array
 
 
 class Mixing(NamedTuple):
@@ -163,7 +165,7 @@ def rates(
     """
     _require_same_columns(columns, forcing)
     switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
-    scalars, rate, path, respired, spinup = _kernel.ctsm_rates(
+    scalars, rate, path, respired, factor, term = _kernel.ctsm_rates(
         switches,
         parameters,
         sets,
@@ -177,7 +179,7 @@ def rates(
         count,
     )
     t, w, o, depth = (scalars.T[:, i] for i in range(4))
-    return Rates(t, w, o, depth, rate.T, path.T, respired.T, spinup.T)
+    return Rates(t, w, o, depth, rate.T, path.T, respired.T, factor.T, term.T)
 
 
 def mixing(
