@@ -1,4 +1,4 @@
-"""What f2py makes of fortran/f2py_interface.f90."""
+"""What f2py makes of fortran/f2py_interface.f90 and fortran/f2py_ctsm_interface.f90."""
 
 from numpy import float64, int32, int64
 from numpy.typing import NDArray
@@ -95,30 +95,13 @@ def ctsm_matrix(
     dt: float,
     threads: int,
 ) -> NDArray[float64]: ...
-def ctsm_run(
-    n_slots: int,
-    switches: NDArray[int32],
-    parameters: NDArray[float64],
-    row: NDArray[int32],
-    nbedrock: NDArray[int32],
-    latitude: NDArray[float64],
-    sand: NDArray[float64],
-    donor_cn: NDArray[float64],
-    temperature: NDArray[float64],
-    water_potential: NDArray[float64],
-    oxygen_unsaturated: NDArray[float64],
-    oxygen_saturated: NDArray[float64],
-    inundated_fraction: NDArray[float64],
-    fpi: NDArray[float64],
-    altmax: NDArray[float64],
-    altmax_lastyear: NDArray[float64],
-    carbon_input: NDArray[float64],
-    dt: float,
-    record: NDArray[int32],
-    slot: NDArray[int32],
-    start: NDArray[float64],
-    threads: int,
-) -> tuple[NDArray[float64], ...]: ...
+def ctsm_run(n_slots: int, *arguments: object) -> tuple[NDArray[float64], ...]: ...
+def ctsm_steady(*arguments: object) -> tuple[NDArray[float64], NDArray[int32]]: ...
+def ctsm_balance(*arguments: object) -> NDArray[float64]: ...
+def ctsm_tangent(*arguments: object) -> NDArray[float64]: ...
+def ctsm_adjoint(
+    *arguments: object,
+) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
 def published_weights(
     first: NDArray[int64], depth: NDArray[float64], observed: NDArray[float64]
 ) -> NDArray[float64]: ...

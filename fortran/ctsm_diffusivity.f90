@@ -38,7 +38,8 @@ contains
       end if
    end subroutine evaluate_mixing
 
-   !> Constant through the active layer, then falling linearly to zero at a fixed depth or at bedrock.
+   !> Constant through the active layer, then falling linearly to zero at a fixed depth or at bedrock; where it
+   !> would end where it begins, the model's 0/0 becomes zero.
    pure subroutine cryoturbation(scheme, thaw, deepest, diffusivity)
       type(ctsm_scheme), intent(in) :: scheme
       real(dp), intent(in) :: thaw
@@ -51,7 +52,7 @@ contains
       do j = 1, deepest
          if (interface_depth(j) < thaw) then
             diffusivity(j) = scheme%parameters%cryoturb_diffusion_k
-         else
+         else if (abs(end_of_mixing - thaw) > 0.0_dp) then
             diffusivity(j) = max(scheme%parameters%cryoturb_diffusion_k &
                                  *(1.0_dp - (interface_depth(j) - thaw)/(end_of_mixing - thaw)), 0.0_dp)
          end if

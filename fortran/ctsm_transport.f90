@@ -13,6 +13,7 @@ module ctsm_transport
 
    public :: transport_rows, transport_solver, n_mobile, n_block_entries
    public :: evaluate_rows, new_solver, transport_pools, fold_bedrock, matrix_block
+   public :: face_exchange, patankar, node_distance, weight_below
 
    !> All pools but coarse woody debris, which follow it in the kernel's order.
    integer, parameter :: n_mobile = n_pools - 1
@@ -94,19 +95,32 @@ contains
       rows%surface_velocity = velocity(1)
    end subroutine model_rows
 
-   !> Conservative rows: no flux through the surface and through the bottom of level nbedrock, and what
-   !> leaves a level arrives in the next.
+   !> Conservative rows: what leaves a level arrives in the next, none through the surface or into bedrock.
    pure subroutine closed_rows(diffusivity, velocity, nbedrock, rows)
       real(dp), dimension(n_layers + 1), intent(in) :: diffusivity, velocity
       integer, intent(in) :: nbedrock
       type(transport_rows), intent(inout) :: rows
+      real(dp) :: downward(n_layers), upward(n_layers)
+
+      call face_exchange(diffusivity, velocity, nbedrock, downward, upward)
+      rows%surface_velocity = 0.0_dp
+      rows%diagonal = rows%capacity + downward + upward
+      rows%lower = 0.0_dp
+      rows%lower(2:) = -downward(:n_layers - 1)
+      rows%upper = 0.0_dp
+      rows%upper(:n_layers - 1) = -upward(2:)
+   end subroutine closed_rows
+
+   !> Velocity (m s-1) with which each level gives carbon to the level below and to the level above.
+   pure subroutine face_exchange(diffusivity, velocity, nbedrock, downward, upward)
+      real(dp), dimension(n_layers + 1), intent(in) :: diffusivity, velocity
+      integer, intent(in) :: nbedrock
+      real(dp), intent(out) :: downward(n_layers), upward(n_layers)
       real(dp) :: face, mixed
       integer :: j
 
-      rows%lower = 0.0_dp
-      rows%upper = 0.0_dp
-      rows%diagonal = rows%capacity
-      rows%surface_velocity = 0.0_dp
+      downward = 0.0_dp
+      upward = 0.0_dp
       do j = 1, nbedrock - 1
          mixed = 0.0_dp
          if (diffusivity(j) > 0.0_dp .and. diffusivity(j + 1) > 0.0_dp) then
@@ -114,12 +128,10 @@ contains
                /node_distance(j + 1)
             mixed = face*patankar(velocity(j + 1)/face)
          end if
-         rows%upper(j) = -(mixed + max(-velocity(j + 1), 0.0_dp))
-         rows%lower(j + 1) = -(mixed + max(velocity(j + 1), 0.0_dp))
-         rows%diagonal(j) = rows%diagonal(j) - rows%lower(j + 1)
-         rows%diagonal(j + 1) = rows%diagonal(j + 1) - rows%upper(j)
+         downward(j) = mixed + max(velocity(j + 1), 0.0_dp)
+         upward(j + 1) = mixed + max(-velocity(j + 1), 0.0_dp)
       end do
-   end subroutine closed_rows
+   end subroutine face_exchange
 
    !> Diffusivity over distance at the face above each level: harmonic mean weighted by distance.
    pure function face_above(here, above, first) result(conductance)

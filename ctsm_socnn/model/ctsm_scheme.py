@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from ctsm_socnn.model.ctsm_parameters import CtsmParameters, CtsmSwitches, CtsmV
 
 __all__ = [
     "CtsmScheme",
+    "KernelRun",
     "Mixing",
     "Rates",
     "Step",
@@ -30,6 +31,8 @@ __all__ = [
     "mixing",
     "one_step",
     "rates",
+    "run_kernel",
+    "site_arguments",
     "transfer_matrix",
     "transport",
 ]
@@ -320,10 +323,26 @@ def run_kernel(
     threads: int | None,
 ) -> KernelRun:
     """Run the kernel over steps; `record` (one-based) and `slot` (0 or one-based) by step."""
+    site, count = site_arguments(scheme, columns, forcing, threads)
+    result = _kernel.ctsm_run(
+        max(int(slot.max()), 1), *site, dt, record, slot, as_pools(pools, len(columns)).T, count
+    )
+    return KernelRun(*(array.T for array in result))
+
+
+def site_arguments(
+    scheme: CtsmScheme, columns: CtsmColumns, forcing: CtsmForcing, threads: int | None
+) -> tuple[tuple[NDArray[Any], ...], int]:
+    """Scheme, columns and forcing in the order in which the kernel takes them, and the threads.
+
+    Raises
+    ------
+    KernelError
+        If columns, forcing and parameter sets do not fit together.
+    """
     _require_same_columns(columns, forcing)
     switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
-    result = _kernel.ctsm_run(
-        max(int(slot.max()), 1),
+    arrays = (
         switches,
         parameters,
         sets,
@@ -340,10 +359,5 @@ def run_kernel(
         forcing.altmax.T,
         forcing.altmax_lastyear.T,
         forcing.inputs.T,
-        dt,
-        record,
-        slot,
-        as_pools(pools, len(columns)).T,
-        count,
     )
-    return KernelRun(*(array.T for array in result))
+    return arrays, count
