@@ -346,9 +346,10 @@ def _lon_bounds(centres: FloatArray, given: ArrayLike | None, name: str) -> Floa
         if bounds is None:
             return None
     else:
-        west, east = _coordinates(given, f"{name}: longitude bounds").reshape(-1, 2).T
-        width = (east - west + 180.0) % 360.0 - 180.0
-        bounds = np.stack([np.minimum(west, west + width), np.maximum(west, west + width)], axis=1)
+        edges = _coordinates(given, f"{name}: longitude bounds").reshape(-1, 2)
+        around = continuous[:, None] + (edges - continuous[:, None] + 180.0) % 360.0 - 180.0
+        # Whole turns only, so that neighbours go on sharing their edge to the last bit.
+        bounds = np.sort(edges + 360.0 * np.rint((around - edges) / 360.0), axis=1)
     _require_width(bounds, f"{name}: longitude")
     return _close_circle(bounds, name)
 

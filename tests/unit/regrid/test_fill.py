@@ -9,8 +9,13 @@ from ctsm_socnn.regrid.geometry import rectilinear_grid
 from ctsm_socnn.regrid.grids import cesm_grid
 from ctsm_socnn.regrid.nearest import nearest_weights
 
-GRID = rectilinear_grid("six", [0.5, 1.5, 2.5], [0.5, 60.5], mask=[[1, 1, 1], [1, 0, 1]],
-                        lat_bounds=[[0, 1], [60, 61]])  # fmt: skip
+GRID = rectilinear_grid(
+    "six",
+    [0.5, 1.5, 2.5],
+    [0.5, 60.5],
+    lat_bounds=[[0, 1], [60, 61]],
+    mask=[[1, 1, 1], [1, 0, 1]],
+)
 COVERED = np.array([True, False, False, False, False, True])
 VALUES = np.array([1.0, np.nan, np.nan, np.nan, np.nan, 6.0])
 

@@ -165,3 +165,10 @@ def test_centres_and_corners_run_in_the_order_of_the_mask() -> None:
     corner_lon, corner_lat = grid.corners()
     np.testing.assert_allclose(corner_lon.mean(axis=1), lon)
     np.testing.assert_allclose(corner_lat.mean(axis=1), lat)
+
+
+def test_cells_may_be_wider_than_half_the_circle() -> None:
+    bounds = [[0.0, 60.0], [60.0, 280.0], [280.0, 360.0]]
+    grid = rectilinear_grid("wide", [30.0, 170.0, -40.0], LAT, lon_bounds=bounds)
+    assert grid.lon_bounds is not None
+    np.testing.assert_array_equal(np.diff(grid.lon_bounds, axis=1)[:, 0], [60.0, 220.0, 80.0])
