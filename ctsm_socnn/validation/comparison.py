@@ -117,7 +117,8 @@ def compare_methods(
     -------
     xarray.Dataset
         `scores` (method, sample, score), NaN where a method lacks a sample; `observed`, `depth`,
-        `site` (observation); `modelled` (method, sample, observation). Units gC m-3 and m. The
+        `site`, `lon`, `lat` (observation); `modelled` (method, sample, observation). Units gC m-3,
+        m and degrees. The
         attribute `excluded` (JSON) counts what was left out, by reason.
 
     Raises
@@ -136,10 +137,15 @@ def compare_methods(
         values = operator.apply(np.where(known[:, np.newaxis], prediction.soc, 0.0))[rows]
         modelled[methods.index(prediction.method), SAMPLES.index(prediction.sample)] = values
     kept = _at_rows(operator, rows)
+    places = {
+        name: ("observation", sites[name].values[kept.site])
+        for name in ("lon", "lat")
+        if name in sites
+    }
     excluded = dict(operator.excluded)
     if not known.all():
         excluded["site without an answer from every method"] = int((~known).sum())
-    return _dataset(methods, modelled, kept, excluded)
+    return _dataset(methods, modelled, kept, excluded).assign(places)
 
 
 def scores_of(comparison: xr.Dataset, method: str, sample: Sample) -> dict[str, float]:

@@ -19,8 +19,16 @@ from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.parameters import parameter
 from ctsm_socnn.validation.comparison import Sample, scores_of
+from ctsm_socnn.validation.intervals import DEPTH_EDGES
+from ctsm_socnn.validation.scores import LOG_FLOOR
 
-__all__ = ["MAPPED_PARAMETERS", "draw_observed_modelled", "draw_parameter_maps"]
+__all__ = [
+    "MAPPED_PARAMETERS",
+    "draw_bias_map",
+    "draw_depth_profiles",
+    "draw_observed_modelled",
+    "draw_parameter_maps",
+]
 
 MAPPED_PARAMETERS: Final = ("efolding", "tau_s2", "tau_s3", "beta")
 """Parameters that soil profiles tell most about."""
@@ -29,6 +37,9 @@ _COLOURS: Final = "cividis"
 _DENSITY_COLOURS: Final = "cividis_r"
 """Dark where there is most, so that paper and few points look alike."""
 _TITLE_WIDTH: Final = 36
+# Okabe and Ito's colours, and line styles for print in grey.
+_LINE_COLOURS: Final = ("#999999", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2")
+_LINE_STYLES: Final = (":", "--", "-.", "-", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1)))
 _KILO: Final = 1000.0
 _STYLE: Final[Mapping[str, Any]] = {
     "font.size": 9,
@@ -68,6 +79,79 @@ def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: boo
         figure.supxlabel("observed soil organic carbon (kgC m$^{-3}$)", fontsize=9)
         figure.supylabel("modelled (kgC m$^{-3}$)", fontsize=9)
         figure.colorbar(density, ax=axes, label="observations a cell", shrink=0.8, pad=0.01)
+        _save(figure, path, overwrite)
+
+
+def draw_depth_profiles(comparison: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+    """Draw medians by depth: what was observed, with its middle half, and what each method gives.
+
+    Parameters
+    ----------
+    comparison : xarray.Dataset
+        Result of `compare_methods`.
+    path : Path
+    overwrite : bool
+    """
+    group = np.clip(np.searchsorted(DEPTH_EDGES, comparison["depth"].values, "right") - 1, 0, None)
+    levels = np.unique(group)
+    depth = [float(np.median(comparison["depth"].values[group == level])) for level in levels]
+    with matplotlib.style.context(dict(_STYLE)):
+        figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+        axis = figure.subplots()
+        observed = comparison["observed"].values / _KILO
+        low, middle, high = _quartiles(observed, group)
+        axis.fill_betweenx(depth, low, high, color="0.85", label="observed, middle half")
+        axis.plot(middle, depth, color="black", linewidth=2.0, label="observed, median")
+        lines = zip(comparison["method"].values, _LINE_COLOURS, _LINE_STYLES, strict=False)
+        for method, colour, line in lines:
+            modelled = _modelled(comparison, str(method)) / _KILO
+            _, middle, _ = _quartiles(modelled, group)
+            axis.plot(middle, depth, color=colour, linestyle=line, marker="o", ms=3, label=method)
+        axis.invert_yaxis()
+        axis.set_xscale("log")
+        axis.set_xlabel("soil organic carbon (kgC m$^{-3}$)")
+        axis.set_ylabel("depth (m)")
+        axis.legend(fontsize=8, frameon=False)
+        _save(figure, path, overwrite)
+
+
+def draw_bias_map(
+    comparison: xr.Dataset, method: str, path: Path, *, overwrite: bool = False
+) -> None:
+    """Draw, for each site, how far modelled carbon lies above or below the observed.
+
+    Parameters
+    ----------
+    comparison : xarray.Dataset
+        Result of `compare_methods` of sites with `lon` and `lat`.
+    method : str
+    path : Path
+    overwrite : bool
+    """
+    ratio = np.log10(np.maximum(_modelled(comparison, method), LOG_FLOOR))
+    ratio -= np.log10(np.maximum(comparison["observed"].values, LOG_FLOOR))
+    _, first, site = np.unique(comparison["site"].values, return_index=True, return_inverse=True)
+    mean = np.bincount(site, weights=ratio) / np.bincount(site)
+    lon, lat = (comparison[name].values[first] for name in ("lon", "lat"))
+    with matplotlib.style.context(dict(_STYLE)):
+        figure = Figure(figsize=(6.2, 4.2), layout="constrained")
+        axis = figure.subplots()
+        points = axis.scatter(
+            lon,
+            lat,
+            c=mean,
+            cmap="PuOr_r",
+            vmin=-1.0,
+            vmax=1.0,
+            s=14,
+            edgecolors="0.4",
+            linewidths=0.3,
+        )
+        axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
+        axis.set_xlabel("longitude (degrees east)")
+        axis.set_ylabel("latitude (degrees north)")
+        label = "log10 of modelled over observed, mean of the profile"
+        figure.colorbar(points, ax=axis, label=label, shrink=0.85, extend="both")
         _save(figure, path, overwrite)
 
 
@@ -122,8 +206,7 @@ def _density_panel(
 ) -> Any:
     sample = _best_sample(comparison, method)
     observed = comparison["observed"].values / _KILO
-    modelled = comparison["modelled"].loc[{"method": method, "sample": sample}].values / _KILO
-    modelled = np.maximum(modelled, limits[0])
+    modelled = np.maximum(_modelled(comparison, method) / _KILO, limits[0])
     extent = tuple(float(value) for value in np.log10([*limits, *limits]))
     density = axis.hexbin(
         observed,
@@ -151,6 +234,18 @@ def _density_panel(
 def _best_sample(comparison: xr.Dataset, method: str) -> Sample:
     preference: tuple[Sample, ...] = ("out", "in", "run")
     return next(sample for sample in preference if scores_of(comparison, method, sample))
+
+
+def _modelled(comparison: xr.Dataset, method: str) -> NDArray[np.float64]:
+    """Modelled values of the sample that is shown, gC m-3."""
+    place = {"method": method, "sample": _best_sample(comparison, method)}
+    return np.asarray(comparison["modelled"].loc[place].values)
+
+
+def _quartiles(values: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Quartiles of each group, shape (3, group)."""
+    by_group = [np.percentile(values[group == level], [25, 50, 75]) for level in np.unique(group)]
+    return np.array(by_group).T
 
 
 def _shared_limits(comparison: xr.Dataset) -> tuple[float, float]:

@@ -6,7 +6,12 @@ from matplotlib.image import imread
 from ctsm_socnn.errors import FileError, ValidationError
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.validation.comparison import SAMPLES
-from ctsm_socnn.validation.figures import draw_observed_modelled, draw_parameter_maps
+from ctsm_socnn.validation.figures import (
+    draw_bias_map,
+    draw_depth_profiles,
+    draw_observed_modelled,
+    draw_parameter_maps,
+)
 
 
 @pytest.fixture
@@ -19,6 +24,10 @@ def comparison() -> xr.Dataset:
         {
             "observed": ("observation", observed),
             "modelled": (by_observation, modelled),
+            "depth": ("observation", rng.uniform(0.0, 2.0, 300)),
+            "site": ("observation", np.arange(300) // 5),
+            "lon": ("observation", np.repeat(rng.uniform(250.0, 270.0, 60), 5)),
+            "lat": ("observation", np.repeat(rng.uniform(40.0, 50.0, 60), 5)),
             "scores": (("method", "sample", "score"), np.full((2, len(SAMPLES), 3), 0.5)),
         },
         coords={
@@ -53,6 +62,13 @@ def test_observed_against_modelled_is_drawn(comparison, tmp_path):
     path = tmp_path / "observed_modelled.png"
     draw_observed_modelled(comparison, path)
     assert _is_drawn(path)
+
+
+def test_profiles_by_depth_and_the_map_of_biases_are_drawn(comparison, tmp_path):
+    draw_depth_profiles(comparison, tmp_path / "depth.png")
+    draw_bias_map(comparison, "network", tmp_path / "bias.png")
+    assert _is_drawn(tmp_path / "depth.png")
+    assert _is_drawn(tmp_path / "bias.png")
 
 
 def test_maps_are_drawn_with_and_without_extrapolation(maps, tmp_path):
