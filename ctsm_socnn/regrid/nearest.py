@@ -71,5 +71,5 @@ def nearest_weights(source: Grid, target: Grid) -> RemapWeights:
         used=used.astype(np.float64),
         source_areas=np.zeros(source.size),
         target_areas=np.zeros(target.size),
-        backend="nearest",
+        backend="ctsm-socnn",
     )

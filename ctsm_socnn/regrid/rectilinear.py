@@ -58,7 +58,7 @@ def conservative_weights(
         used=used_area / source_areas,
         source_areas=source_areas,
         target_areas=target_areas,
-        backend="rectilinear",
+        backend="ctsm-socnn",
     )
 
 

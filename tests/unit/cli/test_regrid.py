@@ -33,7 +33,7 @@ def test_maps_to_f19(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = ["regrid", str(maps), "--to", "f19", "-o", str(output), "--backend", "own"]
     assert main(words) == 0
     assert (
-        "96 x 144 rectilinear cells of f19, conservative by rectilinear" in capsys.readouterr().out
+        "96 x 144 rectilinear cells of f19, conservative by ctsm-socnn" in capsys.readouterr().out
     )
     with xr.open_dataset(output) as result:
         assert result["q10"].shape == (96, 144)

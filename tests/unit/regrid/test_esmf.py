@@ -171,7 +171,7 @@ def test_own_method_is_near_on_a_coarse_pair(two_degrees: Grid) -> None:
 
 def test_esmpy_goes_first_where_it_imports(two_degrees: Grid) -> None:
     assert make_weights(two_degrees, cesm_grid("f45")).backend.startswith("ESMPy ")
-    assert make_weights(two_degrees, cesm_grid("f45"), backend="own").backend == "rectilinear"
+    assert make_weights(two_degrees, cesm_grid("f45"), backend="own").backend == "ctsm-socnn"
 
 
 def test_weights_of_a_mesh_survive_a_file(tmp_path: Path, two_degrees: Grid) -> None:

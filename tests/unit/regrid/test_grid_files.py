@@ -205,3 +205,32 @@ def test_real_files(
 def test_real_domain_file_with_scrambled_corners(shared_data: Path) -> None:
     with pytest.raises(GridError, match="corners of 79 of 82 cells do not surround"):
         read_grid(shared_data / "data" / "grids" / "domain_82x1_sparse_grid_c150604.nc")
+
+
+def test_mesh_of_a_named_grid_is_rectilinear_with_its_triangles_at_the_poles() -> None:
+    f45 = cesm_grid("f45")
+    corner_lon, corner_lat = f45.corners()
+    at_pole = np.abs(corner_lat) == 90.0
+    nodes, node = np.unique(
+        np.stack([np.where(at_pole, 0.0, corner_lon % 360.0), corner_lat], axis=-1).reshape(-1, 2),
+        axis=0,
+        return_inverse=True,
+    )
+    node = node.reshape(-1, 4) + 1
+    triangle = at_pole.any(axis=1)
+    # Corners run south-west, south-east, north-east, north-west: drop the second one at a pole.
+    south = corner_lat[:, 0] == -90.0
+    node[triangle & south] = node[triangle & south][:, [0, 2, 3, 3]]
+    lon, lat = f45.centres()
+    mesh = xr.Dataset(
+        {
+            "nodeCoords": (("nodeCount", "coordDim"), nodes, {"units": "degrees"}),
+            "elementConn": (("elementCount", "corner"), node.astype(np.int32)),
+            "numElementConn": ("elementCount", np.where(triangle, 3, 4).astype(np.int8)),
+            "centerCoords": (("elementCount", "coordDim"), np.stack([lon, lat], 1)),
+            "origGridDims": ("rank", np.array([72, 46], dtype=np.int32)),
+        }
+    )
+    grid = grid_of(mesh, "f45 mesh")
+    assert grid.kind is GridKind.RECTILINEAR
+    np.testing.assert_allclose(grid.box_areas(), f45.box_areas(), rtol=1e-10)
