@@ -1,4 +1,4 @@
-r"""Hand parameters to CTSM: a paramfile, maps on the model grid, or a usermods directory.
+r"""Hand parameters to CTSM: paramfile, maps on the model grid, usermods directory, and more.
 
 Values come from a file (--estimate) or are CLM5's; NAME=VALUE words replace single ones.
 
@@ -23,6 +23,8 @@ from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.estimates import read_estimate, with_assignments
 from ctsm_socnn.export.gridded import uniform_maps, write_gridded_parameters
 from ctsm_socnn.export.paramfile import write_paramfile
+from ctsm_socnn.export.stream import write_parameter_stream
+from ctsm_socnn.export.testmods import write_testmods
 from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import TurnoverConvention
 from ctsm_socnn.schemas import open_file
@@ -57,6 +59,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="no SourceMods: for clones of a case that was built with them",
     )
     _add_model_grid(usermods)
+    stream = forms.add_parser("stream", help="maps as a stream of distributed parameters")
+    _add_common(stream, "parameter maps on the model grid", "stream file to write")
+    stream.add_argument("--mesh", type=Path, required=True, help="mesh file to write beside it")
+    _add_model_grid(stream, needed=True)
+    testmods = forms.add_parser("testmods", help="directories for create_test in a checkout")
+    _add_common(
+        testmods, "paramfile of the tests' compset", "testmods directory", version_needed=False
+    )
+    testmods.add_argument("--ctsm-root", type=Path, required=True, help="checkout to be tested")
+    _add_model_grid(testmods, needed=True)
 
 
 def _add_common(
@@ -78,9 +90,12 @@ def _add_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("assignments", nargs="*", metavar="NAME=VALUE", help="single values")
 
 
-def _add_model_grid(parser: argparse.ArgumentParser) -> None:
+def _add_model_grid(parser: argparse.ArgumentParser, *, needed: bool = False) -> None:
     parser.add_argument(
-        "--model-grid", type=Path, help="surface dataset or mesh of the case, to check the maps"
+        "--model-grid",
+        type=Path,
+        required=needed,
+        help="surface dataset or mesh of the case, to check the maps",
     )
     parser.add_argument(
         "--parameters", nargs="+", metavar="NAME", help="deliver only these as maps"
@@ -89,7 +104,13 @@ def _add_model_grid(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write one form and say what was delivered."""
-    writers = {"paramfile": _paramfile, "gridded": _gridded, "usermods": _usermods}
+    writers = {
+        "paramfile": _paramfile,
+        "gridded": _gridded,
+        "usermods": _usermods,
+        "stream": _stream,
+        "testmods": _testmods,
+    }
     print(writers[arguments.form](arguments))
     return 0
 
@@ -116,6 +137,29 @@ def _gridded(arguments: argparse.Namespace) -> str:
         parameters=arguments.parameters,
         overwrite=arguments.overwrite,
     ).table()
+
+
+def _stream(arguments: argparse.Namespace) -> str:
+    return write_parameter_stream(
+        open_file(arguments.input),
+        arguments.output,
+        arguments.mesh,
+        arguments.ctsm,
+        model_grid=arguments.model_grid,
+        parameters=arguments.parameters,
+        overwrite=arguments.overwrite,
+    ).table()
+
+
+def _testmods(arguments: argparse.Namespace) -> str:
+    written = write_testmods(
+        arguments.output,
+        template=arguments.input,
+        model_grid=arguments.model_grid,
+        ctsm_root=arguments.ctsm_root,
+        overwrite=arguments.overwrite,
+    )
+    return "\n".join(f"wrote {usermods.directory}" for usermods in written)
 
 
 def _usermods(arguments: argparse.Namespace) -> str:

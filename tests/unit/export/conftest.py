@@ -55,6 +55,9 @@ def write_template(path: Path, version: str, *, allpfts: bool = False) -> Path:
             variable[...] = value
         slatop = dataset.createVariable("slatop", "f8", ("pft",), fill_value=1e36)
         slatop[:] = np.array([0.0, 0.01, 1e36, 0.03])
+        dataset.createDimension("variants", 2)
+        rooting = dataset.createVariable("rootprof_beta", "f8", ("variants", "pft"))
+        rooting[:] = np.array([[0.98] * 4, [0.976, 0.94, 0.95, 0.96]])
         names = dataset.createVariable("froz_flag", "i4", ("pft",))
         names[:] = [1, 2, 3, 4]
     return path

@@ -1,0 +1,208 @@
+"""What an estimate loses on its way through a paramfile, in soil carbon.
+
+The paramfile is read back, CTSM's own scheme of that version is run with it to its steady state,
+and its soil carbon is compared with what the estimate gives in the published model. Beside that
+total, each parameter that did not arrive is put alone into the published model, which says how
+much of the loss is its.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ctsm_socnn.export.readback import effective_parameters, effective_scalars
+from ctsm_socnn.export.translation import WaterLimits, checked_values
+from ctsm_socnn.model import (
+    SOIL_GRID,
+    Columns,
+    CtsmColumns,
+    CtsmForcing,
+    CtsmParameters,
+    CtsmScheme,
+    CtsmSwitches,
+    coefficients,
+    mean_steady_state,
+    soil_carbon,
+)
+from ctsm_socnn.parameters import (
+    PARAMETER_NAMES,
+    PARAMETERS,
+    TurnoverConvention,
+    convert_turnover_times,
+)
+from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
+from ctsm_socnn.schemas import INPUT_VARIABLES
+
+__all__ = ["TranslationLoss", "translation_loss"]
+
+_TOP_METRE: Final = 1.0
+_TOP_WEIGHT: Final = np.clip(_TOP_METRE - SOIL_GRID.interface_depth[:-1], 0, SOIL_GRID.thickness)
+"""Thickness of each layer within the top metre, m: where most of what S1 passes on is."""
+_SAME: Final = 1e-9
+_GROUPS: Final = (
+    ("fs1s2, fs1s3", ("fs1s2", "fs1s3")),
+    ("beta", ("beta",)),
+    ("turnover times and w_scaling", ("w_scaling", *TURNOVER_ITEMS)),
+)
+_DONOR_CN: Final = (90.0, 90.0, 90.0, 90.0, 8.0, 11.0, 11.0)
+"""C:N of CWD, L1, L2, L3, S1, S2, S3: with CTSM's own, nitrogen limits litter only, as in PRODA."""
+_SECONDS_PER_MONTH: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) * 86400.0
+
+
+@dataclass(frozen=True)
+class TranslationLoss:
+    """Change of soil carbon against the estimate.
+
+    Attributes
+    ----------
+    rows : tuple of (name, metre, column)
+        Median over sites of the relative change of the stock in the top metre and in the column:
+        each parameter that did not arrive, alone, in the published model; then all of them; then
+        CTSM's own scheme with the paramfile.
+    sites : int
+    """
+
+    rows: tuple[tuple[str, float, float], ...]
+    sites: int
+
+    def table(self) -> str:
+        """Table for the terminal."""
+        lines = [f"{'lost in translation':<42} {'0-1 m':>8} {'column':>8}"]
+        lines += [f"{name:<42} {metre:>+8.1%} {column:>+8.1%}" for name, metre, column in self.rows]
+        lines.append(f"Median change of the soil-carbon stock at {self.sites} sites.")
+        return "\n".join(lines)
+
+
+def translation_loss(
+    sites: xr.Dataset,
+    values: ArrayLike,
+    convention: TurnoverConvention,
+    *,
+    paramfile: Path,
+    version: CtsmVersion,
+    namelist: dict[str, float],
+    water: WaterLimits,
+) -> TranslationLoss:
+    """Compare what CTSM will hold with what the estimate asks for.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        Sites with forcing (`ctsm_socnn.schemas.validate_sites`).
+    values : array_like, shape (parameter,), registry order and units
+    convention : TurnoverConvention
+    paramfile : Path
+        As written for the case.
+    version : CtsmVersion
+    namelist : dict
+        Items that are not on the paramfile (`Delivery.namelist`).
+    water : WaterLimits
+        Of the run that wrote the forcing's water scalar.
+
+    Raises
+    ------
+    ExportError, FileError
+        If the paramfile cannot be read back.
+    KernelError
+        If the sites have no steady state.
+    """
+    columns = Columns.from_sites(sites)
+    sand = sites["CELLSAND"].values @ (_TOP_WEIGHT / _TOP_WEIGHT.sum())
+    estimate = _unnormalised(np.asarray(values, dtype=np.float64)[None], convention)
+    asked = np.repeat(estimate, len(columns), axis=0)
+    used = effective_parameters(
+        paramfile, version, sand_percent=sand, water=water, namelist=namelist
+    )
+    used = _unnormalised(used, TurnoverConvention.CENTURY_NORMALISED)
+    checked_values(used, str(paramfile))
+    wanted = soil_carbon(columns, asked)
+    rows = []
+    for name, members in _groups():
+        index = [PARAMETER_NAMES.index(member) for member in members]
+        if np.allclose(asked[:, index], used[:, index], rtol=_SAME, atol=0.0):
+            continue
+        mixed = asked.copy()
+        mixed[:, index] = used[:, index]
+        rows.append((name, *_change(soil_carbon(columns, mixed), wanted)))
+    rows.append(("all of them", *_change(soil_carbon(columns, used), wanted)))
+    scheme = _scheme(paramfile, version, namelist)
+    profile = coefficients(columns, used).profile
+    carbon = mean_steady_state(scheme, *_ctsm_world(sites, water, profile)).soc
+    rows.append((f"the scheme of {version.name}", *_change(carbon, wanted)))
+    return TranslationLoss(tuple(rows), len(columns))
+
+
+def _groups() -> list[tuple[str, tuple[str, ...]]]:
+    """Parameters that act together, then each of the others alone."""
+    together = {member for _, members in _GROUPS for member in members}
+    alone = [(name, (name,)) for name in PARAMETER_NAMES if name not in together]
+    return [*_GROUPS, *alone]
+
+
+def _unnormalised(
+    values: NDArray[np.float64], convention: TurnoverConvention
+) -> NDArray[np.float64]:
+    converted = values.copy()
+    q10 = values[:, PARAMETER_NAMES.index("q10")]
+    for i, parameter in enumerate(PARAMETERS):
+        if parameter.is_turnover_time:
+            converted[:, i] = convert_turnover_times(
+                values[:, i], q10, source=convention, target=TurnoverConvention.UNNORMALISED
+            )
+    return converted
+
+
+def _change(carbon: NDArray[np.float64], wanted: NDArray[np.float64]) -> tuple[float, float]:
+    """Median relative change of the stocks, top metre and whole column."""
+    metre, column = (
+        float(np.median((carbon @ weight) / (wanted @ weight) - 1.0))
+        for weight in (_TOP_WEIGHT, SOIL_GRID.thickness)
+    )
+    return metre, column
+
+
+def _scheme(paramfile: Path, version: CtsmVersion, namelist: dict[str, float]) -> CtsmScheme:
+    scalars = effective_scalars(paramfile, version, namelist)
+    generation = "clm5.0" if version.item("tau_s1").place is Place.LITERAL else "ctsm5.4"
+    # With this switch the scheme takes the oxygen scalar as it is given.
+    parameters = CtsmParameters(**(scalars | {"mino2lim": 0.0}))
+    return CtsmScheme.of(generation, parameters, CtsmSwitches(use_lch4=True, anoxia=True))
+
+
+def _ctsm_world(
+    sites: xr.Dataset, water: WaterLimits, profile: NDArray[np.float64]
+) -> tuple[CtsmColumns, CtsmForcing]:
+    """Columns and monthly forcing of the CTSM scheme from a sites dataset."""
+    month_first = {
+        name: sites[name].transpose("month", "site", ...).values
+        for name in ("TSOI", "W_SCALAR", "O_SCALAR", "FPI_vr", "ALTMAX", "ALTMAX_LASTYEAR")
+    }
+    # CTSM's water scalar is logarithmic in the potential between the two limits.
+    potential = water.minpsi * (water.maxpsi / water.minpsi) ** month_first["W_SCALAR"]
+    layer = np.arange(1, SOIL_GRID.thickness.size + 1)
+    soil = np.where(layer <= sites["nbedrock"].values[:, None], profile, 0.0)
+    soil /= (soil @ SOIL_GRID.thickness)[:, None]
+    inputs = np.zeros((12, sites.sizes["site"], 7, SOIL_GRID.thickness.size))
+    for pool, name in enumerate(INPUT_VARIABLES):
+        per_second = sites[name].transpose("month", "site").values / _SECONDS_PER_MONTH[:, None]
+        inputs[:, :, pool] = per_second[..., None] * soil
+    columns = CtsmColumns.from_arrays(
+        sites["nbedrock"].values, sites["CELLSAND"].values, donor_cn=_DONOR_CN
+    )
+    forcing = CtsmForcing.from_arrays(
+        month_first["TSOI"],
+        potential,
+        altmax=month_first["ALTMAX"],
+        altmax_lastyear=month_first["ALTMAX_LASTYEAR"],
+        inputs=inputs,
+        fpi=month_first["FPI_vr"],
+        oxygen_unsaturated=month_first["O_SCALAR"],
+    )
+    return columns, forcing
