@@ -21,6 +21,7 @@ SHORT = (
     "assimilation.one_batch_starts=1",
     "assimilation.random_draws=5",
     "assimilation.largest_rhat=10.0",
+    "assimilation.smallest_ess=0.0",
     "network.members=1",
     "network.epochs=60",
     "evaluation.folds=2",
