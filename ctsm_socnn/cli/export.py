@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.estimates import read_estimate, with_assignments
 from ctsm_socnn.export.gridded import uniform_maps, write_gridded_parameters
-from ctsm_socnn.export.paramfile import write_paramfile
+from ctsm_socnn.export.loss import translation_loss
+from ctsm_socnn.export.paramfile import water_limits, write_paramfile
 from ctsm_socnn.export.stream import write_parameter_stream
 from ctsm_socnn.export.testmods import write_testmods
 from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import TurnoverConvention
-from ctsm_socnn.schemas import open_file
+from ctsm_socnn.parameters.ctsm_versions import resolve_version
+from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
 
@@ -87,6 +89,11 @@ def _add_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="refuse if a parameter cannot be delivered"
     )
+    parser.add_argument(
+        "--sites",
+        type=Path,
+        help="sites file: report at its sites what scalars lose in soil carbon",
+    )
     parser.add_argument("assignments", nargs="*", metavar="NAME=VALUE", help="single values")
 
 
@@ -116,16 +123,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _paramfile(arguments: argparse.Namespace) -> str:
-    values, convention = read_estimate(arguments.estimate)
-    return write_paramfile(
+    estimate, convention = read_estimate(arguments.estimate)
+    values = with_assignments(estimate, arguments.assignments)
+    version = resolve_version(arguments.ctsm)
+    delivery = write_paramfile(
         arguments.input,
         arguments.output,
-        with_assignments(values, arguments.assignments),
+        values,
         convention=convention,
-        version=arguments.ctsm,
+        version=version,
         strict=arguments.strict,
         overwrite=arguments.overwrite,
-    ).table()
+    )
+    if arguments.sites is None:
+        return delivery.table()
+    loss = translation_loss(
+        open_sites(arguments.sites),
+        values,
+        convention,
+        paramfile=arguments.output,
+        version=version,
+        namelist=delivery.namelist,
+        water=water_limits(arguments.input, version),
+    )
+    return f"{delivery.table()}\n{loss.table()}"
 
 
 def _gridded(arguments: argparse.Namespace) -> str:
@@ -182,6 +203,7 @@ def _usermods(arguments: argparse.Namespace) -> str:
         mapped=arguments.parameters,
         ctsm_root=arguments.ctsm_root,
         keep_executable=arguments.keep_executable,
+        sites=None if arguments.sites is None else open_sites(arguments.sites),
         source="CLM5's values" if source is None else source.name,
         strict=arguments.strict,
         overwrite=arguments.overwrite,

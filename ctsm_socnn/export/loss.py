@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.readback import effective_parameters, effective_scalars
 from ctsm_socnn.export.translation import WaterLimits, checked_values
 from ctsm_socnn.model import (
@@ -38,7 +39,7 @@ from ctsm_socnn.parameters import (
 )
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
-from ctsm_socnn.schemas import INPUT_VARIABLES
+from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES
 
 __all__ = ["TranslationLoss", "translation_loss"]
 
@@ -109,10 +110,11 @@ def translation_loss(
     Raises
     ------
     ExportError, FileError
-        If the paramfile cannot be read back.
+        If the paramfile cannot be read back, or no site has all its forcing.
     KernelError
         If the sites have no steady state.
     """
+    sites = _complete(sites)
     columns = Columns.from_sites(sites)
     sand = sites["CELLSAND"].values @ (_TOP_WEIGHT / _TOP_WEIGHT.sum())
     estimate = _unnormalised(np.asarray(values, dtype=np.float64)[None], convention)
@@ -137,6 +139,17 @@ def translation_loss(
     carbon = mean_steady_state(scheme, *_ctsm_world(sites, water, profile)).soc
     rows.append((f"the scheme of {version.name}", *_change(carbon, wanted)))
     return TranslationLoss(tuple(rows), len(columns))
+
+
+def _complete(sites: xr.Dataset) -> xr.Dataset:
+    """Sites that lack none of their forcing."""
+    whole = np.ones(sites.sizes["site"], dtype=bool)
+    for name in FORCING_DIMENSIONS:
+        values = sites[name].transpose("site", ...).values.reshape(whole.size, -1)
+        whole &= np.isfinite(values).all(axis=1)
+    if not whole.any():
+        raise ExportError("no site has all its forcing, so that nothing can be said of the loss")
+    return sites.isel(site=whole)
 
 
 def _groups() -> list[tuple[str, tuple[str, ...]]]:

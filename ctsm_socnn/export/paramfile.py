@@ -33,7 +33,7 @@ from ctsm_socnn.parameters.ctsm_versions import (
 )
 from ctsm_socnn.provenance import history_line
 
-__all__ = ["GRIDDED_FILE_ATTRIBUTE", "read_scalars", "write_paramfile"]
+__all__ = ["GRIDDED_FILE_ATTRIBUTE", "read_scalars", "water_limits", "write_paramfile"]
 
 GRIDDED_FILE_ATTRIBUTE: Final = "socnn_gridded_file"
 """Global attribute by which our Fortran module finds the maps; absent means stock behaviour."""
@@ -100,7 +100,7 @@ def write_paramfile(
     """
     target = resolve_version(version) if isinstance(version, str) else version
     on_file = read_scalars(template, target)
-    water = WaterLimits(on_file["minpsi_hr"], on_file["maxpsi_hr"])
+    water = _water_limits(on_file)
     translation = translate(values, convention, target, water, elsewhere=mapped)
     if strict:
         require_all_delivered(translation.not_delivered, target.name)
@@ -134,6 +134,21 @@ def read_scalars(template: Path, version: CtsmVersion) -> dict[str, float]:
             item.key: _scalar(Path(template), dataset.variables[item.name])
             for item in version.in_place(Place.PARAMFILE)
         }
+
+
+def water_limits(template: Path, version: CtsmVersion) -> WaterLimits:
+    """Water potentials of a paramfile between which decomposition rises from 0 to 1.
+
+    Raises
+    ------
+    FileError, ExportError
+        As `read_scalars`.
+    """
+    return _water_limits(read_scalars(template, version))
+
+
+def _water_limits(scalars: dict[str, float]) -> WaterLimits:
+    return WaterLimits(scalars["minpsi_hr"], scalars["maxpsi_hr"])
 
 
 @contextmanager

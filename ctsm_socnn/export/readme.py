@@ -6,6 +6,7 @@ from enum import Enum
 
 from ctsm_socnn.export.delivery import Delivery
 from ctsm_socnn.export.gridded import GriddedDelivery
+from ctsm_socnn.export.loss import TranslationLoss
 from ctsm_socnn.parameters.ctsm_routes import ROUTES, closed_because
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
 from ctsm_socnn.provenance import history_line, package_version
@@ -75,6 +76,7 @@ def readme_text(
     template: str,
     delivery: Delivery,
     gridded: GriddedDelivery | None,
+    loss: TranslationLoss | None,
     reading: Maps,
     command: str,
 ) -> str:
@@ -89,6 +91,7 @@ def readme_text(
         Name of the paramfile that the new one was made from.
     delivery : Delivery
     gridded : GriddedDelivery or None
+    loss : TranslationLoss or None
     reading : Maps
         Who reads the maps.
     command : str
@@ -102,6 +105,8 @@ def readme_text(
         f"Use\n---\n{command}\n",
         f"What it changes\n---------------\n{delivery.table()}\n",
     ]
+    if loss is not None:
+        parts.append(f"What that loses\n---------------\n{loss.table()}\n")
     if gridded is not None:
         text = reading.value.format(stock_lacks=", ".join(_closed(version)))
         parts.append(f"Maps\n----\n{text}{gridded.table()}.\n")

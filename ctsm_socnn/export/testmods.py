@@ -16,9 +16,8 @@ import xarray as xr
 from ctsm_socnn.export.bundle import write_checksums
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.gridded import uniform_maps
-from ctsm_socnn.export.paramfile import read_scalars
+from ctsm_socnn.export.paramfile import water_limits
 from ctsm_socnn.export.readback import effective_parameters
-from ctsm_socnn.export.translation import WaterLimits
 from ctsm_socnn.export.usermods import Usermods, write_usermods
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, TurnoverConvention
 
@@ -61,12 +60,11 @@ def write_testmods(
         As `ctsm_socnn.export.write_usermods`.
     """
     version = Checkout.open(ctsm_root).version
-    scalars = read_scalars(template, version)
     stock = effective_parameters(
         template,
         version,
         sand_percent=[50.0],
-        water=WaterLimits(scalars["minpsi_hr"], scalars["maxpsi_hr"]),
+        water=water_limits(template, version),
         namelist=namelist or {"decomp_depth_efolding": 10.0},
     )[0]
     same = TurnoverConvention.CENTURY_NORMALISED

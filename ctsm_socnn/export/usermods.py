@@ -23,7 +23,8 @@ from ctsm_socnn.export.bundle import atomic_directory, write_checksums
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.delivery import Delivery, require_all_delivered
 from ctsm_socnn.export.gridded import GriddedDelivery, convention_of, write_gridded_parameters
-from ctsm_socnn.export.paramfile import write_paramfile
+from ctsm_socnn.export.loss import TranslationLoss, translation_loss
+from ctsm_socnn.export.paramfile import water_limits, write_paramfile
 from ctsm_socnn.export.paths import require_case_path
 from ctsm_socnn.export.readme import Maps, readme_text
 from ctsm_socnn.export.sourcemods import source_mods
@@ -56,6 +57,8 @@ class Usermods:
         What the paramfile and the namelist carry.
     gridded : GriddedDelivery or None
         What the maps carry.
+    loss : TranslationLoss or None
+        What scalars alone lose in soil carbon, where sites were given.
     create_newcase : str
         Command line that makes a case with it, to be run in a CTSM checkout.
     """
@@ -63,11 +66,14 @@ class Usermods:
     directory: Path
     delivery: Delivery
     gridded: GriddedDelivery | None
+    loss: TranslationLoss | None
     create_newcase: str
 
     def summary(self) -> str:
         """Report and the command to run, for the terminal."""
         parts = [self.delivery.table()]
+        if self.loss is not None:
+            parts.append(self.loss.table())
         if self.gridded is not None:
             parts.append(self.gridded.table())
         parts.append(f"Make a case with it, from your CTSM checkout:\n  {self.create_newcase}")
@@ -86,6 +92,7 @@ def write_usermods(
     mapped: Collection[str] | None = None,
     ctsm_root: Path | None = None,
     keep_executable: bool = False,
+    sites: xr.Dataset | None = None,
     source: str = "values given by the user",
     strict: bool = False,
     overwrite: bool = False,
@@ -115,6 +122,8 @@ def write_usermods(
     keep_executable : bool
         Leave the SourceMods out, for clones (`create_clone --keepexe`) of a case that has them
         already: only paramfile and maps are new.
+    sites : xarray.Dataset, optional
+        Sites with forcing, at which the loss of scalars alone is computed for the README.
     source : str
         What the estimate is, for the README.
     strict : bool
@@ -155,6 +164,17 @@ def write_usermods(
         )
         if strict:
             require_all_delivered(delivery.not_delivered, target.name)
+        loss = None
+        if sites is not None and not reads_maps:
+            loss = translation_loss(
+                sites,
+                numbers,
+                numbers_convention,
+                paramfile=temporary / PARAMFILE_NAME,
+                version=target,
+                namelist=delivery.namelist,
+                water=water_limits(template, target),
+            )
         if checkout is not None and reads_maps and not keep_executable:
             _write_source_mods(checkout, temporary)
         user_nl = _user_nl_clm(directory / PARAMFILE_NAME, delivery.namelist, target)
@@ -166,12 +186,13 @@ def write_usermods(
             template=Path(template).name,
             delivery=delivery,
             gridded=gridded,
+            loss=loss,
             reading=_reading(reads_maps=reads_maps, keep_executable=keep_executable),
             command=command,
         )
         (temporary / "README").write_text(readme, encoding="utf-8")
         write_checksums(temporary)
-    return Usermods(directory, delivery, gridded, command)
+    return Usermods(directory, delivery, gridded, loss, command)
 
 
 def create_newcase_line(directory: Path, version: CtsmVersion) -> str:

@@ -117,6 +117,16 @@ def test_fractions_and_beta_are_named(
     assert "fs1s2, fs1s3" in loss.table()
 
 
+def test_sites_without_forcing_do_not_count(
+    template: Callable[..., Path], values: np.ndarray, sites: xr.Dataset, tmp_path: Path
+) -> None:
+    sites["TSOI"][2, 3, 4] = np.nan
+    assert loss_of(values, "ctsm5.4", template(), tmp_path / "n.nc", sites).sites == SITES - 1
+    sites["TSOI"][:] = np.nan
+    with pytest.raises(ExportError, match="no site has all its forcing"):
+        loss_of(values, "ctsm5.4", template(), tmp_path / "n.nc", sites)
+
+
 def test_cut_fraction_is_named(
     template: Callable[..., Path], values: np.ndarray, sites: xr.Dataset, tmp_path: Path
 ) -> None:
