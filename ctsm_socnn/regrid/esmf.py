@@ -21,6 +21,7 @@ from scipy import sparse
 
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, GridKind
+from ctsm_socnn.regrid.nearest import nearest_coverage
 from ctsm_socnn.regrid.weights import Method, Normalisation, RemapWeights
 
 __all__ = ["INSTALL_ESMPY", "esmpy_problem", "esmpy_weights"]
@@ -88,8 +89,10 @@ def esmpy_weights(
         matrix = _matrix(factors, source, target)
         conservative = method is Method.CONSERVATIVE
         used, covered = (
-            [_flat(f) for f in fractions] if conservative else _points_used(matrix, source, target)
+            [_flat(f) for f in fractions] if conservative else _points_used(matrix, source)
         )
+        if method is Method.NEAREST:
+            covered = nearest_coverage(matrix, source, target)
         areas = [
             _areas(f) if conservative else np.zeros(g.size)
             for f, g in ((source_field, source), (target_field, target))
@@ -352,7 +355,6 @@ def _areas(field: Any) -> FloatArray:
     return _flat(field)
 
 
-def _points_used(matrix: sparse.csr_array, source: Grid, target: Grid) -> list[FloatArray]:
+def _points_used(matrix: sparse.csr_array, source: Grid) -> list[FloatArray]:
     columns: BoolArray = np.bincount(matrix.indices, minlength=source.size) > 0
-    rows: BoolArray = np.diff(matrix.indptr) > 0
-    return [columns.astype(np.float64), rows.reshape(target.size).astype(np.float64)]
+    return [columns.astype(np.float64), (np.diff(matrix.indptr) > 0).astype(np.float64)]

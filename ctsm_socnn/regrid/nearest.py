@@ -11,7 +11,7 @@ from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, unit_vectors
 from ctsm_socnn.regrid.weights import Method, Normalisation, RemapWeights
 
-__all__ = ["nearest_donors", "nearest_weights"]
+__all__ = ["nearest_coverage", "nearest_donors", "nearest_weights"]
 
 Centres = tuple[FloatArray, FloatArray]
 
@@ -67,9 +67,48 @@ def nearest_weights(source: Grid, target: Grid) -> RemapWeights:
         target=target,
         method=Method.NEAREST,
         normalisation=Normalisation.FRACAREA,
-        covered=target.mask.ravel().astype(np.float64),
+        covered=nearest_coverage(matrix, source, target),
         used=used.astype(np.float64),
         source_areas=np.zeros(source.size),
         target_areas=np.zeros(target.size),
         backend="ctsm-socnn",
     )
+
+
+def nearest_coverage(matrix: sparse.csr_array, source: Grid, target: Grid) -> FloatArray:
+    """Tell target cells whose centre is within reach of their donor from those far away.
+
+    A donor reaches as far as its farthest corner, or, where its corners are unknown, as its
+    nearest neighbour. What lies beyond is extrapolated and belongs to the filling.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (target cell, source cell)
+        With at most one entry a row.
+    source, target : Grid
+
+    Returns
+    -------
+    ndarray, shape (target cell,), 1
+        1 within reach, 0 beyond and in rows without entry.
+    """
+    rows, donor = matrix.nonzero()
+    at, to = unit_vectors(*source.centres()), unit_vectors(*target.centres())
+    away = np.linalg.norm(to[rows] - at[donor], axis=1)
+    covered = np.zeros(target.size)
+    covered[rows] = away <= _reach(source, at)[donor]
+    return covered
+
+
+def _reach(source: Grid, centre: FloatArray) -> FloatArray:
+    """How far each cell reaches, as a chord of the unit sphere, shape (cell,)."""
+    reach: FloatArray
+    if source.has_corners:
+        corner = unit_vectors(*source.corners())
+        reach = np.linalg.norm(corner - centre[:, None], axis=2).max(axis=1)
+    elif source.size > 1:
+        distance, _ = cKDTree(centre).query(centre, k=2)
+        reach = np.asarray(distance)[:, 1]
+    else:
+        reach = np.zeros(1)
+    return reach * (1.0 + 1e-12)

@@ -22,6 +22,7 @@ from ctsm_socnn.errors import GridError
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, unit_vectors
+from ctsm_socnn.regrid.nearest import nearest_coverage
 from ctsm_socnn.regrid.weights import Method, Normalisation, RemapWeights, weights_key
 from ctsm_socnn.schemas import open_file
 
@@ -139,13 +140,16 @@ def read_weights(
     ours = dataset.attrs.get("weights_key")
     if ours is not None and ours != key:
         _refuse_key(dataset, path, source, target, method, normalisation)
+    matrix = _matrix(dataset, path, source, target)
     weights = RemapWeights(
-        matrix=_matrix(dataset, path, source, target),
+        matrix=matrix,
         source=source,
         target=target,
         method=method,
         normalisation=normalisation,
-        covered=_on_cells(dataset, "frac_b", target.size, 1.0),
+        covered=nearest_coverage(matrix, source, target)
+        if method is Method.NEAREST
+        else _on_cells(dataset, "frac_b", target.size, 1.0),
         used=_on_cells(dataset, "frac_a", source.size, 1.0),
         source_areas=_on_cells(dataset, "area_a", source.size, 0.0),
         target_areas=_on_cells(dataset, "area_b", target.size, 0.0),

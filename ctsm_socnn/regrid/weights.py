@@ -49,7 +49,7 @@ class RemapWeights:
         Of the conservative method; the others have rows that sum to 1.
     covered : ndarray, shape (target cell,), 1
         Share of each target cell that unmasked source cells cover; 0 or 1 for the methods
-        between points.
+        between points, where 0 with a weight means a nearest cell that is far away.
     used : ndarray, shape (source cell,), 1
         Share of each source cell that lies in unmasked target cells; 0 or 1 likewise.
     source_areas, target_areas : ndarray, shape (cell,), steradians

@@ -137,6 +137,26 @@ def test_order_and_convention_of_the_axes_do_not_matter(flip: str) -> None:
         np.testing.assert_allclose(result, expected, atol=1e-13)
 
 
+def test_curvilinear_maps(region_maps: xr.Dataset) -> None:
+    """Maps on tilted rows and columns, with the corners of their cells in another grid."""
+    lon, lat = np.meshgrid(np.arange(240.0, 280.0), np.arange(22.0, 48.0))
+    around = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+    corner_lon = (lon[..., None] + around[:, 0] + 0.2 * (lat[..., None] + around[:, 1])).reshape(
+        -1, 4
+    )
+    corner_lat = (lat[..., None] + around[:, 1]).reshape(-1, 4)
+    tilted = cell_grid("tilted", lon + 0.2 * lat, lat, corner_lon=corner_lon, corner_lat=corner_lat)
+    smooth = _smooth(tilted).reshape(tilted.shape)
+    maps = xr.Dataset(
+        {name: (("y", "x"), smooth) for name in region_maps if name != "extrapolated"}
+    )
+    target = rectilinear_grid("inside", np.arange(256.0, 276.0, 2.0), np.arange(28.0, 42.0, 2.0))
+    result = regrid_maps(maps, target, source=tilted)
+    np.testing.assert_allclose(result["covered_fraction"], 1.0, rtol=1e-12)
+    expected = _smooth(target).reshape(target.shape)
+    np.testing.assert_allclose(result["q10"], expected, atol=5e-3)
+
+
 def test_points_without_extent() -> None:
     target = cesm_grid("f10")
     rng = np.random.default_rng(4)
@@ -144,6 +164,7 @@ def test_points_without_extent() -> None:
     points = points.with_mask(np.arange(40) % 3 > 0)
     ours, theirs = nearest_weights(points, target), esmpy_weights(points, target, Method.NEAREST)
     assert abs(ours.matrix - theirs.matrix).max() == 0.0
+    np.testing.assert_array_equal(ours.covered, theirs.covered)
     bilinear = esmpy_weights(target, points, Method.BILINEAR)
     np.testing.assert_array_equal(bilinear.reached(0.0), points.mask)
 

@@ -5,7 +5,7 @@ import pytest
 
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.fill import Fill, FillFlag, plan_fill
-from ctsm_socnn.regrid.geometry import rectilinear_grid
+from ctsm_socnn.regrid.geometry import cell_grid, rectilinear_grid
 from ctsm_socnn.regrid.grids import cesm_grid
 from ctsm_socnn.regrid.nearest import nearest_weights
 
@@ -84,3 +84,18 @@ def test_nearest_weights_skip_masked_cells() -> None:
     target_lon, target_lat = target.centres()
     facing = (target_lon <= 180.0) & (target_lat > 0.0)
     assert np.abs(moved - target_lat)[facing].max() <= 2.0
+
+
+def test_nearest_cells_far_away_do_not_count_as_covered() -> None:
+    source = rectilinear_grid("region", np.arange(0.5, 10.0), np.arange(0.5, 10.0))
+    target = rectilinear_grid("row", np.arange(0.0, 40.0, 2.0), [5.0], lat_bounds=[[4.0, 6.0]])
+    weights = nearest_weights(source, target)
+    within = target.lon <= 10.0
+    np.testing.assert_array_equal(weights.reached(0.01), within)
+    assert weights.reached(0.0).all()
+
+
+def test_points_reach_as_far_as_their_neighbour() -> None:
+    source = cell_grid("points", [0.0, 4.0, 5.0], [0.0, 0.0, 0.0])
+    target = cell_grid("there", [3.9, -3.0, 6.5], [0.0, 0.0, 0.0])
+    assert nearest_weights(source, target).covered.tolist() == [1.0, 1.0, 0.0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 from ctsm_socnn.errors import FileError, GridError
 from ctsm_socnn.regrid.geometry import Grid, rectilinear_grid
 from ctsm_socnn.regrid.grids import cesm_grid
+from ctsm_socnn.regrid.nearest import nearest_weights
 from ctsm_socnn.regrid.rectilinear import conservative_weights
 from ctsm_socnn.regrid.weight_files import read_weights, write_weights
 from ctsm_socnn.regrid.weights import Method, Normalisation
@@ -122,6 +124,18 @@ def test_a_wrong_normalisation_is_refused(path: Path, source: Grid, target: Grid
     _foreign(path)
     with pytest.raises(GridError, match="normalization is 'fracarea'"):
         read_weights(path, source, target, normalisation=Normalisation.DSTAREA)
+
+
+def test_nearest_weights_of_others_do_not_pass_for_covered_far_away(
+    tmp_path: Path, source: Grid, target: Grid
+) -> None:
+    path = tmp_path / "w.nc"
+    made = nearest_weights(source, target)
+    write_weights(replace(made, covered=np.ones(target.size)), path)
+    _foreign(path)
+    read = read_weights(path, source, target, Method.NEAREST)
+    np.testing.assert_array_equal(read.covered, made.covered)
+    assert 0 < read.covered.sum() < target.mask.sum()
 
 
 def test_the_form_of_cdo_is_read(path: Path, source: Grid, target: Grid) -> None:
