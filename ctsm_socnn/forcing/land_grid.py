@@ -164,7 +164,9 @@ def read_field(
     if values.dtype.kind == "i":
         fill = getattr(variable, "_FillValue", None)
         return np.where(values == fill, np.nan, values)
-    values[~(np.abs(values) < _LARGEST_VALUE)] = np.nan
+    filled = values > _LARGEST_VALUE
+    if filled.any():
+        values[filled] = np.nan
     return values
 
 

@@ -81,16 +81,15 @@ def open_history(path: Path) -> netCDF4.Dataset:
     return dataset
 
 
-def read_months(path: Path) -> list[MonthSample]:
-    """Months that a history file holds, in its order.
+def read_months(dataset: netCDF4.Dataset, path: Path) -> list[MonthSample]:
+    """Months that an open history file holds, in its order.
 
     Raises
     ------
     ForcingError
         If it has no time bounds or its samples are not monthly means.
     """
-    with open_history(path) as dataset:
-        bounds, units, calendar = _time_bounds(dataset, path)
+    bounds, units, calendar = _time_bounds(dataset, path)
     return [
         _sample(path, index, start, end, units, calendar)
         for index, (start, end) in enumerate(bounds)

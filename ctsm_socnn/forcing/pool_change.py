@@ -102,7 +102,8 @@ class ChangeFromEnds:
         end = self._places.get(round(sample.end, _DAY_DIGITS))
         if start is None or end is None:
             return None
-        return (self._read(end) - self._read(start)) / sample.seconds
+        first = self._read(start)
+        return (self._read(end) - first) / sample.seconds
 
 
 class ChangeFromMeans:
@@ -126,7 +127,9 @@ class ChangeFromMeans:
         elif before < 0 or after >= count:
             return None
         earlier, later = self._samples[before], self._samples[after]
-        change = self._read((later.path, later.index)) - self._read((earlier.path, earlier.index))
+        # The earlier first: it is among the times kept, and must be used before it is given up.
+        first = self._read((earlier.path, earlier.index))
+        change = self._read((later.path, later.index)) - first
         between = sample.seconds + 0.5 * (earlier.seconds + later.seconds)
         return change / between
 

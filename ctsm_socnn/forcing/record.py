@@ -116,10 +116,14 @@ def check_history(
     """
     if not paths:
         raise ForcingError("no history file was given or found")
-    ordered = order_months(sample for path in paths for sample in read_months(path))
-    samples = choose_period(ordered, first_year, last_year)
+    names: dict[Path, set[str]] = {}
+    found: list[MonthSample] = []
+    for path in paths:
+        with open_history(path) as dataset:
+            found += read_months(dataset, path)
+            names[path] = set(dataset.variables)
+    samples = choose_period(order_months(found), first_year, last_year)
     used = list(dict.fromkeys(sample.path for sample in samples))
-    names = {path: _names(path) for path in paths}
     in_all = set.intersection(*(names[path] for path in used))
     in_any = set.union(*names.values())
     source = require_fields(used, in_all, in_any, surface=surface is not None)
@@ -143,11 +147,6 @@ def _runs(samples: Sequence[MonthSample], longest: int) -> Iterator[list[MonthSa
             run = []
         run.append(sample)
     yield run
-
-
-def _names(path: Path) -> set[str]:
-    with open_history(path) as dataset:
-        return set(dataset.variables)
 
 
 def _check_files(paths: Sequence[Path], source: InputSource) -> tuple[LandGrid, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netCDF4
 import numpy as np
 import pytest
 
@@ -10,6 +11,8 @@ from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import open_history, read_months
 from ctsm_socnn.forcing.surface import read_surface_bedrock, read_surface_sand
+from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.parameters import century_normalisation
 
 pytestmark = pytest.mark.real_data
 
@@ -44,6 +47,30 @@ def test_run_that_is_not_spun_up_is_flagged(climatology):
     assert climatology.attrs["drifting_land_share"] > 0.03
 
 
+def test_rates_from_the_climatology_are_near_those_of_the_model(run, climatology):
+    """Products of monthly means are not means of products: 7 % for most layers, 21 % at worst."""
+    with netCDF4.Dataset(run / "ctsm54_form_params.nc") as parameters:
+        q10, turnover, efolding = (
+            float(parameters[name][...])
+            for name in ("q10_mr", "bgc_tau_s2", "decomp_depth_efolding")
+        )
+    depth = np.exp(-SOIL_GRID.node_depth / efolding)[:, np.newaxis, np.newaxis]
+    warmth = century_normalisation(q10) * q10 ** ((climatology["TSOI"].values - 298.15) / 10)
+    scalars = warmth * climatology["W_SCALAR"].values * climatology["O_SCALAR"].values
+    derived = (scalars * depth).mean(axis=0) / (turnover * 365 * 86400)
+    model = np.mean([_mean_rate(path) for path in sorted(run.glob("history/*.h0a.*.nc"))], axis=0)
+    soil = np.arange(20)[:, np.newaxis, np.newaxis] < climatology["nbedrock"].values
+    ratio = derived[soil & (model > 0)] / model[soil & (model > 0)]
+    assert 0.9 < ratio.min() < ratio.max() < 1.21
+    low, high = np.quantile(ratio, [0.05, 0.95])
+    assert 0.93 < low < high < 1.02
+
+
+def _mean_rate(path):
+    with netCDF4.Dataset(path) as dataset:
+        return np.asarray(dataset["K_SOM_SLO"][:, :20], dtype=float).mean(axis=0)
+
+
 def test_bedrock_and_sand_of_the_surface_dataset_are_those_of_the_model(run):
     path = run / "history" / "stock.clm2.h0a.2000-02-01-00000.nc"
     with open_history(path) as dataset:
@@ -57,8 +84,8 @@ def test_bedrock_and_sand_of_the_surface_dataset_are_those_of_the_model(run):
 
 def test_one_dimensional_land_grid_opens(run):
     path = run / "lndgrid" / "un0.clm2.h0a.2000-02.nc"
-    assert [str(sample) for sample in read_months(path)] == ["2000-02"]
     with open_history(path) as dataset:
+        assert [str(sample) for sample in read_months(dataset, path)] == ["2000-02"]
         grid = LandGrid.read(dataset, path)
         assert grid.dims == ("lndgrid",)
         temperature = read_field(dataset, "TSOI", grid, slice(0, 1))
