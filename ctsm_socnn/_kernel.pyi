@@ -1,5 +1,7 @@
 """What f2py makes of fortran/f2py_interface.f90 and fortran/f2py_ctsm_interface.f90."""
 
+from typing import Any
+
 from numpy import float64, int32, int64
 from numpy.typing import NDArray
 
@@ -112,6 +114,13 @@ def published_costs(
     observed: NDArray[float64],
     weights: NDArray[float64],
 ) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+def published_condition(
+    climate: NDArray[float64],
+    exchange: NDArray[float64],
+    carbon_input: NDArray[float64],
+    parameters: NDArray[float64],
+    column: NDArray[int32],
+) -> NDArray[float64]: ...
 
 # The samplers take a site as flat arrays (ctsm_socnn.assimilation.site_problem).
 def adaptive_metropolis_site(
@@ -120,3 +129,4 @@ def adaptive_metropolis_site(
 def hamiltonian_site(
     *arguments: object,
 ) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64], float, int]: ...
+def published_sites(*arguments: object) -> tuple[NDArray[Any], ...]: ...

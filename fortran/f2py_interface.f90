@@ -195,3 +195,91 @@ subroutine hamiltonian_site(n_obs, n_chains, climate, exchange, carbon_input, lo
    call sample_hamiltonian(posterior, streams(:n_chains), streams(n_chains + 1), n_warmup, start, draws, costs, &
                            acceptance, divergent, gradients)
 end subroutine hamiltonian_site
+
+!> Whether the published code would call each row singular: estimate of its reciprocal condition number (conditioning).
+subroutine published_condition(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, condition)
+   use kinds, only: lanes
+   use proda_coefficients, only: assemble_lane, complete_block
+   use column_block, only: block_coefficients
+   use conditioning, only: reciprocal_condition
+   implicit none
+   integer, intent(in) :: n_columns, n_rows
+   double precision, intent(in) :: climate(40, 4, 6, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: parameters(21, n_rows)
+   integer, intent(in) :: column(n_rows)
+   double precision, intent(out) :: condition(n_rows)
+   type(block_coefficients) :: c
+   double precision :: of_block(lanes)
+   integer :: row, lane
+
+   do row = 1, n_rows
+      do lane = 1, lanes
+         call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
+                            carbon_input(:, column(row)), c)
+      end do
+      call complete_block(c)
+      of_block = reciprocal_condition(c)
+      condition(row) = of_block(1)
+   end do
+end subroutine published_condition
+
+!> The published sampler at up to eight sites (published_batch). Site i has its first `count(i)` observations; `words`
+!> seeds one stream a site.
+subroutine published_sites(n_sites, n_obs, n_chains, climate, exchange, carbon_input, lower, upper, count, depth, &
+                           observed, weights, words, n_first, n_second, n_stored, draws, costs, mean, sd, carbon, &
+                           accepted, evaluations, restarts, abandoned)
+   use published_batch, only: site_forcing, chain_record, run_published
+   use published_scheme, only: published_site
+   use profile_likelihood, only: published_profile, new_published_profile
+   use site_sampling, only: seeded_streams
+   use random_numbers, only: generator
+   implicit none
+   integer, intent(in) :: n_sites, n_obs, n_chains, n_first, n_second, n_stored
+   double precision, intent(in) :: climate(40, 4, 6, n_sites), exchange(20, 6, n_sites), carbon_input(5, n_sites)
+   double precision, intent(in) :: lower(21), upper(21)
+   integer, intent(in) :: count(n_sites), words(8, n_sites)
+   double precision, intent(in) :: depth(n_obs, n_sites), observed(n_obs, n_sites), weights(n_obs, n_sites)
+   double precision, intent(out) :: draws(21, n_stored, n_chains, n_sites), costs(n_stored, n_chains, n_sites)
+   double precision, intent(out) :: mean(21, n_chains, n_sites), sd(21, n_chains, n_sites)
+   double precision, intent(out) :: carbon(n_obs, n_chains, n_sites)
+   integer, intent(out) :: accepted(n_chains, n_sites), evaluations(n_sites), restarts(n_sites), abandoned(n_sites)
+   type(site_forcing) :: forcing(n_sites)
+   type(published_profile) :: profiles(n_sites)
+   type(published_site), allocatable :: sites(:)
+   type(chain_record) :: records(n_chains, n_sites)
+   type(generator) :: streams(n_sites)
+   integer :: i, chain
+   !f2py threadsafe
+
+   streams = seeded_streams(words)
+   allocate (sites(n_sites))
+   do i = 1, n_sites
+      forcing(i) = site_forcing(climate(:, :, :, i), exchange(:, :, i), carbon_input(:, i))
+      profiles(i) = new_published_profile(depth(:count(i), i), observed(:count(i), i), weights(:count(i), i))
+      sites(i)%n_first = n_first
+      sites(i)%n_second = n_second
+      sites(i)%n_chains = n_chains
+      sites(i)%stream = streams(i)
+      call sites(i)%begin_site(21, count(i))
+   end do
+   call run_published(forcing, profiles, lower, upper - lower, n_stored, sites, records)
+   draws = 0.0d0
+   costs = 0.0d0
+   mean = 0.0d0
+   sd = 0.0d0
+   carbon = 0.0d0
+   do i = 1, n_sites
+      evaluations(i) = sites(i)%evaluations
+      restarts(i) = sites(i)%restarts
+      abandoned(i) = merge(1, 0, sites(i)%abandoned)
+      do chain = 1, n_chains
+         accepted(chain, i) = records(chain, i)%accepted
+         if (accepted(chain, i) == 0) cycle
+         draws(:, :, chain, i) = records(chain, i)%draws
+         costs(:, chain, i) = records(chain, i)%costs
+         mean(:, chain, i) = records(chain, i)%mean
+         sd(:, chain, i) = records(chain, i)%sd
+         carbon(:count(i), chain, i) = records(chain, i)%carbon
+      end do
+   end do
+end subroutine published_sites

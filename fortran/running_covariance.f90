@@ -4,7 +4,7 @@ module running_covariance
    implicit none (type, external)
    private
 
-   public :: moments, cholesky_factor
+   public :: add_to_factor, cholesky_factor, moments
 
    !> Sums over the vectors added so far (Welford's recurrence: no cancellation).
    type :: moments
@@ -75,5 +75,24 @@ contains
          end if
       end do
    end subroutine cholesky_factor
+
+   !> Factor of L L' + x x' from L, by Givens rotations.
+   pure subroutine add_to_factor(x, factor)
+      real(dp), intent(in) :: x(:)
+      real(dp), intent(inout) :: factor(:, :)
+      real(dp) :: rest(size(x)), column(size(x)), length, cosine, sine
+      integer :: k
+
+      rest = x
+      do k = 1, size(x)
+         length = sqrt(factor(k, k)**2 + rest(k)**2)
+         if (.not. length > 0.0_dp) cycle
+         cosine = factor(k, k)/length
+         sine = rest(k)/length
+         column(k:) = factor(k:, k)
+         factor(k:, k) = cosine*column(k:) + sine*rest(k:)
+         rest(k:) = cosine*rest(k:) - sine*column(k:)
+      end do
+   end subroutine add_to_factor
 
 end module running_covariance

@@ -1,10 +1,11 @@
 """Parameters at sites: one-batch, site-by-site and random-sampling assimilation."""
 
+from ctsm_socnn.assimilation.chains import SamplingPlan
 from ctsm_socnn.assimilation.diagnostics import Limits
 from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, make_likelihood
 from ctsm_socnn.assimilation.one_batch import ONE_BATCH_COSTS, one_batch
 from ctsm_socnn.assimilation.posterior import random_sampling
-from ctsm_socnn.assimilation.samplers import SAMPLERS, SamplingPlan
+from ctsm_socnn.assimilation.samplers import SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.assimilation.site_block import Settings
 from ctsm_socnn.assimilation.site_by_site import site_by_site

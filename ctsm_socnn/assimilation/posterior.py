@@ -27,6 +27,7 @@ _VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "quantile": (("site", "probability", "parameter"), "posterior quantiles"),
     "contraction": (_SITE_PARAMETER, "1 - variance of the posterior / variance of the prior"),
     "rhat": (_SITE_PARAMETER, "rank-normalised R-hat"),
+    "gelman_rubin": (_SITE_PARAMETER, "convergence statistic of the published scheme"),
     "ess_bulk": (_SITE_PARAMETER, "bulk effective sample size"),
     "ess_tail": (_SITE_PARAMETER, "tail effective sample size"),
     "identifiable": (_SITE_PARAMETER, "1 where SOC depends on the parameter at all"),

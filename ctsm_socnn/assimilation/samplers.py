@@ -2,109 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ctsm_socnn import _kernel
+from ctsm_socnn.assimilation.chains import (
+    MOST_STORED_DRAWS,
+    Chains,
+    SamplingPlan,
+    starting_points,
+    stream_words,
+)
+from ctsm_socnn.assimilation.published_scheme import sample_as_published
 from ctsm_socnn.assimilation.site_problem import SiteProblem
-from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
+from ctsm_socnn.parameters import lower_bounds, upper_bounds
 
-__all__ = ["SAMPLERS", "Chains", "Sampler", "SamplingPlan"]
+__all__ = ["PUBLISHED_SCHEME", "SAMPLERS", "Sampler"]
 
-_MOST_STORED_DRAWS: Final = 500
-_WORDS_PER_STREAM: Final = 8
-
-
-@dataclass(frozen=True)
-class SamplingPlan:
-    """How long a sampler runs.
-
-    Attributes
-    ----------
-    chains : int
-    warmup : int
-        Iterations of each chain that are thrown away.
-    draws : int
-        Iterations of each chain that are kept; evenly spaced ones, 500 at most, are stored.
-    """
-
-    chains: int
-    warmup: int
-    draws: int
-
-    @property
-    def thinning(self) -> int:
-        """Iterations from one stored draw to the next."""
-        return max(1, self.draws // _MOST_STORED_DRAWS)
-
-
-@dataclass(frozen=True)
-class Chains:
-    """What a sampler returns for one site.
-
-    Attributes
-    ----------
-    draws : ndarray, shape (parameter, chain, draw), 0 to 1
-        Places between the bounds.
-    cost : ndarray, shape (chain, draw)
-        Negative log density up to a constant.
-    acceptance : ndarray, shape (chain,), 1
-    divergent : float, 1
-        Share of divergent transitions; 0 for samplers that have none.
-    evaluations : int
-        Of the model.
-    """
-
-    draws: NDArray[np.float64]
-    cost: NDArray[np.float64]
-    acceptance: NDArray[np.float64]
-    divergent: float
-    evaluations: int
+PUBLISHED_SCHEME: Final = "published"
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampler and the plan that suits it."""
+    """A sampler of several sites and the plan that suits it.
 
-    run: Callable[[SiteProblem, SamplingPlan, np.random.SeedSequence], Chains]
+    Attributes
+    ----------
+    run : callable
+        Problems, plan and one seed a problem, to one `Chains` a problem.
+    default_plan : SamplingPlan
+    """
+
+    run: Callable[
+        [Sequence[SiteProblem], SamplingPlan, Sequence[np.random.SeedSequence]], list[Chains]
+    ]
     default_plan: SamplingPlan
 
 
-def _adaptive_metropolis(
+def _hamiltonian(
+    problems: Sequence[SiteProblem], plan: SamplingPlan, seeds: Sequence[np.random.SeedSequence]
+) -> list[Chains]:
+    return [
+        _hamiltonian_site(problem, plan, seed)
+        for problem, seed in zip(problems, seeds, strict=True)
+    ]
+
+
+def _hamiltonian_site(
     problem: SiteProblem, plan: SamplingPlan, seed: np.random.SeedSequence
 ) -> Chains:
-    draws, cost, acceptance = _kernel.adaptive_metropolis_site(
-        *problem.column,
-        lower_bounds(),
-        upper_bounds(),
-        *problem.profile,
-        _stream_words(seed, plan.chains),
-        _starting_points(seed, plan.chains),
-        plan.warmup,
-        plan.thinning,
-        plan.draws // plan.thinning,
-    )
-    return Chains(
-        draws=np.moveaxis(draws, (0, 1, 2), (0, 2, 1)),
-        cost=cost.T,
-        acceptance=acceptance,
-        divergent=0.0,
-        evaluations=plan.chains * (plan.warmup + plan.draws),
-    )
-
-
-def _hamiltonian(problem: SiteProblem, plan: SamplingPlan, seed: np.random.SeedSequence) -> Chains:
     draws, cost, acceptance, divergent, gradients = _kernel.hamiltonian_site(
         *problem.column,
         lower_bounds(),
         upper_bounds(),
         *problem.profile,
-        _stream_words(seed, plan.chains + 1),
-        _starting_points(seed, plan.chains),
+        stream_words(seed, plan.chains + 1),
+        starting_points(seed, plan.chains),
         plan.warmup,
         plan.draws,
     )
@@ -117,20 +73,42 @@ def _hamiltonian(problem: SiteProblem, plan: SamplingPlan, seed: np.random.SeedS
     )
 
 
-def _stream_words(seed: np.random.SeedSequence, streams: int) -> NDArray[np.int32]:
-    """Seeds of random streams, shape (8, stream)."""
-    words = seed.generate_state(_WORDS_PER_STREAM * streams).view(np.int32)
-    return words.reshape(streams, _WORDS_PER_STREAM).T
+def _adaptive_metropolis(
+    problems: Sequence[SiteProblem], plan: SamplingPlan, seeds: Sequence[np.random.SeedSequence]
+) -> list[Chains]:
+    return [
+        _adaptive_metropolis_site(problem, plan, seed)
+        for problem, seed in zip(problems, seeds, strict=True)
+    ]
 
 
-def _starting_points(seed: np.random.SeedSequence, chains: int) -> NDArray[np.float64]:
-    """Draw starting points, shape (parameter, chain), spread over the bounds, so that R-hat can tell."""
-    generator = np.random.default_rng(seed)
-    return generator.uniform(0.05, 0.95, (chains, len(PARAMETER_NAMES))).T
+def _adaptive_metropolis_site(
+    problem: SiteProblem, plan: SamplingPlan, seed: np.random.SeedSequence
+) -> Chains:
+    thinning = max(1, plan.draws // MOST_STORED_DRAWS)
+    draws, cost, acceptance = _kernel.adaptive_metropolis_site(
+        *problem.column,
+        lower_bounds(),
+        upper_bounds(),
+        *problem.profile,
+        stream_words(seed, plan.chains),
+        starting_points(seed, plan.chains),
+        plan.warmup,
+        thinning,
+        plan.draws // thinning,
+    )
+    return Chains(
+        draws=np.moveaxis(draws, (0, 1, 2), (0, 2, 1)),
+        cost=cost.T,
+        acceptance=acceptance,
+        divergent=0.0,
+        evaluations=plan.chains * (plan.warmup + plan.draws),
+    )
 
 
 SAMPLERS: Final[Mapping[str, Sampler]] = {
     "hamiltonian": Sampler(_hamiltonian, SamplingPlan(8, 300, 200)),
     "adaptive-metropolis": Sampler(_adaptive_metropolis, SamplingPlan(8, 10_000, 20_000)),
+    PUBLISHED_SCHEME: Sampler(sample_as_published, SamplingPlan(3, 20_000, 50_000)),
 }
 """Name -> sampler."""

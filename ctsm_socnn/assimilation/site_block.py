@@ -10,15 +10,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.assimilation.chains import Chains, SamplingPlan
 from ctsm_socnn.assimilation.checkpoint import Block
 from ctsm_socnn.assimilation.diagnostics import (
     QUANTILES,
+    Convergence,
     Limits,
     convergence,
     identifiable_parameters,
 )
-from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, Likelihood, make_likelihood
-from ctsm_socnn.assimilation.samplers import SAMPLERS, Chains, SamplingPlan
+from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, PUBLISHED, Likelihood, make_likelihood
+from ctsm_socnn.assimilation.samplers import PUBLISHED_SCHEME, SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.assimilation.site_problem import site_problems
 from ctsm_socnn.errors import ConfigError
@@ -53,7 +55,7 @@ class Settings:
     Raises
     ------
     ConfigError
-        If the sampler or the likelihood is unknown.
+        If the sampler or the likelihood is unknown, or they do not go together.
     """
 
     sampler: str = "hamiltonian"
@@ -70,6 +72,10 @@ class Settings:
         ):
             if value not in known:
                 raise ConfigError(f"unknown {kind} {value!r}; choose from {', '.join(known)}")
+        if self.sampler == PUBLISHED_SCHEME and self.likelihood != PUBLISHED:
+            raise ConfigError(
+                f"the published sampler goes with the published likelihood, not {self.likelihood!r}"
+            )
 
     @property
     def sampling_plan(self) -> SamplingPlan:
@@ -131,20 +137,31 @@ def run_block(task: BlockTask) -> tuple[int, Block]:
     settings = task.settings
     likelihood = make_likelihood(sites, settings.likelihood, settings.below_bedrock)
     identifiable = identifiable_parameters(sites)
-    for place, problem in enumerate(site_problems(sites, likelihood)):
-        started = time.process_time()
-        site = int(usable[place])
-        seed = np.random.SeedSequence(settings.seed, spawn_key=(int(task.site_index[site]),))
-        chains = SAMPLERS[settings.sampler].run(problem, settings.sampling_plan, seed)
-        _summarise(block, site, chains, identifiable[place], settings.limits)
-        block["cpu_seconds"][site] = time.process_time() - started
+    seeds = [
+        np.random.SeedSequence(settings.seed, spawn_key=(int(i),)) for i in task.site_index[usable]
+    ]
+    sampler = SAMPLERS[settings.sampler]
+    started = time.process_time()
+    problems = list(site_problems(sites, likelihood))
+    for place, chains in enumerate(sampler.run(problems, settings.sampling_plan, seeds)):
+        _summarise(block, int(usable[place]), chains, identifiable[place], settings.limits)
+    block["cpu_seconds"][usable] = (time.process_time() - started) / usable.size
     _fit_profiles(block, usable, sites, likelihood)
     return task.index, block
 
 
 def _empty_block(task: BlockTask) -> Block:
     n, parameters = task.site_index.size, len(PARAMETER_NAMES)
-    per_parameter = ("mean", "sd", "best", "rhat", "ess_bulk", "ess_tail", "contraction")
+    per_parameter = (
+        "mean",
+        "sd",
+        "best",
+        "rhat",
+        "ess_bulk",
+        "ess_tail",
+        "gelman_rubin",
+        "contraction",
+    )
     per_site = ("acceptance", "divergent", "cost_mean", "cost_best", "evaluations", "cpu_seconds")
     n_obs = task.sites.sizes["obs"]
     return {
@@ -168,17 +185,17 @@ def _summarise(
 ) -> None:
     """Put statistics of a site's chains into its row."""
     found = convergence(chains.draws)
-    pooled = chains.draws.reshape(chains.draws.shape[0], -1)
-    width = upper_bounds() - lower_bounds()
+    pooled, chosen = chains.pooled, chains.chosen
     row = {
-        "mean": to_physical(pooled.mean(axis=1)),
-        "sd": width * pooled.std(axis=1, ddof=1),
-        "best": to_physical(pooled[:, chains.cost.argmin()]),
+        "mean": to_physical(chains.mean),
+        "sd": (upper_bounds() - lower_bounds()) * chains.sd,
+        "best": to_physical(chains.best),
         "quantile": to_physical(np.quantile(pooled, QUANTILES, axis=1)),
         "rhat": found.rhat,
         "ess_bulk": found.ess_bulk,
         "ess_tail": found.ess_tail,
-        "contraction": 1.0 - 12.0 * pooled.var(axis=1, ddof=1),
+        "gelman_rubin": np.nan if chosen is None else chosen.gelman_rubin,
+        "contraction": 1.0 - 12.0 * chains.sd**2,
         "acceptance": chains.acceptance.mean(),
         "divergent": chains.divergent,
         "cost_mean": chains.cost.mean(),
@@ -186,10 +203,22 @@ def _summarise(
         "evaluations": chains.evaluations,
         "draws": to_physical(_spread(pooled, KEPT_DRAWS).T),
         "identifiable": identifiable,
-        "status": found.status(identifiable, chains.divergent, limits),
+        "status": _status(chains, found, identifiable, limits),
     }
     for name, value in row.items():
         block[name][site] = value
+
+
+def _status(
+    chains: Chains, found: Convergence, identifiable: NDArray[np.bool_], limits: Limits
+) -> SiteStatus:
+    """Judge a site; the published scheme by its own statistic, averaged over the parameters."""
+    if chains.chosen is None:
+        return found.status(identifiable, chains.divergent, limits)
+    if chains.chosen.abandoned:
+        return SiteStatus.ABANDONED
+    converged = chains.chosen.gelman_rubin.mean() <= limits.rhat
+    return SiteStatus.CONVERGED if converged else SiteStatus.RHAT_TOO_HIGH
 
 
 def _spread(pooled: NDArray[np.float64], count: int) -> NDArray[np.float64]:

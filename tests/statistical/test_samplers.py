@@ -10,9 +10,10 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from ctsm_socnn.assimilation.chains import Chains, SamplingPlan
 from ctsm_socnn.assimilation.diagnostics import convergence
 from ctsm_socnn.assimilation.likelihood import make_likelihood
-from ctsm_socnn.assimilation.samplers import SAMPLERS, SamplingPlan
+from ctsm_socnn.assimilation.samplers import SAMPLERS
 from ctsm_socnn.assimilation.site_problem import SiteProblem, site_problems
 from ctsm_socnn.model import SOIL_GRID, Columns, steady_state
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
@@ -65,6 +66,12 @@ def one_problem(likelihood: str) -> tuple[xr.Dataset, SiteProblem]:
     return sites, next(iter(site_problems(sites, make_likelihood(sites, likelihood))))
 
 
+def run(
+    name: str, problem: SiteProblem, plan: SamplingPlan, seed: np.random.SeedSequence
+) -> Chains:
+    return SAMPLERS[name].run([problem], plan, [seed])[0]
+
+
 @pytest.mark.parametrize("name", POSTERIOR_SAMPLERS)
 def test_without_information_the_prior_comes_back(name: str) -> None:
     _, problem = one_problem("lognormal")
@@ -73,7 +80,7 @@ def test_without_information_the_prior_comes_back(name: str) -> None:
         "hamiltonian": SamplingPlan(8, 300, 500),
         "adaptive-metropolis": SamplingPlan(8, 10_000, 100_000),
     }[name]
-    chains = SAMPLERS[name].run(vague, plan, np.random.SeedSequence(11))
+    chains = run(name, vague, plan, np.random.SeedSequence(11))
     found = convergence(chains.draws)
     pooled = chains.draws.reshape(21, -1)
     assert found.rhat.max() < 1.03
@@ -87,9 +94,7 @@ def test_without_information_the_prior_comes_back(name: str) -> None:
 @pytest.mark.parametrize("likelihood", ["lognormal", "student-t", "published"])
 def test_compiled_costs_are_those_of_the_python_likelihoods(likelihood: str) -> None:
     sites, problem = one_problem(likelihood)
-    chains = SAMPLERS["hamiltonian"].run(
-        problem, SamplingPlan(2, 20, 10), np.random.SeedSequence(1)
-    )
+    chains = run("hamiltonian", problem, SamplingPlan(2, 20, 10), np.random.SeedSequence(1))
     columns = Columns.from_sites(sites)
     reference = make_likelihood(sites, likelihood)
     for chain in range(2):
@@ -126,7 +131,7 @@ def test_samplers_agree_with_an_independent_library() -> None:
         plan = (
             SamplingPlan(8, 400, 600) if name == "hamiltonian" else SamplingPlan(8, 20_000, 60_000)
         )
-        chains = SAMPLERS[name].run(problem, plan, np.random.SeedSequence(2))
+        chains = run(name, problem, plan, np.random.SeedSequence(2))
         ours = chains.draws
         error = np.hypot(their_error, spread / np.sqrt(convergence(ours).ess_bulk))
         difference = ours.reshape(21, -1).mean(axis=1) - theirs.reshape(21, -1).mean(axis=1)
@@ -146,7 +151,7 @@ def test_ranks_of_the_truth_are_uniform() -> None:
     for site, problem in enumerate(site_problems(sites, make_likelihood(sites, "lognormal"))):
         seed = np.random.SeedSequence(23, spawn_key=(site,))
         observed = replace(problem, observed=observe(problem, soc[site], noise))
-        chains = SAMPLERS["hamiltonian"].run(observed, SamplingPlan(8, 200, 126), seed)
+        chains = run("hamiltonian", observed, SamplingPlan(8, 200, 126), seed)
         pooled = chains.draws.reshape(21, -1)[:, :: 8 * 126 // thinned][:, :thinned]
         ranks[site] = (pooled < truth[site, :, np.newaxis]).sum(axis=1)
     for parameter, of_parameter in zip(PARAMETER_NAMES, ranks.T, strict=True):
