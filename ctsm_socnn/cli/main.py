@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),
     "export": ("ctsm_socnn.cli.export", "write paramfiles, gridded parameters, usermods"),
     "check-usermods": ("ctsm_socnn.cli.check_usermods", "check or relocate a usermods directory"),
+    "report": ("ctsm_socnn.cli.report", "one HTML page about a run of build-params"),
     "validate": ("ctsm_socnn.cli.validate", "check CTSM runs against profiles and paramfile"),
     "show": ("ctsm_socnn.cli.show", "show how a file was made"),
     "verify": ("ctsm_socnn.cli.verify", "compare the compiled kernel with reference numbers"),

@@ -49,6 +49,8 @@ _STYLE: Final[Mapping[str, Any]] = {
     "hatch.linewidth": 0.4,
 }
 _DPI: Final = 200
+_BIAS_LIMIT: Final = 0.6
+"""Decades; a factor of four either way."""
 _SAMPLE_NOTES: Final[Mapping[Sample, str]] = {"in": "in sample", "out": "out of sample", "run": ""}
 
 
@@ -141,8 +143,8 @@ def draw_bias_map(
             lat,
             c=mean,
             cmap="PuOr_r",
-            vmin=-1.0,
-            vmax=1.0,
+            vmin=-_BIAS_LIMIT,
+            vmax=_BIAS_LIMIT,
             s=14,
             edgecolors="0.4",
             linewidths=0.3,

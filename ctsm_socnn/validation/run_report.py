@@ -1,0 +1,193 @@
+"""The report of a `build-params` run, from the files in its results directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ctsm_socnn.errors import FileError, ValidationError
+from ctsm_socnn.provenance import read_header
+from ctsm_socnn.schemas import open_file
+from ctsm_socnn.validation.comparison import scores_of
+from ctsm_socnn.validation.report import (
+    Cell,
+    Section,
+    Table,
+    map_section,
+    score_section,
+    write_report,
+)
+
+__all__ = ["report_run"]
+
+_REQUIRED: Final = ("sites.nc", "posterior.nc", "evaluation/comparison.nc", "maps.nc")
+_PROFILE_COUNTS: Final = "excluded_"
+_LAYER_COUNTS: Final = "layers_"
+_MOST_LISTED: Final = 500
+
+
+def report_run(results: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    results : Path
+        Output directory of `build-params`.
+    output : Path
+        The HTML file.
+    overwrite : bool
+
+    Raises
+    ------
+    ValidationError
+        If the directory lacks what a finished run has.
+    FileError
+        If a file is damaged, or the output exists.
+    """
+    absent = [name for name in _REQUIRED if not (results / name).is_file()]
+    if absent:
+        raise ValidationError(
+            f"{results} lacks {', '.join(absent)}: it is no finished run of build-params; "
+            "give its --output directory, and let the run end first"
+        )
+    sites, comparison = (open_file(results / name) for name in ("sites.nc", _REQUIRED[2]))
+    if "lon" not in comparison:
+        raise ValidationError(
+            f"{results / _REQUIRED[2]} was written by an older version, without places; run "
+            "build-params again with --overwrite"
+        )
+    seed = int(comparison.attrs.get("seed", 0))
+    sections = [
+        score_section(comparison, seed),
+        _left_out(results, sites, comparison),
+        _assimilation(open_file(results / "posterior.nc")),
+        _maps(results),
+        *_cases(results),
+        _provenance(results),
+    ]
+    write_report(
+        output,
+        "Soil-carbon parameters for CTSM",
+        _headline(sites, comparison),
+        sections,
+        overwrite=overwrite,
+    )
+
+
+def _headline(sites: xr.Dataset, comparison: xr.Dataset) -> str:
+    best = str(comparison["method"].values[-1])
+    found = scores_of(comparison, best, "out") or scores_of(comparison, best, "in")
+    return (
+        f"{comparison.sizes['observation']} observations at {sites.sizes['site']} sites; {best} "
+        f"reaches NSE {found['nse']:.2f}, and {found['log_nse']:.2f} of log10 carbon, at sites "
+        "that it has not seen."
+    )
+
+
+def _left_out(results: Path, sites: xr.Dataset, comparison: xr.Dataset) -> Section:
+    """Every profile and layer that was not used, counted by reason; the profiles by name."""
+    profiles = [
+        (name.removeprefix(_PROFILE_COUNTS).replace("_", " "), int(count))
+        for name, count in sites.attrs.items()
+        if name.startswith(_PROFILE_COUNTS)
+    ]
+    layers = [
+        (name.removeprefix(_LAYER_COUNTS).replace("_", " "), int(count))
+        for name, count in sites.attrs.items()
+        if name.startswith(_LAYER_COUNTS)
+    ]
+    scored = list(json.loads(comparison.attrs["excluded"]).items())
+    tables = [
+        _counts("Profiles that are no site", profiles),
+        _counts("Layers that carry a flag or a note", layers),
+        _counts("Observations left out of the scores", scored),
+    ]
+    read = sites.attrs.get("profiles_read")
+    facts = {"profiles read": str(read)} if read is not None else {}
+    facts["sites"] = str(sites.sizes["site"])
+    listed = results / "sites_exclusions.csv"
+    return Section("What was left out", facts=facts, tables=tables, texts=_listing(listed))
+
+
+def _counts(caption: str, counts: list[tuple[str, Any]]) -> Table:
+    rows = [[Cell(reason), Cell(str(count))] for reason, count in counts]
+    return Table(caption, ["reason", "count"], rows or [[Cell("none"), Cell("0")]])
+
+
+def _listing(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path} cannot be read: {error}") from error
+    if table.empty:
+        return []
+    text = table.head(_MOST_LISTED).to_string(index=False)
+    more = len(table) - _MOST_LISTED
+    return [f"{text}\n... and {more} more in {path.name}" if more > 0 else text]
+
+
+def _assimilation(posterior: xr.Dataset) -> Section:
+    status = posterior["status"]
+    meanings = str(status.attrs["flag_meanings"]).split()
+    values = np.asarray(status.attrs["flag_values"]).tolist()
+    counts = [
+        (meaning.replace("_", " "), int((status.values == value).sum()))
+        for value, meaning in zip(values, meanings, strict=True)
+    ]
+    names = ("sampler", "likelihood", "plan", "limits", "below_bedrock")
+    facts = {
+        name.replace("_", " "): str(posterior.attrs[name])
+        for name in names
+        if name in posterior.attrs
+    }
+    table = _counts("Sites by outcome", [item for item in counts if item[1]])
+    return Section("Site-by-site assimilation", facts=facts, tables=[table])
+
+
+def _maps(results: Path) -> Section:
+    maps = open_file(results / "maps.nc")
+    known = np.isfinite(maps["q10"].values)
+    facts = {"cells": str(int(known.sum()))}
+    if "extrapolated" in maps:
+        outside = int((maps["extrapolated"].values[known] > 0).sum())
+        facts["cells unlike any site"] = str(outside)
+    if (results / "model_grid.nc").is_file():
+        grid = open_file(results / "model_grid.nc")
+        facts["land cells of the model grid"] = str(int((grid["landmask"].values > 0).sum()))
+        facts["of them filled, for want of data"] = str(int((grid["filled"].values > 0).sum()))
+    return map_section(maps, facts)
+
+
+def _cases(results: Path) -> list[Section]:
+    readmes = sorted((results / "usermods").glob("*/README"))
+    return [
+        Section(f"Case {path.parent.name}", texts=[path.read_text(encoding="utf-8")])
+        for path in readmes
+    ]
+
+
+def _provenance(results: Path) -> Section:
+    files = sorted(
+        path for path in results.rglob("*.nc") if path.parent.name != "posterior.nc.parts"
+    )
+    headers = {str(path.relative_to(results)): read_header(path).attributes for path in files}
+    facts = {
+        name: str(attributes["history"]).splitlines()[0]
+        for name, attributes in headers.items()
+        if "history" in attributes
+    }
+    sites = headers["sites.nc"]
+    facts = {"version": str(sites.get("source", "unknown")), **facts}
+    configuration = sites.get("configuration")
+    return Section(
+        "How it was made",
+        facts=facts,
+        texts=[] if configuration is None else [str(configuration)],
+    )
