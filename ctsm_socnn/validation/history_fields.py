@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.forcing.field_names import FIELD_NAME_LENGTH, GENERATIONS, Generation
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
-from ctsm_socnn.forcing.months import open_history, order_months, read_months
+from ctsm_socnn.forcing.months import (
+    MonthSample,
+    open_history,
+    order_months,
+    read_months,
+)
 
 __all__ = ["HistoryFields"]
 
@@ -43,7 +48,7 @@ class HistoryFields:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        samples = order_months(sample for path in paths for sample in read_months(path))
+        samples = order_months(_months(paths))
         self._samples = samples[-_LAST_MONTHS:]
         self.period = f"{self._samples[0]} to {self._samples[-1]}"
         first = self._samples[0].path
@@ -72,3 +77,9 @@ class HistoryFields:
                 values = read_field(dataset, name, self.grid, slice(0, max(indices) + 1))
             parts.append(values[indices])
         return np.concatenate(parts)
+
+
+def _months(paths: Sequence[Path]) -> Iterator[MonthSample]:
+    for path in paths:
+        with open_history(path) as dataset:
+            yield from read_months(dataset, path)
