@@ -7,14 +7,14 @@ itself is shipped with the package. What the calls do is in `fortran/sourcemods/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from ctsm_socnn.errors import ExportError, FileError
+from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.checkout import STOCK_FILES, Checkout
 from ctsm_socnn.export.fortran_source import FortranSource
+from ctsm_socnn.shipped import shipped_directory
 
-__all__ = ["OWN_MODULES", "own_module_directory", "source_mods"]
+__all__ = ["OWN_MODULES", "source_mods"]
 
 OWN_MODULES: Final = ("SocnnEquationsMod.F90", "SocnnMapsMod.F90", "SocnnMod.F90")
 
@@ -34,21 +34,6 @@ _RATE_NAMES: Final = (
     "t_soisno", "w_scalar", "decomp_k", "Q10", "froz_q10", "decomp_depth_efolding",
     "days_per_year", "k_l1", "k_l2_l3", "k_s1", "k_s2", "k_s3", "k_frag",
 )  # fmt: skip
-
-
-def own_module_directory() -> Path:
-    """Directory of our Fortran modules: in the installed package, or in the source tree.
-
-    Raises
-    ------
-    FileError
-        If the installation lacks them.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for directory in (package / "sourcemods", package.parent / "fortran" / "sourcemods"):
-        if all((directory / name).is_file() for name in OWN_MODULES):
-            return directory
-    raise FileError(f"{package}: {', '.join(OWN_MODULES)} are missing; install ctsm-socnn again")
 
 
 def source_mods(checkout: Checkout) -> Mapping[str, bytes]:
@@ -75,7 +60,7 @@ def source_mods(checkout: Checkout) -> Mapping[str, bytes]:
         _TRANSPORT: _patch_transport(checkout.fortran(_TRANSPORT)),
         _PROFILE: _patch_profile(checkout.fortran(_PROFILE)),
     }
-    directory = own_module_directory()
+    directory = shipped_directory("sourcemods")
     own = {name: (directory / name).read_bytes() for name in OWN_MODULES}
     return own | {name: source.text() for name, source in patched.items()}
 

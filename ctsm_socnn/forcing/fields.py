@@ -13,6 +13,7 @@ from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing.field_names import GENERATIONS, LITTER_POOLS, Generation
 from ctsm_socnn.forcing.units import require_unit
 from ctsm_socnn.schemas import INPUT_VARIABLES
+from ctsm_socnn.shipped import shipped_directory
 
 __all__ = [
     "BEDROCK",
@@ -99,7 +100,8 @@ def require_fields(
     if missing:
         raise ForcingError(
             f"{_describe(paths)} lacks {'; '.join(missing)}. Run the case with "
-            f"usermods/forcing_output/{generation.name} ({generation.versions}), which writes all"
+            f"{shipped_directory('usermods')}/forcing_output/{generation.name} "
+            f"({generation.versions}), which writes all"
         )
     assert source is not None
     return source

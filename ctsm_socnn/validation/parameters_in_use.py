@@ -21,6 +21,7 @@ from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters import century_normalisation
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
+from ctsm_socnn.shipped import shipped_directory
 from ctsm_socnn.validation.history_fields import HistoryFields
 
 __all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence"]
@@ -108,7 +109,7 @@ def find_evidence(
     if not estimates:
         raise ValidationError(
             f"{paths[0]} has no K_* field nor respiration by pool, so nothing can be told; let the "
-            "run write them with the usermods of usermods/forcing_output"
+            f"run write them with the usermods of {shipped_directory('usermods')}/forcing_output"
         )
     return [
         _judge(item.key, item.name, expected[item.key], estimates.get(item.key))

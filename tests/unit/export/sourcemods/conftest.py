@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from ctsm_socnn.export.checkout import STOCK_FILES, Checkout
-from ctsm_socnn.export.sourcemods import own_module_directory, source_mods
+from ctsm_socnn.export.sourcemods import source_mods
 from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.shipped import shipped_directory
 
 FORTRAN = Path(__file__).resolve().parent / "fortran"
 N, FULL, LAYERS, POOLS, STEPS = 6, 25, 20, 7, 10
@@ -129,7 +130,9 @@ def compile_model(directory: Path, sources: Mapping[str, bytes], defines: Sequen
     stock = [name for name in STOCK_FILES if name in sources]
     order = [str(FORTRAN / "standin_base.F90"), str(FORTRAN / "standin_soil.F90")]
     order += [name for name in own if name in sources] + stock + [str(FORTRAN / "driver.F90")]
-    flags = ["-O1", "-fcheck=bounds", "-ffp-contract=off", "-ffree-line-length-none", "-I."]
+    # As CTSM's debug builds: bounds checked, floating-point exceptions trapped.
+    flags = ["-O1", "-fcheck=bounds", "-ffpe-trap=invalid,zero,overflow", "-ffp-contract=off"]
+    flags += ["-ffree-line-length-none", "-I."]
     flags += [f"-D{name}" for name in defines]
     done = subprocess.run(
         [compiler, *flags, *order, "-o", "model"],
@@ -323,4 +326,4 @@ def build() -> Callable[..., Model]:
 
 @pytest.fixture
 def own_modules() -> Path:
-    return own_module_directory()
+    return shipped_directory("sourcemods")
