@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +26,8 @@ CESM_GRIDS: Final[dict[str, tuple[int, int]]] = {
 }
 """CESM name -> (latitudes, longitudes) of the finite-volume grids."""
 
-_MESH_NAMES: Final = ("ne", "mpas", "conus", "arctic", "t", "hcru", "r")
-"""First letters of CESM grids that are known only through their mesh files."""
+_MESH_NAMES: Final = re.compile(r"(ne|mpasa|hcru|T|C|r)\d[\w.]*")
+"""CESM grids that are known only through their mesh files: spectral elements, MPAS, Gaussian."""
 
 
 def cesm_grid(name: str) -> Grid:
@@ -44,9 +45,9 @@ def cesm_grid(name: str) -> Grid:
     if name not in CESM_GRIDS:
         near = difflib.get_close_matches(name, CESM_GRIDS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        mesh = " It needs its mesh file." if name.startswith(_MESH_NAMES) else ""
+        mesh = "; it needs its mesh file" if _MESH_NAMES.fullmatch(name) else ""
         raise GridError(
-            f"{name!r} is neither a file nor one of the grids {', '.join(CESM_GRIDS)}{hint}.{mesh}"
+            f"{name!r} is neither a file nor one of the grids {', '.join(CESM_GRIDS)}{hint}{mesh}"
         )
     n_lat, n_lon = CESM_GRIDS[name]
     return rectilinear_grid(

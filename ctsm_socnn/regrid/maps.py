@@ -105,12 +105,15 @@ def regrid_maps(
     Raises
     ------
     GridError
-        If the grids do not overlap, or the method is beyond what is installed.
+        If the grids do not overlap, the weights are for others, or the method is beyond what is
+        installed.
     """
     method, fill = Method(method), Fill(fill)
     data = data_grid(maps, source)
     if weights is None:
         weights = make_weights(data, target, method, backend=backend)
+    else:
+        _require_fit(weights, data, target)
     covered = weights.reached(min_fraction)
     if not covered.any():
         raise GridError(
@@ -165,6 +168,15 @@ def data_grid(maps: xr.Dataset, source: Grid | None = None) -> Grid:
     if not mask.any():
         raise GridError(f"no cell of {grid.name} has all its values; are the maps empty?")
     return grid.with_mask(mask)
+
+
+def _require_fit(weights: RemapWeights, data: Grid, target: Grid) -> None:
+    for made_for, grid in ((weights.source, data), (weights.target, target)):
+        if made_for.checksum() != grid.checksum():
+            raise GridError(
+                f"the weights were made for {made_for.name}, which differs from {grid.name} in its "
+                "cells or its mask; make weights for this grid"
+            )
 
 
 def _is_field(variable: xr.DataArray, dims: tuple[str, ...]) -> bool:
@@ -239,7 +251,7 @@ def _keep_sums(result: xr.Dataset) -> None:
     for first, second in _SPLITS:
         if {first, second} <= set(result.data_vars):
             total = result[first] + result[second]
-            factor = (_LARGEST_SUM / total).clip(max=1.0)
+            factor = _LARGEST_SUM / total.clip(min=_LARGEST_SUM)
             for name in (first, second):
                 result[name] = (result[name] * factor).assign_attrs(result[name].attrs)
 

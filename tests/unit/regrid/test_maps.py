@@ -186,6 +186,16 @@ def test_maps_must_fit_their_grid(region_maps: xr.Dataset) -> None:
         data_grid(region_maps.rename(lat="latitude"))
 
 
+def test_weights_for_other_grids_are_refused(region_maps: xr.Dataset, model_grid: Grid) -> None:
+    weights = make_weights(data_grid(region_maps), model_grid, backend="own")
+    flooded = model_grid.with_mask(model_grid.lat[:, None] < 30.0 + 0.0 * model_grid.lon)
+    with pytest.raises(GridError, match="made for model, which differs from model in its cells"):
+        regrid_maps(region_maps, flooded, weights=weights)
+    region_maps["q10"][0, 0] = np.nan
+    with pytest.raises(GridError, match="made for the maps, which differs from the maps"):
+        regrid_maps(region_maps, model_grid, weights=weights)
+
+
 def test_text_is_refused(region_maps: xr.Dataset, model_grid: Grid) -> None:
     region_maps["biome_name"] = region_maps["extrapolated"].astype(str)
     with pytest.raises(GridError, match="biome_name holds neither numbers nor classes"):
