@@ -32,6 +32,9 @@ __all__ = [
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_history_arguments(parser, required=True)
+    parser.add_argument(
+        "--input-profiles", action="store_true", help="also write litter inputs by layer"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="climatology to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
 
@@ -57,7 +60,9 @@ def add_history_arguments(parser: argparse.ArgumentParser, *, required: bool) ->
     parser.add_argument("--last-year", type=int, help="last year of the climatology")
 
 
-def read_history(arguments: argparse.Namespace, checkpoint: Path) -> xr.Dataset:
+def read_history(
+    arguments: argparse.Namespace, checkpoint: Path, *, input_profiles: bool = False
+) -> xr.Dataset:
     """Average the history that the options name."""
     return read_climatology(
         find_history(arguments.history),
@@ -65,6 +70,7 @@ def read_history(arguments: argparse.Namespace, checkpoint: Path) -> xr.Dataset:
         surface=arguments.surface,
         first_year=arguments.first_year,
         last_year=arguments.last_year,
+        input_profiles=input_profiles,
         checkpoint=checkpoint,
         progress=True,
     )
@@ -96,7 +102,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Average, write and describe."""
     output: Path = arguments.output
     require_absent(output, overwrite=arguments.overwrite)
-    climatology = read_history(arguments, checkpoint_path(output))
+    climatology = read_history(
+        arguments, checkpoint_path(output), input_profiles=arguments.input_profiles
+    )
     inputs = {} if arguments.surface is None else {"surface": arguments.surface}
     climatology.attrs |= provenance_attributes(seed=None, inputs=inputs)
     write_dataset(climatology, output, overwrite=arguments.overwrite)

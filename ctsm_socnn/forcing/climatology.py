@@ -14,6 +14,7 @@ from typing import Final
 import netCDF4
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ctsm_socnn.errors import ForcingError
@@ -32,12 +33,18 @@ from ctsm_socnn.forcing.record import HistoryRecord, check_history
 from ctsm_socnn.forcing.totals import ForcingTotals, MonthlyMean
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES, N_LAYERS, N_MONTHS
 
-__all__ = ["read_climatology"]
+__all__ = ["INPUT_PROFILES", "read_climatology"]
 
 _COLDEST_SOIL: Final = 150.0
 """K; lower values under the unit K are degrees Celsius."""
 
 _SECONDS_BETWEEN_SAVES: Final = 60.0
+
+_PROFILE_SUFFIX: Final = "_vr"
+INPUT_PROFILES: Final = tuple(name + _PROFILE_SUFFIX for name in INPUT_VARIABLES)
+"""Litter inputs by layer, named as CLM names what is vertically resolved."""
+
+PROFILE_UNIT: Final = "gC m-3 month-1"
 
 _LONG_NAMES: Final = {
     "TSOI": "soil temperature",
@@ -60,6 +67,7 @@ def read_climatology(
     surface: Path | None = None,
     first_year: int | None = None,
     last_year: int | None = None,
+    input_profiles: bool = False,
     checkpoint: Path | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
@@ -75,6 +83,9 @@ def read_climatology(
         Surface dataset, for sand and bedrock where the history lacks them.
     first_year, last_year : int, optional
         Both included.
+    input_profiles : bool
+        Also give the litter inputs by layer (`CWD_INPUT_vr` and so on, gC m-3 month-1); only where
+        they are derived from the pool budget.
     checkpoint : Path, optional
         File in which sums are put aside about once a minute; an interrupted call with the same
         arguments goes on from it. Deleted at the end.
@@ -93,9 +104,14 @@ def read_climatology(
     ForcingError, GridError, FileError
     """
     record = check_history(paths, surface, first_year, last_year)
-    totals = _empty_totals(record)
+    if input_profiles and record.source.generation is None:
+        raise ForcingError(
+            f"{record.paths[0]} holds column totals of the litter inputs, which have no profile; "
+            "leave the profiles out, or give history with the fields of the pool budget"
+        )
+    totals = _empty_totals(record, input_profiles)
     budget = _budget(record, pools, totals.closure)
-    fingerprint = record.fingerprint(pools)
+    fingerprint = f"{record.fingerprint(pools)} {input_profiles}"
     if checkpoint is not None:
         totals.resume(checkpoint, fingerprint)
     saved = time.monotonic()
@@ -115,13 +131,21 @@ def read_climatology(
     return climatology
 
 
-def _empty_totals(record: HistoryRecord) -> ForcingTotals:
+def _empty_totals(record: HistoryRecord, input_profiles: bool) -> ForcingTotals:
     n_cells = record.grid.land.size
     means = {}
-    for name in (*MONTHLY_FIELDS, *INPUT_VARIABLES):
-        levels = (N_LAYERS,) if "layer" in FORCING_DIMENSIONS[name] else ()
+    layered = INPUT_PROFILES if input_profiles else ()
+    for name in (*MONTHLY_FIELDS, *INPUT_VARIABLES, *layered):
+        levels = (N_LAYERS,) if "layer" in _dimensions(name) else ()
         means[name] = MonthlyMean(np.zeros((N_MONTHS, *levels, n_cells)))
     return ForcingTotals(means, CarbonDrift(n_cells), Closure())
+
+
+def _dimensions(name: str) -> tuple[str, ...]:
+    """Dimensions of a field before those of the grid."""
+    if name in INPUT_PROFILES:
+        return ("month", "layer")
+    return tuple(dim for dim in FORCING_DIMENSIONS[name] if dim != "site")
 
 
 def _budget(record: HistoryRecord, pools: Sequence[Path], closure: Closure) -> LitterBudget | None:
@@ -161,17 +185,29 @@ def _add_inputs(
     record: HistoryRecord,
     budget: LitterBudget | None,
 ) -> None:
-    """Add column totals, gC m-2 of each month."""
+    """Add column totals, gC m-2 of each month, and profiles where they are wanted."""
     if budget is None:
         at = slice(block[0].index, block[-1].index + 1)
         given = [read_field(dataset, name, record.grid, at) for name in INPUT_VARIABLES]
-        samples, flux = block, np.stack(given, axis=1)
-    else:
-        samples, density = budget.inputs(dataset, block)
-        flux = column_total(density)
-    for sample, by_pool in zip(samples, flux, strict=True):
-        length = sample.seconds if record.input_unit == FLUX_UNIT else 1.0
-        for name, values in zip(INPUT_VARIABLES, by_pool, strict=True):
+        _add_by_pool(totals, INPUT_VARIABLES, block, np.stack(given, axis=1), record.input_unit)
+        return
+    samples, density = budget.inputs(dataset, block)
+    _add_by_pool(totals, INPUT_VARIABLES, samples, column_total(density), FLUX_UNIT)
+    if INPUT_PROFILES[0] in totals.means:
+        _add_by_pool(totals, INPUT_PROFILES, samples, density, FLUX_UNIT)
+
+
+def _add_by_pool(
+    totals: ForcingTotals,
+    names: Sequence[str],
+    samples: Sequence[MonthSample],
+    inputs: NDArray[np.floating],
+    unit: str,
+) -> None:
+    """Add inputs of shape (month, pool, ...), a flux or the total of each month."""
+    for sample, by_pool in zip(samples, inputs, strict=True):
+        length = sample.seconds if unit == FLUX_UNIT else 1.0
+        for name, values in zip(names, by_pool, strict=True):
             totals.means[name].add(sample.month, values * length)
 
 
@@ -182,12 +218,10 @@ def _assemble(
     fields: dict[str, xr.Variable] = {}
     for name, mean in totals.means.items():
         values = mean.mean(name)
-        if budget is not None and name in INPUT_VARIABLES:
+        if budget is not None and name not in MONTHLY_FIELDS:
             values = without_negative_months(values)
-        dims = tuple(dim for dim in FORCING_DIMENSIONS[name] if dim != "site")
-        fields[name] = grid.spread(values, dims)
-        unit = TOTAL_UNIT if name in INPUT_VARIABLES else MONTHLY_FIELDS[name]
-        fields[name].attrs = {"units": unit, "long_name": _LONG_NAMES[name]}
+        fields[name] = grid.spread(values, _dimensions(name))
+        fields[name].attrs = _labels(name)
     fields[BEDROCK] = grid.spread(record.nbedrock)
     fields[BEDROCK].attrs = {"units": "1", "long_name": "deepest layer with soil, from 1"}
     fields["CELLSAND"] = grid.spread(record.sand, ("layer",))
@@ -195,6 +229,14 @@ def _assemble(
     coordinates = {**grid.coordinates(), "month": xr.Variable("month", np.arange(1, N_MONTHS + 1))}
     attributes = _attributes(totals, record, budget)
     return xr.Dataset(fields, coordinates, attributes)
+
+
+def _labels(name: str) -> dict[str, str]:
+    if name in INPUT_PROFILES:
+        column = _LONG_NAMES[name.removesuffix(_PROFILE_SUFFIX)]
+        return {"units": PROFILE_UNIT, "long_name": column.replace("column total", "by layer")}
+    unit = TOTAL_UNIT if name in INPUT_VARIABLES else MONTHLY_FIELDS[name]
+    return {"units": unit, "long_name": _LONG_NAMES[name]}
 
 
 def _attributes(

@@ -188,12 +188,12 @@ def without_negative_months(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    inputs : ndarray, shape (12, cell), gC m-2 month-1
+    inputs : ndarray, shape (12, ...), gC m-2 month-1 or gC m-3 month-1
 
     Returns
     -------
-    ndarray, shape (12, cell)
-        Not negative; the annual total of each cell is unchanged where it was positive, else zero.
+    ndarray, shape (12, ...)
+        Not negative; each annual total is unchanged where it was positive, else zero.
     """
     positive = np.maximum(inputs, 0.0)
     wanted = np.maximum(inputs.sum(axis=0), 0.0)

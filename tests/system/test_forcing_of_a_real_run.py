@@ -13,6 +13,7 @@ from ctsm_socnn.forcing.months import open_history, read_months
 from ctsm_socnn.forcing.surface import read_surface_bedrock, read_surface_sand
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters import century_normalisation
+from ctsm_socnn.schemas import INPUT_VARIABLES
 
 pytestmark = pytest.mark.real_data
 
@@ -33,6 +34,22 @@ def climatology(run):
 def test_derived_litter_sums_to_litterfall_in_every_month(climatology):
     assert climatology.attrs["months_averaged"] == 144
     assert climatology.attrs["litter_closure_largest"] < 2e-4
+
+
+def test_profiles_of_litter_sum_to_its_column_totals(run, climatology):
+    layered = read_climatology(
+        find_history([run / "history" / "*.clm2.h0a.*.nc"]),
+        pools=find_history([run / "history" / "*.clm2.h1i.*.nc"]),
+        input_profiles=True,
+    )
+    for name in INPUT_VARIABLES:
+        profile = layered[f"{name}_vr"]
+        assert profile.dims == ("month", "layer", "lat", "lon")
+        columns = np.einsum("mlyx,l->myx", profile.values, SOIL_GRID.thickness)
+        largest = climatology[name].values.max()
+        np.testing.assert_allclose(columns, climatology[name].values, atol=1e-6 * largest)
+        below = np.arange(20)[:, np.newaxis, np.newaxis] >= layered["nbedrock"].values
+        assert np.abs(profile.values[:, below]).max() < 1e-6 * largest
 
 
 def test_annual_litter_from_means_is_near_that_from_instants(run, climatology):

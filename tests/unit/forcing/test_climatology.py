@@ -84,6 +84,11 @@ def test_one_dimensional_land_grid_holds_the_same_values(history_file):
     np.testing.assert_array_equal(line["TSOI"].values, grid["TSOI"].values.reshape(12, 20, -1))
 
 
+def test_column_totals_have_no_profile(history_file):
+    with pytest.raises(ForcingError, match="holds column totals of the litter inputs"):
+        read_climatology([history_file()], input_profiles=True)
+
+
 def test_missing_sand_is_nan_and_no_error(history_file):
     path = history_file(edit=lambda dataset: dataset.drop_vars("CELLSAND"))
     assert np.isnan(read_climatology([path])["CELLSAND"].values).all()
