@@ -205,7 +205,7 @@ contains
       character(len=*), intent(in) :: path
       type(bounds_type), intent(in) :: bounds
 
-      real(r8) :: lat(bounds%begg:bounds%endg), lon(bounds%begg:bounds%endg), turn
+      real(r8) :: lat(bounds%begg:bounds%endg), lon(bounds%begg:bounds%endg)
       logical :: found_lat, found_lon, same
       integer :: g
 
@@ -215,9 +215,7 @@ contains
          call endrun(msg="ctsm-socnn: LATIXY or LONGXY is missing in "//trim(path))
       end if
       do g = bounds%begg, bounds%endg
-         turn = modulo(lon(g) - grc%londeg(g) + 180.0_r8, 360.0_r8) - 180.0_r8
-         same = abs(lat(g) - grc%latdeg(g)) < degrees_apart
-         if (abs(grc%latdeg(g)) < 90.0_r8 - degrees_apart) same = same .and. abs(turn) < degrees_apart
+         same = same_place(lat(g), lon(g), grc%latdeg(g), grc%londeg(g))
          if (.not. same) then
             write (iulog, *) "ctsm-socnn: ", trim(path), " gridcell ", g, " lies at lat, lon ", lat(g), lon(g), &
                " in the map and ", grc%latdeg(g), grc%londeg(g), " in the model"
@@ -225,6 +223,19 @@ contains
          end if
       end do
    end subroutine require_same_cells
+
+   !> Whether two points are the same, longitudes counted in any way; all longitudes are the same at a pole.
+   pure logical function same_place(lat, lon, other_lat, other_lon)
+      real(r8), intent(in) :: lat, lon, other_lat, other_lon !< degrees
+
+      same_place = .false.
+      if (lat /= lat .or. lon /= lon) return ! NaN; debug builds trap other comparisons of it
+      same_place = abs(lat - other_lat) < degrees_apart
+      if (abs(other_lat) < 90.0_r8 - degrees_apart) then
+         same_place = same_place .and. &
+                      abs(modulo(lon - other_lon + 180.0_r8, 360.0_r8) - 180.0_r8) < degrees_apart
+      end if
+   end function same_place
 
    !> Stop on gaps and on values that CTSM cannot use.
    subroutine require_range(path, map, bounds)
@@ -243,7 +254,9 @@ contains
       integer, intent(in) :: map
       real(r8), intent(in) :: value
 
-      usable = abs(value) < missing_above ! false for NaN, too
+      usable = .false.
+      if (value /= value) return ! NaN; asked first, because debug builds trap other comparisons
+      usable = abs(value) < missing_above
       if (map <= last_positive) then
          usable = usable .and. value > 0.0_r8
       else

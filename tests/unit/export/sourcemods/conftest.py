@@ -322,8 +322,3 @@ def build() -> Callable[..., Model]:
         return Model(compile_model(directory, sources, defines), "OLD_CTSM" in defines)
 
     return compiled
-
-
-@pytest.fixture
-def own_modules() -> Path:
-    return shipped_directory("sourcemods")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from ctsm_socnn.model import SOIL_GRID, Columns, coefficients
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, century_normalisation
@@ -63,28 +62,17 @@ def ctsm_maps(estimate: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def kernel_columns(case: Any, w_scalar: np.ndarray) -> Columns:
     """Columns of the kernel whose twelve months are all the one moment of the case."""
-    months = np.ones((1, 12, 1))
-    sites = xr.Dataset(
-        {
-            "TSOI": (("site", "month", "layer"), case.temperature[:, None] * months),
-            "W_SCALAR": (("site", "month", "layer"), w_scalar[:, None, :LAYERS] * months),
-            "O_SCALAR": (("site", "month", "layer"), np.ones((N, 12, LAYERS))),
-            "FPI_vr": (("site", "month", "layer"), np.ones((N, 12, LAYERS))),
-            "ALTMAX": (("site", "month"), np.full((N, 12), 8.0)),
-            "ALTMAX_LASTYEAR": (("site", "month"), np.full((N, 12), 8.0)),
-            "nbedrock": ("site", np.full(N, 20)),
-            "CELLSAND": (("site", "layer"), np.full((N, LAYERS), 50.0)),
-            **{
-                name: (("site", "month"), np.ones((N, 12)))
-                for name in ("CWD_INPUT", "LITR1_INPUT", "LITR2_INPUT", "LITR3_INPUT")
-            },
-            "lon": ("site", case.lon),
-            "lat": ("site", case.lat),
-            "soc": (("site", "obs"), np.ones((N, 1))),
-            "soc_depth": (("site", "obs"), np.ones((N, 1))),
-        }
+    layered, monthly = (N, 12, LAYERS), (N, 12)
+    return Columns.from_arrays(
+        temperature=np.broadcast_to(case.temperature[:, None], layered),
+        water=np.broadcast_to(w_scalar[:, None, :LAYERS], layered),
+        oxygen=np.ones(layered),
+        nitrogen=np.ones(layered),
+        thaw=np.full(monthly, 8.0),
+        thaw_last_year=np.full(monthly, 8.0),
+        bedrock=np.full(N, LAYERS),
+        inputs=[np.ones(monthly)] * 4,
     )
-    return Columns.from_sites(sites)
 
 
 @pytest.mark.parametrize("matrix", [False, True])
