@@ -206,7 +206,7 @@ contains
       type(bounds_type), intent(in) :: bounds
 
       real(r8) :: lat(bounds%begg:bounds%endg), lon(bounds%begg:bounds%endg)
-      logical :: found_lat, found_lon, same
+      logical :: found_lat, found_lon
       integer :: g
 
       call read_one(ncid, path, "LATIXY", bounds, lat, found_lat)
@@ -215,8 +215,7 @@ contains
          call endrun(msg="ctsm-socnn: LATIXY or LONGXY is missing in "//trim(path))
       end if
       do g = bounds%begg, bounds%endg
-         same = same_place(lat(g), lon(g), grc%latdeg(g), grc%londeg(g))
-         if (.not. same) then
+         if (.not. same_place(lat(g), lon(g), grc%latdeg(g), grc%londeg(g))) then
             write (iulog, *) "ctsm-socnn: ", trim(path), " gridcell ", g, " lies at lat, lon ", lat(g), lon(g), &
                " in the map and ", grc%latdeg(g), grc%londeg(g), " in the model"
             call endrun(msg="ctsm-socnn: the map is flipped, shifted, transposed or of another grid")

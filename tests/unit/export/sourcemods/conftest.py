@@ -18,7 +18,6 @@ import pytest
 from ctsm_socnn.export.checkout import STOCK_FILES, Checkout
 from ctsm_socnn.export.sourcemods import source_mods
 from ctsm_socnn.model import SOIL_GRID
-from ctsm_socnn.shipped import shipped_directory
 
 FORTRAN = Path(__file__).resolve().parent / "fortran"
 N, FULL, LAYERS, POOLS, STEPS = 6, 25, 20, 7, 10
