@@ -40,6 +40,7 @@ from ctsm_socnn.validation.methods import (
     predict_in_sample,
     predict_out_of_sample,
 )
+from ctsm_socnn.validation.run_report import report_run
 
 __all__ = ["build_params"]
 
@@ -196,6 +197,13 @@ class _Run:
                 settings={"case": [c.model_dump(exclude={"paramfile"}) for c in config.case]},
                 inputs=[case.paramfile for case in config.case],
             ),
+            Stage(
+                "report",
+                "report",
+                "report.html",
+                self.report,
+                after=["evaluation", "maps", "model_grid", "usermods"],
+            ),
         ]
 
     def forcing(self, path: Path) -> str:
@@ -318,6 +326,11 @@ class _Run:
         path.mkdir()
         written = [self._write_case(case, path / case.name) for case in self.config.case]
         return ", ".join(case.directory.name for case in written) or "no case in the configuration"
+
+    def report(self, path: Path) -> str:
+        """One page about all of it."""
+        report_run(self.output, path, overwrite=True)
+        return str(path)
 
     def _write_case(self, case: CaseConfig, directory: Path) -> Usermods:
         values = None

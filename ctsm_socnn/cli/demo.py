@@ -89,5 +89,5 @@ def _judge(world: Path, results: Path) -> int:
         print(f"The expected order did NOT come out, NSE out of sample: {order}")
         return 1
     print(f"NSE out of sample, as expected: {order}")
-    print(f"Figures: {results / 'evaluation' / 'observed_modelled.png'}, {results / 'maps.png'}")
+    print(f"Report: {results / 'report.html'}")
     return 0

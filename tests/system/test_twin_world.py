@@ -1,0 +1,134 @@
+"""The whole way on the twin world: once through, again, and after kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import ctsm_socnn
+from ctsm_socnn.cli.main import main
+from ctsm_socnn.demo import make_twin_world
+from ctsm_socnn.demo.answer import EXPECTED_ORDER
+from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
+
+SHORT = (
+    "assimilation.chains=2",
+    "assimilation.warmup=100",
+    "assimilation.draws=100",
+    "assimilation.one_batch_starts=2",
+    "assimilation.random_draws=5",
+    "assimilation.largest_rhat=10",
+    "assimilation.smallest_ess=0",
+    "network.members=1",
+    "network.epochs=20",
+    "evaluation.folds=3",
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("world")
+    return make_twin_world(directory, seed=9, n_profiles=60)
+
+
+def _words(configuration: Path, results: Path) -> list[str]:
+    short = [word for setting in SHORT for word in ("--set", setting)]
+    return ["build-params", str(configuration), "-o", str(results), "--workers", "1", *short]
+
+
+@pytest.fixture(scope="module")
+def results(world, tmp_path_factory) -> Path:
+    """Results of an undisturbed run."""
+    directory = tmp_path_factory.mktemp("run") / "results"
+    assert main(_words(world, directory)) == 0
+    return directory
+
+
+def test_every_method_is_scored_in_and_out_of_sample(results):
+    scores = json.loads((results / "evaluation" / "scores.json").read_text())
+    assert list(scores["methods"]) == list(EXPECTED_ORDER)
+    for by_sample in scores["methods"].values():
+        assert set(by_sample) == {"in", "out"}
+        assert {"nse", "r2", "rmse", "bias", "log_nse", "stock_nse"} <= set(by_sample["out"])
+    in_sample = scores["methods"]["default"]["in"]
+    assert in_sample == scores["methods"]["default"]["out"]
+
+
+def test_maps_on_the_model_grid_have_no_gap_and_keep_their_bounds(results):
+    with xr.open_dataset(results / "model_grid.nc") as maps:
+        land = maps["landmask"].values > 0
+        values = np.stack([maps[name].values[land] for name in PARAMETER_NAMES], axis=-1)
+    assert land.any()
+    assert np.isfinite(values).all()
+    assert (values >= lower_bounds() - 1e-12).all()
+    assert (values <= upper_bounds() + 1e-12).all()
+
+
+def test_both_cases_get_a_usermods_directory(results):
+    cases = {path.name for path in (results / "usermods").iterdir()}
+    assert cases == {"twin_clm50", "twin_ctsm54"}
+    for case in cases:
+        namelist = (results / "usermods" / case / "user_nl_clm").read_text()
+        assert "paramfile" in namelist
+
+
+def test_figures_and_the_report_are_there(results):
+    assert (results / "evaluation" / "observed_modelled.png").stat().st_size > 10_000
+    assert (results / "maps.png").stat().st_size > 10_000
+    assert "at_sea" in (results / "report.html").read_text()
+
+
+def test_given_again_nothing_is_done_again(world, results, capsys):
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")}
+    assert main(_words(world, results)) == 0
+    assert capsys.readouterr().out.count("done before, kept") == 10
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")} == before
+
+
+def test_other_settings_do_not_mix_with_finished_results(world, results, capsys):
+    assert main([*_words(world, results), "--set", "network.epochs=30"]) == 2
+    assert "was made with another configuration" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one(world, results, tmp_path):
+    broken = tmp_path / "broken"
+    for stage in (2, 4, 6, 9):
+        _run_until_killed(world, broken, stage)
+    assert main(_words(world, broken)) == 0
+    scores = [(d / "evaluation" / "scores.json").read_text() for d in (results, broken)]
+    assert scores[0] == scores[1]
+    for name in ("posterior.nc", "maps.nc", "model_grid.nc"):
+        with xr.open_dataset(results / name) as ours, xr.open_dataset(broken / name) as theirs:
+            xr.testing.assert_equal(ours, theirs)
+    left = [path.name for path in broken.rglob(".*") if path.name != ".lock"]
+    assert not left
+
+
+def _run_until_killed(configuration: Path, results: Path, stage: int) -> None:
+    """Start the run and kill it without warning as soon as it says that the stage begins."""
+    package = str(Path(ctsm_socnn.__file__).parents[1])
+    paths = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "ctsm_socnn", *_words(configuration, results)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if line.startswith(f"[{stage}/") and line.rstrip().endswith("..."):
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+    assert not (results / "report.html").exists()
