@@ -4,9 +4,12 @@ r"""Look at soil profiles before they are used, or bring them into one tidy form
   ctsm-socnn profiles convert layers.csv --columns top='upper [cm]' bottom='lower [cm]' \
       oc='orgc [g/kg]' bulk_density='bd [g/cm3]' -o profiles.nc
 
+  ctsm-socnn profiles merge wosis.nc kssl.nc -o all.nc
+
 `inspect` counts what is wrong with the layers, by reason and by source, and draws depth profiles
 and a map. `convert` writes netCDF (CF discrete sampling, contiguous ragged): every layer with its
-flag, none left out.
+flag, none left out. `merge` puts several of its files into one and flags profiles that an earlier
+file holds already.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import xarray as xr
 
 from ctsm_socnn.errors import ConfigError, FileError
 from ctsm_socnn.netcdf import require_absent, write_dataset
-from ctsm_socnn.observations import FORMATS, PEDOTRANSFER, read_profiles
+from ctsm_socnn.observations import FORMATS, PEDOTRANSFER, merge_profiles, read_profiles
 from ctsm_socnn.observations.inspect import (
     draw_depth_profiles,
     draw_map,
@@ -34,11 +37,13 @@ __all__ = ["add_arguments", "add_table_arguments", "parse_columns", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("action", choices=("inspect", "convert"))
-    parser.add_argument("profiles", type=Path, metavar="FILE", help="table, file or directory")
+    parser.add_argument("action", choices=("inspect", "convert", "merge"))
+    parser.add_argument(
+        "profiles", type=Path, nargs="+", metavar="FILE", help="table, file or directory"
+    )
     add_table_arguments(parser, "--format")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="inspect: where to draw")
-    parser.add_argument("-o", "--output", type=Path, help="convert: netCDF file to write")
+    parser.add_argument("-o", "--output", type=Path, help="convert, merge: netCDF file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
 
 
@@ -83,19 +88,15 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Inspect or convert."""
+    """Inspect, convert or merge."""
     outputs = _outputs(arguments)
     for path in outputs:
         require_absent(path, overwrite=arguments.overwrite)
-    profiles = read_profiles(
-        arguments.profiles,
-        arguments.profile_format,
-        parse_columns(arguments.columns),
-        arguments.bulk_density_from,
-    )
-    print(_report(profiles, arguments.profiles))
-    if arguments.action == "convert":
-        inputs = {"profiles": arguments.profiles} if arguments.profiles.is_file() else {}
+    paths: list[Path] = arguments.profiles
+    profiles = _read(arguments)
+    print(_report(profiles, ", ".join(map(str, paths))))
+    if arguments.action != "inspect":
+        inputs = {f"profiles_{i}": path for i, path in enumerate(paths, 1) if path.is_file()}
         profiles.attrs |= provenance_attributes(seed=None, inputs=inputs)
         write_dataset(profiles, arguments.output, overwrite=arguments.overwrite)
     elif outputs:
@@ -106,10 +107,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _read(arguments: argparse.Namespace) -> xr.Dataset:
+    paths: list[Path] = arguments.profiles
+    if arguments.action == "merge":
+        return merge_profiles(
+            [read_profiles(path, "tidy") for path in paths], [path.stem for path in paths]
+        )
+    if len(paths) > 1:
+        raise ConfigError(f"{arguments.action} takes one file; convert each, then merge them")
+    columns = parse_columns(arguments.columns)
+    return read_profiles(paths[0], arguments.profile_format, columns, arguments.bulk_density_from)
+
+
 def _outputs(arguments: argparse.Namespace) -> list[Path]:
-    if arguments.action == "convert":
+    if arguments.action != "inspect":
         if arguments.output is None:
-            raise ConfigError("convert needs -o FILE, the netCDF file to write")
+            raise ConfigError(f"{arguments.action} needs -o FILE, the netCDF file to write")
         return [arguments.output]
     if arguments.figures is None:
         return []
@@ -120,10 +133,10 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
     return [arguments.figures / name for name in ("depth_profiles.png", "map.png")]
 
 
-def _report(profiles: xr.Dataset, path: Path) -> str:
+def _report(profiles: xr.Dataset, named: str) -> str:
     counts = summary(profiles)
     parts = [
-        f"{path}: {counts['profiles']} profiles, {counts['layers']} layers; usable are "
+        f"{named}: {counts['profiles']} profiles, {counts['layers']} layers; usable are "
         f"{counts['layers_usable']} layers in {counts['profiles_usable']} profiles",
         source_table(profiles).to_string(index=False),
     ]

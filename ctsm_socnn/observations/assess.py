@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from ctsm_socnn.observations.quality import (
     reason,
 )
 
-__all__ = ["assess"]
+__all__ = ["assess", "repeated_profiles"]
 
 _ORGANIC_SOIL: Final = 120.0
 """g kg-1 organic carbon: the limit of organic soil material of World Reference Base."""
@@ -27,6 +28,9 @@ _TOUCH: Final = 0.002
 
 _SAME_PLACE: Final = 4
 """Decimals of a degree to which duplicates must agree."""
+
+_SAME_DIGITS: Final = 3
+"""Digits of carbon density to which duplicates must agree."""
 
 
 _INDIRECT_CARBON: Final = "predict|spline|total|model|estimat|ignition|spectr"
@@ -58,7 +62,10 @@ def assess(table: pd.DataFrame, bulk_density_from: str | None = None) -> pd.Data
     bits = np.zeros(len(table), dtype=np.int32)
     for name, holds in tests.items():
         bits |= np.where(holds, reason(name).bit, 0).astype(np.int32)
-    bits |= np.where(_duplicates(table, bits), reason("duplicate_profile").bit, 0).astype(np.int32)
+    samples = {name: _column(table, name) for name in ("lon", "lat", "soc")}
+    samples["upper"] = _column(table, "depth" if "depth" in table else "top")
+    repeated = repeated_profiles(table["_order"].to_numpy(np.int64), samples)
+    bits |= np.where(repeated, reason("duplicate_profile").bit, 0).astype(np.int32)
     return table.assign(flag_bits=bits)
 
 
@@ -156,20 +163,30 @@ def _place_tests(table: pd.DataFrame) -> dict[str, _Mask]:
     return {"bad_coordinates": impossible | moved.to_numpy(), "coarse_coordinates": tenths}
 
 
-def _duplicates(table: pd.DataFrame, bits: NDArray[np.int32]) -> _Mask:
-    """Find samples of profiles that repeat place, depths and values of an earlier one."""
-    upper = "depth" if "depth" in table else "top"
+def repeated_profiles(
+    order: NDArray[np.int64], samples: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.bool_]:
+    """Find samples of profiles that repeat place, depths and values of an earlier one.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (sample,)
+        Profile of each sample, from 0.
+    samples : mapping of str to ndarray, shape (sample,)
+        `lon`, `lat` (degrees), `upper` (m) and `soc` (gC m-3). Places must agree to four decimals,
+        values to three digits, because databases round differently.
+    """
+    soc = np.abs(samples["soc"])
+    scale = 10.0 ** (np.floor(np.log10(np.where(soc > 0, soc, 1.0))) - _SAME_DIGITS + 1)
     key = pd.DataFrame(
         {
-            "lon": table["lon"].round(_SAME_PLACE),
-            "lat": table["lat"].round(_SAME_PLACE),
-            "upper": table[upper].round(3),
-            "soc": table["soc"].round(3),
+            "lon": np.round(samples["lon"] % 360.0, _SAME_PLACE),
+            "lat": np.round(samples["lat"], _SAME_PLACE),
+            "upper": np.round(samples["upper"], 3),
+            "soc": np.round(soc / scale) * scale,
         }
     )
-    order = table["_order"].to_numpy()
     digest = pd.util.hash_pandas_object(key, index=False).to_numpy()
     by_profile = pd.Series(digest).groupby(order).agg(lambda values: hash(tuple(values)))
-    repeated = by_profile.duplicated()
-    held = pd.Series(bits & reason("no_carbon_value").bit == 0).groupby(order).any()
-    return np.asarray((repeated & held).to_numpy()[order])
+    held = pd.Series(np.isfinite(soc)).groupby(order).any()
+    return np.asarray((by_profile.duplicated() & held).to_numpy()[order])

@@ -7,6 +7,7 @@ layers with `top` and `bottom`, or values at a `depth`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,10 +16,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ProfileError
-from ctsm_socnn.observations.assess import assess
-from ctsm_socnn.observations.quality import EXCLUDING, NOTES, flag_attributes
+from ctsm_socnn.observations.assess import assess, repeated_profiles
+from ctsm_socnn.observations.quality import EXCLUDING, NOTES, flag_attributes, reason
 
-__all__ = ["profile_index", "profiles_from_sites", "profiles_from_table"]
+__all__ = ["merge_profiles", "profile_index", "profiles_from_sites", "profiles_from_table"]
 
 _SAMPLE_UNITS: Final = {
     "top": "m",
@@ -101,6 +102,60 @@ def profiles_from_sites(sites: xr.Dataset) -> xr.Dataset:
     if "soc_sd" in sites:
         table["soc_sd"] = sites["soc_sd"].values[position]
     return profiles_from_table(table, "sites file")
+
+
+def merge_profiles(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
+    """Put several sets of profiles into one, and flag those that an earlier set holds already.
+
+    Parameters
+    ----------
+    parts : sequence of xarray.Dataset
+        Tidy profiles, all as layers or all at depths.
+    names : sequence of str
+        Short name of each, appended to profile names that occur in more than one.
+
+    Raises
+    ------
+    ProfileError
+        If layers and values at depths would be mixed.
+    """
+    if len({"depth" in part for part in parts}) > 1:
+        raise ProfileError(
+            f"{', '.join(names)}: layers and values at depths cannot be merged; merge like with like"
+        )
+    names_held = sorted({str(name) for part in parts for name in part.data_vars})
+    merged = xr.Dataset({name: _joined(parts, name) for name in names_held}, attrs=parts[0].attrs)
+    merged["profile_id"] = ("profile", _distinct_ids(parts, names))
+    index = profile_index(merged)
+    upper = merged["depth"] if "depth" in merged else merged["top"]
+    key = {"lon": merged["lon"].values[index], "lat": merged["lat"].values[index]}
+    key |= {"upper": upper.values, "soc": merged["soc"].values}
+    repeated = np.where(repeated_profiles(index, key), reason("duplicate_profile").bit, 0)
+    flags = merged["flag"].values | repeated.astype(np.int32)
+    merged["flag"] = ("sample", flags, parts[0]["flag"].attrs)
+    return merged
+
+
+def _joined(parts: Sequence[xr.Dataset], name: str) -> xr.Variable:
+    """Values of all parts one after the other; NaN or no text where a part has none."""
+    example = next(part[name] for part in parts if name in part)
+    dim = str(example.dims[0])
+    empty = "" if example.dtype.kind in "UO" else np.nan
+    values = [
+        part[name].values if name in part else np.full(part.sizes[dim], empty) for part in parts
+    ]
+    return xr.Variable(dim, np.concatenate(values), example.attrs)
+
+
+def _distinct_ids(parts: Sequence[xr.Dataset], names: Sequence[str]) -> NDArray[np.str_]:
+    ids = [part["profile_id"].values.astype(str) for part in parts]
+    unique, counts = np.unique(np.concatenate([np.unique(one) for one in ids]), return_counts=True)
+    shared = unique[counts > 1]
+    marked = [
+        np.where(np.isin(one, shared), np.char.add(np.char.add(one, "@"), name), one)
+        for one, name in zip(ids, names, strict=True)
+    ]
+    return np.concatenate(marked)
 
 
 def profile_index(profiles: xr.Dataset) -> NDArray[np.int64]:

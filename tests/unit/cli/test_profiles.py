@@ -7,6 +7,7 @@ import pytest
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.observations import read_profiles
+from ctsm_socnn.observations.quality import reason
 from ctsm_socnn.schemas import open_file
 
 TABLE = """profile_id,lon,lat,top [cm],bottom [cm],oc [g/kg],bulk_density [g/cm3],source
@@ -66,6 +67,43 @@ def test_converted_profiles_read_back_alike(table, tmp_path):
 def test_conversion_needs_an_output(table, capsys):
     assert main(["profiles", "convert", str(table)]) == 2
     assert "needs -o" in capsys.readouterr().err
+
+
+def test_merging_flags_what_an_earlier_file_holds(table, tmp_path, capsys):
+    other = tmp_path / "other.csv"
+    rounded = TABLE.replace("280.02", "-79.98").replace(",25,1.2", ",25.001,1.2")
+    rounded = rounded.replace(",source", "").replace(",lab", "").replace(",field", "")
+    other.write_text(rounded.replace("b,281.04", "z,281.94"))
+    files = [str(tmp_path / name) for name in ("one.nc", "two.nc")]
+    for source, target in zip((table, other), files, strict=True):
+        words = ["--bulk-density-from", "alexander-1980", "-o", target]
+        assert main(["profiles", "convert", str(source), *words]) == 0
+    capsys.readouterr()
+    assert main(["profiles", "merge", *files, "-o", str(tmp_path / "all.nc")]) == 0
+    assert "4 profiles, 6 layers; usable are 2 layers" in capsys.readouterr().out
+    merged = open_file(tmp_path / "all.nc")
+    assert list(merged["profile_id"].values) == ["a@one", "b", "a@two", "z"]
+    assert list(merged["source"].values) == ["lab", "field", "", ""]
+    duplicate = reason("duplicate_profile").bit
+    np.testing.assert_array_equal(
+        (merged["flag"].values & duplicate) > 0, [False, False, False, True, True, False]
+    )
+
+
+def test_layers_and_depths_do_not_mix(table, tmp_path, capsys):
+    (tmp_path / "d.csv").write_text(
+        "profile_id,lon,lat,depth [m],soc [gC/m3]\nq,280.5,40.5,0.1,9e3\n"
+    )
+    files = [str(tmp_path / name) for name in ("one.nc", "two.nc")]
+    for source, target in zip((table, tmp_path / "d.csv"), files, strict=True):
+        assert main(["profiles", "convert", str(source), "-o", target]) == 0
+    assert main(["profiles", "merge", *files, "-o", str(tmp_path / "all.nc")]) == 2
+    assert "cannot be merged" in capsys.readouterr().err
+
+
+def test_only_merging_takes_several_files(table, capsys):
+    assert main(["profiles", "inspect", str(table), str(table)]) == 2
+    assert "inspect takes one file" in capsys.readouterr().err
 
 
 def test_other_netcdf_is_no_tidy_file(history_file, capsys):
