@@ -23,15 +23,15 @@ contains
    subroutine rates_of_columns(switches, parameters, columns, forcing, threads, scalars, rate, path, respired, &
                                spinup_factor, spinup_term)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
       integer, intent(in) :: threads
       !> (layer, scalar, column): temperature, water, oxygen, depth.
-      real(dp), intent(out) :: scalars(:, :, :)
-      real(dp), intent(out) :: rate(:, :, :), path(:, :, :), respired(:, :, :)
+      real(dp), contiguous, intent(out) :: scalars(:, :, :)
+      real(dp), contiguous, intent(out) :: rate(:, :, :), path(:, :, :), respired(:, :, :)
       !> Without and with the latitude term; the latter is 1 without spin-up.
-      real(dp), intent(out) :: spinup_factor(:, :), spinup_term(:, :)
+      real(dp), contiguous, intent(out) :: spinup_factor(:, :), spinup_term(:, :)
       type(ctsm_scheme) :: scheme
       type(environment_scalars) :: environment
       type(cascade_fractions) :: fractions
@@ -58,11 +58,11 @@ contains
    !> Diffusivity (m2 s-1) and advective velocity (m s-1) of each column, levels 1 to 21.
    subroutine mixing_of_columns(switches, parameters, columns, forcing, threads, diffusivity, velocity)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
       integer, intent(in) :: threads
-      real(dp), intent(out) :: diffusivity(:, :), velocity(:, :)
+      real(dp), contiguous, intent(out) :: diffusivity(:, :), velocity(:, :)
       type(mixing_profile) :: mixing
       integer :: c
 
@@ -89,13 +89,14 @@ contains
    !> (gC m-3 s-1) is that before carbon below bedrock is folded back, as the model stores it.
    subroutine transport_columns(switches, parameters, columns, forcing, dt, calls, change, threads, pools, tendency)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
-      real(dp), intent(in) :: dt, change(:, :, :)
+      real(dp), intent(in) :: dt
+      real(dp), contiguous, intent(in) :: change(:, :, :)
       integer, intent(in) :: calls, threads
-      real(dp), intent(inout) :: pools(:, :, :)
-      real(dp), intent(out) :: tendency(:, :, :)
+      real(dp), contiguous, intent(inout) :: pools(:, :, :)
+      real(dp), contiguous, intent(out) :: tendency(:, :, :)
       type(ctsm_scheme) :: scheme
       type(transport_solver) :: solver
       integer :: c, call_number
@@ -118,12 +119,12 @@ contains
    !> One pool's block of the model's transport matrix.
    subroutine matrix_of_columns(switches, parameters, columns, forcing, dt, threads, blocks)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
       real(dp), intent(in) :: dt
       integer, intent(in) :: threads
-      real(dp), intent(out) :: blocks(:, :)
+      real(dp), contiguous, intent(out) :: blocks(:, :)
       type(ctsm_scheme) :: scheme
       type(transport_rows) :: rows
       real(dp) :: acceleration(n_pools)
@@ -145,15 +146,15 @@ contains
    subroutine run_columns(switches, parameters, columns, forcing, dt, record, slot, threads, pools, &
                           saved_pools, saved_respiration, saved_input, respiration, transfer)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
       real(dp), intent(in) :: dt
       integer, intent(in) :: record(:), slot(:), threads
-      real(dp), intent(inout) :: pools(:, :, :)
-      real(dp), intent(out) :: saved_pools(:, :, :, :), saved_respiration(:, :), saved_input(:, :)
+      real(dp), contiguous, intent(inout) :: pools(:, :, :)
+      real(dp), contiguous, intent(out) :: saved_pools(:, :, :, :), saved_respiration(:, :), saved_input(:, :)
       !> Fluxes of the last step (gC m-3 s-1), by transition.
-      real(dp), intent(out) :: respiration(:, :, :), transfer(:, :, :)
+      real(dp), contiguous, intent(out) :: respiration(:, :, :), transfer(:, :, :)
       integer :: c
 
       !$omp parallel do num_threads(threads)
@@ -173,8 +174,8 @@ contains
       integer, intent(in) :: c, record(:), slot(:)
       real(dp), intent(in) :: dt
       real(dp), intent(inout) :: pools(n_layers, n_pools)
-      real(dp), intent(out) :: saved_pools(:, :, :), saved_respiration(:), saved_input(:)
-      real(dp), intent(out) :: respiration(:, :), transfer(:, :)
+      real(dp), contiguous, intent(out) :: saved_pools(:, :, :), saved_respiration(:), saved_input(:)
+      real(dp), contiguous, intent(out) :: respiration(:, :), transfer(:, :)
       type(step_coefficients) :: coefficients
       type(cascade_fluxes) :: fluxes
       real(dp) :: respired, received
@@ -217,12 +218,16 @@ contains
                                  thaw_of(forcing, c, record), dt, coefficients)
    end subroutine evaluate_record
 
-   !> Sum over the column of something per volume (m-3 to m-2).
+   !> Sum over the column of something per volume (m-3 to m-2), without a temporary array.
    pure function column_integral(density) result(total)
-      real(dp), intent(in) :: density(:, :)
+      real(dp), contiguous, intent(in) :: density(:, :)
       real(dp) :: total
+      integer :: k
 
-      total = sum(matmul(layer_thickness, density))
+      total = 0.0_dp
+      do k = 1, size(density, 2)
+         total = total + dot_product(layer_thickness, density(:, k))
+      end do
    end function column_integral
 
 end module ctsm_columns

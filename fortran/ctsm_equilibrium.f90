@@ -19,12 +19,12 @@ contains
    !> receives carbon which nothing removes, else 0.
    subroutine steady_columns(switches, parameters, columns, forcing, weight, threads, pools, status)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
-      real(dp), intent(in) :: weight(:)
+      real(dp), contiguous, intent(in) :: weight(:)
       integer, intent(in) :: threads
-      real(dp), intent(out) :: pools(:, :, :)
+      real(dp), contiguous, intent(out) :: pools(:, :, :)
       integer, intent(out) :: status(:)
       type(annual_mean) :: mean
       type(elimination) :: factors
@@ -44,12 +44,12 @@ contains
    !> Pools (gC m-3) that balance a given source (gC m-3 s-1, of any sign) under the mean coefficients.
    subroutine balance_columns(switches, parameters, columns, forcing, weight, source, threads, pools)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
-      real(dp), intent(in) :: weight(:), source(:, :, :)
+      real(dp), contiguous, intent(in) :: weight(:), source(:, :, :)
       integer, intent(in) :: threads
-      real(dp), intent(out) :: pools(:, :, :)
+      real(dp), contiguous, intent(out) :: pools(:, :, :)
       type(annual_mean) :: mean
       type(elimination) :: factors
       integer :: c, status
@@ -69,12 +69,13 @@ contains
    subroutine tangent_columns(switches, parameters, columns, forcing, weight, parameters_change, scalars_change, &
                               input_change, threads, pools_change)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
-      real(dp), intent(in) :: weight(:), parameters_change(:, :), scalars_change(:, :, :, :), input_change(:, :, :, :)
+      real(dp), contiguous, intent(in) :: weight(:), parameters_change(:, :)
+      real(dp), contiguous, intent(in) :: scalars_change(:, :, :, :), input_change(:, :, :, :)
       integer, intent(in) :: threads
-      real(dp), intent(out) :: pools_change(:, :, :)
+      real(dp), contiguous, intent(out) :: pools_change(:, :, :)
       type(ctsm_scheme) :: scheme
       type(soil_column) :: column
       type(annual_mean) :: mean, change
@@ -105,12 +106,12 @@ contains
    subroutine adjoint_columns(switches, parameters, columns, forcing, weight, pools_bar, threads, &
                               parameters_bar, scalars_bar, input_bar)
       type(ctsm_switches), intent(in) :: switches
-      real(dp), intent(in) :: parameters(:, :)
+      real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
-      real(dp), intent(in) :: weight(:), pools_bar(:, :, :)
+      real(dp), contiguous, intent(in) :: weight(:), pools_bar(:, :, :)
       integer, intent(in) :: threads
-      real(dp), intent(out) :: parameters_bar(:, :), scalars_bar(:, :, :, :), input_bar(:, :, :, :)
+      real(dp), contiguous, intent(out) :: parameters_bar(:, :), scalars_bar(:, :, :, :), input_bar(:, :, :, :)
       type(ctsm_scheme) :: scheme
       type(soil_column) :: column
       type(annual_mean) :: mean, bar

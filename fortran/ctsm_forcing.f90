@@ -32,16 +32,17 @@ module ctsm_forcing
 
    !> Many columns; `set` says which parameter set each runs with.
    type :: soil_columns
-      integer, pointer :: set(:) => null(), nbedrock(:) => null()
-      real(dp), pointer :: latitude(:) => null(), sand(:, :) => null(), donor_cn(:, :) => null()
+      integer, pointer, contiguous :: set(:) => null(), nbedrock(:) => null()
+      real(dp), pointer, contiguous :: latitude(:) => null(), sand(:, :) => null(), donor_cn(:, :) => null()
    end type soil_columns
 
    !> (layer, column, record), or (column, record) for the last three; input is (layer, pool, column, record).
    type :: soil_forcing
-      real(dp), dimension(:, :, :), pointer :: temperature => null(), water_potential => null(), &
+      real(dp), dimension(:, :, :), pointer, contiguous :: temperature => null(), water_potential => null(), &
                                                oxygen_unsaturated => null(), oxygen_saturated => null(), fpi => null()
-      real(dp), dimension(:, :), pointer :: inundated_fraction => null(), altmax => null(), altmax_lastyear => null()
-      real(dp), pointer :: input(:, :, :, :) => null()
+      real(dp), dimension(:, :), pointer, contiguous :: inundated_fraction => null(), altmax => null(), &
+                                                        altmax_lastyear => null()
+      real(dp), pointer, contiguous :: input(:, :, :, :) => null()
    end type soil_forcing
 
 contains

@@ -3,8 +3,12 @@
 One line for each block of numbers with its largest error and its limit. Run it after compiling
 on a new machine. Exits 1 if any error is beyond its limit.
 
+Besides files of reference numbers it takes a history file of ctsm5.4 that holds every step
+(h0i, hist_nhtfrq = 1, hist_ndens = 1) with rates, pools, fluxes and vertical tendencies.
+
 Example:
   ctsm-socnn verify golden_proda_public.nc
+  ctsm-socnn verify --paramfile params.nc case.clm2.h0i.2003-07-10-01800.nc
   ctsm-socnn verify --json *.nc
 """
 
@@ -23,6 +27,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="reference file")
+    parser.add_argument(
+        "--paramfile",
+        metavar="FILE",
+        type=Path,
+        help="parameter file of the run that wrote a history file (default: CLM5's values)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -30,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the comparison of each file."""
     results = []
     for path in arguments.files:
-        form, blocks = verify_file(path)
+        form, blocks = verify_file(path, arguments.paramfile)
         results.append((path, blocks))
         if not arguments.json:
             print(f"{path}: {form.name}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ctsm_socnn.cli.main import main
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model.verification import golden_ctsm_blocks, step_history
 from ctsm_socnn.model.verification.block import Block
@@ -41,3 +42,15 @@ def test_monthly_history_is_refused_as_steps(shared_data: Path) -> None:
     folder = shared_data / "data" / "ctsm_run" / "history"
     with pytest.raises(ValidationError, match="every step"):
         list(step_history.compare(open_file(next(folder.glob("stock.clm2.h0a.2005*.nc")))))
+
+
+def test_command_verifies_steps_with_the_paramfile_of_the_run(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = str(shared_data / STEPS)
+    released = shared_data / "data" / "ctsm_run" / "ctsm54_form_params.nc"
+    assert main(["verify", "--paramfile", str(released), steps]) == 0
+    assert "steps of a real ctsm5.4 run" in capsys.readouterr().out
+    of_another_generation = shared_data / "data" / "clm_params" / "clm5_params.c171117.nc"
+    assert main(["verify", "--paramfile", str(of_another_generation), steps]) == 2
+    assert "has no variable bgc_tau_l1" in capsys.readouterr().err
