@@ -15,6 +15,7 @@ from ctsm_socnn.model.ctsm_equilibrium import (
 from ctsm_socnn.model.ctsm_forcing import CTSM_POOLS, CtsmColumns, CtsmForcing
 from ctsm_socnn.model.ctsm_parameters import CtsmParameters, CtsmSwitches, CtsmVersion
 from ctsm_socnn.model.ctsm_scheme import CtsmScheme
+from ctsm_socnn.model.ctsm_sites import site_climatology
 from ctsm_socnn.model.equilibrium import (
     SOIL_POOLS,
     SteadyState,
@@ -47,6 +48,7 @@ __all__ = [
     "periodic_steady_state",
     "repeated_records",
     "simulate",
+    "site_climatology",
     "soil_carbon",
     "steady_state",
     "steady_state_vjp",

@@ -1,0 +1,123 @@
+"""Columns and climatology for a CTSM scheme from a sites dataset.
+
+So that a generation of the model with a parameter file can be run, offline, on the very sites where
+parameters were estimated, and its soil carbon be compared with the estimate's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing
+from ctsm_socnn.model.ctsm_parameters import CtsmParameters
+from ctsm_socnn.model.grid import SOIL_GRID
+from ctsm_socnn.model.simulation import DAYS_OF_MONTHS, SECONDS_PER_DAY
+from ctsm_socnn.schemas import INPUT_VARIABLES
+
+__all__ = ["input_profile", "potential_of_water_scalar", "site_climatology"]
+
+Array = NDArray[np.float64]
+
+CENTIMETRES: Final = 100.0
+
+
+def site_climatology(
+    sites: xr.Dataset,
+    *,
+    beta: ArrayLike,
+    made_with: CtsmParameters | None = None,
+    latitude: ArrayLike | None = None,
+) -> tuple[CtsmColumns, CtsmForcing]:
+    """Columns and twelve monthly records of a sites dataset.
+
+    Nitrogen limits litter wherever the climatology says so; transitions between soil pools follow
+    their fixed C:N, as in the model. The water scalar is turned into the potential that gives it, so that other water parameters act
+    on it; the oxygen scalar is taken as the oxygen ratio. A scheme that is to use it needs
+    `CtsmSwitches(use_lch4=True, anoxia=True)`.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        Meets the sites schema.
+    beta : (site,) or scalar, 1
+        Root-profile parameter by which input is spread over the layers.
+    made_with : CtsmParameters, optional
+        Under which `W_SCALAR` was made, and whose C:N is used; CLM5's by default.
+    latitude : (site,), degrees north, optional
+        The sites' own by default.
+
+    Raises
+    ------
+    KernelError
+        Naming the site's column and the value that is impossible.
+    """
+    source = CtsmParameters() if made_with is None else made_with
+
+    def records(name: str, *dimensions: str) -> Array:
+        values: Array = sites[name].transpose("month", "site", *dimensions).values
+        return values.astype(np.float64)
+
+    columns = CtsmColumns.from_arrays(
+        sites["nbedrock"].values,
+        sites["CELLSAND"].transpose("site", "layer").values,
+        latitude=sites["lat"].values if latitude is None else latitude,
+        donor_cn=(0.0, 0.0, 0.0, 0.0, source.cn_s1, source.cn_s2, source.cn_s3),
+    )
+    forcing = CtsmForcing.from_arrays(
+        records("TSOI", "layer"),
+        potential_of_water_scalar(records("W_SCALAR", "layer"), source),
+        fpi=np.clip(records("FPI_vr", "layer"), 0.0, 1.0),
+        oxygen_unsaturated=records("O_SCALAR", "layer"),
+        altmax=records("ALTMAX"),
+        altmax_lastyear=records("ALTMAX_LASTYEAR"),
+        inputs=_inputs(sites, beta),
+    )
+    return columns, forcing
+
+
+def potential_of_water_scalar(scalar: ArrayLike, parameters: CtsmParameters) -> Array:
+    """Water potential (MPa) that gives a water scalar under CTSM's logarithmic response.
+
+    Inverse of W = ln(minpsi/psi) / ln(minpsi/maxpsi); a scalar of 0 gives minpsi, of 1 maxpsi.
+
+    Raises
+    ------
+    KernelError
+        If a scalar leaves 0 to 1 by more than single precision's rounding.
+    """
+    values = np.asarray(scalar, dtype=np.float64)
+    if not ((values > -1e-6) & (values < 1.0 + 1e-6)).all():
+        raise KernelError("water scalars must be finite and from 0 to 1")
+    share = np.clip(values, 0.0, 1.0)
+    potential: Array = parameters.minpsi_hr * (parameters.maxpsi_hr / parameters.minpsi_hr) ** share
+    return np.where(share == 1.0, parameters.maxpsi_hr, potential)
+
+
+def input_profile(beta: ArrayLike) -> Array:
+    """Share of the input per metre of each layer, (..., 20), m-1 (Jackson et al. 1996).
+
+    A layer receives beta**(100 top) - beta**(100 bottom) of the input, over the sum of all layers.
+    """
+    values = np.asarray(beta, dtype=np.float64)[..., np.newaxis]
+    if not ((values > 0.0) & (values < 1.0)).all():
+        raise KernelError("beta must be between 0 and 1")
+    shares = -np.diff(values ** (CENTIMETRES * SOIL_GRID.interface_depth), axis=-1)
+    density: Array = shares / shares.sum(axis=-1, keepdims=True) / SOIL_GRID.thickness
+    return density
+
+
+def _inputs(sites: xr.Dataset, beta: ArrayLike) -> Array:
+    """Input by pool and layer (month, site, 7, layer), gC m-3 s-1, from column totals of a month."""
+    n = sites.sizes["site"]
+    profile = np.broadcast_to(input_profile(beta), (n, len(SOIL_GRID.thickness)))
+    seconds = np.array(DAYS_OF_MONTHS) * SECONDS_PER_DAY
+    inputs = np.zeros((len(seconds), n, 7, profile.shape[1]))
+    for pool, name in enumerate(INPUT_VARIABLES):
+        totals = sites[name].transpose("month", "site").values / seconds[:, None]
+        inputs[:, :, pool] = totals[:, :, None] * profile
+    return inputs
