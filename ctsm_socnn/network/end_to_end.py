@@ -22,6 +22,7 @@ from ctsm_socnn.network.losses import SocLoss
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.site_selection import without_forcing, without_observations
+from ctsm_socnn.network.stocks import stock_weights
 from ctsm_socnn.parameters import lower_bounds, upper_bounds
 
 __all__ = ["ProfileObjective", "train_end_to_end"]
@@ -95,6 +96,9 @@ class ProfileObjective:
         self._span = torch.from_numpy(upper_bounds() - lower_bounds())
         self._loss = SocLoss(settings.loss, operator.values, operator.depth, operator.site)
         self._prior_weight = settings.parameters.prior_weight
+        self._thickness = torch.from_numpy(stock_weights(operator))
+        self._stock_weight = settings.stock_weight
+        self._stock_variance = _stock_variance(operator)
 
     def parameters(self) -> list[nn.Parameter]:
         """Quantities that are learnt beside the network."""
@@ -109,8 +113,13 @@ class ProfileObjective:
         local = torch.from_numpy(place[self._site[which]])
         chosen = torch.from_numpy(which)
         modelled = (soc[local] * self._weights[chosen]).sum(dim=1)
-        penalty = self._prior_weight * torch.mean((unit - 0.5) ** 2)
-        return self._loss(modelled, self._observed[chosen], chosen) + penalty
+        error = self._thickness[chosen] * (modelled - self._observed[chosen])
+        stock_error = torch.zeros(len(rows), dtype=error.dtype).index_add(0, local, error)
+        return (
+            self._loss(modelled, self._observed[chosen], chosen)
+            + self._stock_weight * torch.mean(stock_error**2) / self._stock_variance
+            + self._prior_weight * torch.mean((unit - 0.5) ** 2)
+        )
 
 
 def layer_weights(operator: ObservationOperator) -> NDArray[np.float64]:
@@ -119,3 +128,9 @@ def layer_weights(operator: ObservationOperator) -> NDArray[np.float64]:
     weights = np.zeros((len(operator.values), _N_LAYERS))
     weights[matrix.row, matrix.col % _N_LAYERS] = matrix.data
     return weights
+
+
+def _stock_variance(operator: ObservationOperator) -> float:
+    stocks = np.bincount(operator.site, weights=stock_weights(operator) * operator.values)
+    variance = float(np.var(stocks))
+    return variance if variance > 0.0 else 1.0

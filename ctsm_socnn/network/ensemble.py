@@ -148,6 +148,8 @@ def train_ensemble(
 def _validation(
     groups: NDArray[np.intp], settings: NetworkSettings, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
+    if settings.validation_fraction == 0.0:
+        return np.zeros(len(groups), dtype=bool)
     if settings.preset == "published":
         # Keras' validation_split takes the last tenth of the rows, unshuffled.
         rows = np.arange(len(groups))

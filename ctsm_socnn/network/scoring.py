@@ -1,14 +1,12 @@
 """How well parameters reproduce the observed profiles of sites.
 
 The parameters are run through the kernel and compared where carbon was measured, with the same
-selection of observations and the same rule below bedrock as in training. Stocks of 0-1 m are
-integrals of lines through the measured depths, constant above the first and below the last, of
-modelled and observed values alike, so that gaps in a profile do not count as errors of the model.
+selection of observations and the same rule below bedrock as in training.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,18 +17,15 @@ from ctsm_socnn.model import Columns, steady_state
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.site_selection import without_forcing
+from ctsm_socnn.network.stocks import observed_stocks
 from ctsm_socnn.validation.scores import scores
 
 __all__ = [
     "modelled_soc",
-    "observed_stocks",
     "score_model",
     "score_observations",
     "score_parameters",
 ]
-
-_STOCK_DEPTH: Final = 1.0
-_STOCK_POINTS: Final = 201
 
 
 def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
@@ -132,23 +127,3 @@ def score_observations(
         "n_layers": len(operator.values),
         "n_sites": len(np.unique(operator.site)),
     }
-
-
-def observed_stocks(
-    operator: ObservationOperator, values: NDArray[np.float64], to_depth: float = _STOCK_DEPTH
-) -> NDArray[np.float64]:
-    """Stocks from the surface to a depth (m) of the sites that have observations.
-
-    Returns
-    -------
-    ndarray, shape (sites with any,), gC m-2
-        In order of the site's number.
-    """
-    depths = np.linspace(0.0, to_depth, _STOCK_POINTS)
-    stocks = []
-    for number in np.unique(operator.site):
-        rows = np.flatnonzero(operator.site == number)
-        rows = rows[np.argsort(operator.depth[rows], kind="stable")]
-        profile = np.interp(depths, operator.depth[rows], values[rows])
-        stocks.append(np.trapezoid(profile, depths))
-    return np.asarray(stocks)

@@ -66,13 +66,17 @@ class EncoderSettings(_Settings):
     widths : tuple of int
         Units of the hidden layers (for `additive`: of each input's own network).
     dropout : float
+        Share of hidden units left out at random in training.
+    input_dropout : float
+        Share of inputs left out at random in training; many covariates say nearly the same.
     embedding : int
         Length of the vector that stands for a class.
     """
 
     name: str = "mlp"
-    widths: tuple[int, ...] = (64, 64)
-    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    widths: tuple[int, ...] = (128, 128)
+    dropout: float = Field(default=0.5, ge=0.0, lt=1.0)
+    input_dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
     embedding: int = Field(default=4, ge=1)
 
 
@@ -110,13 +114,18 @@ class NetworkSettings(_Settings):
     members : int
         Networks in the ensemble, each with its own start and its own validation locations.
     validation_fraction : float
-        Share of the training locations on which each member's stopping is decided.
+        Share of the training locations on which each member's stopping is decided; 0 trains on
+        all for as many epochs as are asked for.
     epochs, patience, batch_size : int
         `batch_size` 0 takes all sites at once.
+    averaging : float
+        Memory of the running average of weights, per epoch; 0 keeps each epoch's own.
     optimiser : {"adamw", "adadelta"}
     learning_rate, weight_decay : float
     loss : {"log", "sqrt", "mixed", "student", "published"}
         Of the end-to-end method, see `ctsm_socnn.network.losses`.
+    stock_weight : float
+        Of the end-to-end method: weight of the error of stocks of 0-1 m beside that of layers.
     below_bedrock : {"deepest", "drop"}
         What observations below bedrock are compared with, in training and in scoring.
     """
@@ -126,14 +135,16 @@ class NetworkSettings(_Settings):
     encoder: EncoderSettings = EncoderSettings()
     parameters: ParameterSettings = ParameterSettings()
     members: int = Field(default=5, ge=1)
-    validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
+    validation_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     epochs: int = Field(default=600, ge=1)
     patience: int = Field(default=100, ge=1)
     batch_size: int = Field(default=0, ge=0)
+    averaging: float = Field(default=0.98, ge=0.0, lt=1.0)
     optimiser: Literal["adamw", "adadelta"] = "adamw"
     learning_rate: float = Field(default=3e-3, gt=0.0)
     weight_decay: float = Field(default=1e-2, ge=0.0)
     loss: LossName = "mixed"
+    stock_weight: float = Field(default=0.3, ge=0.0)
     below_bedrock: Literal["deepest", "drop"] = "deepest"
 
     def with_changes(self, **changes: Any) -> NetworkSettings:
@@ -162,12 +173,13 @@ def published_settings() -> NetworkSettings:
     return NetworkSettings(
         preset="published",
         inputs=InputSettings(categorical=(), forcing_summaries=False, scaling="minmax"),
-        encoder=EncoderSettings(widths=(256, 512, 512, 256), dropout=0.0),
+        encoder=EncoderSettings(widths=(256, 512, 512, 256), dropout=0.0, input_dropout=0.0),
         parameters=ParameterSettings(held=(), bounds={}, prior_weight=0.0),
         members=1,
         epochs=6000,
         patience=1200,
         batch_size=32,
+        averaging=0.0,
         optimiser="adadelta",
         learning_rate=1.0,
         weight_decay=0.0,

@@ -1,11 +1,13 @@
 """One network's training: epochs, stopping on held-out locations, resume after a kill.
 
-What is learnt is an `Objective`'s business; how is this module's. The validation rows decide when
-to stop and which epoch to keep; nothing of a test fold ever comes here.
+What is learnt is an `Objective`'s business; how is this module's. The weights that count are a
+running average over epochs, which generalises better than those of any one epoch. The validation
+rows decide when to stop and which average to keep; nothing of a test fold ever comes here.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,8 @@ __all__ = ["Objective", "ParameterNetwork", "TrainingCurve", "fit_network", "see
 
 _CHECKPOINT_SECONDS: Final = 20.0
 _LARGEST_GRADIENT: Final = 1.0
+_LARGEST_INPUT: Final = 4.0
+_EARLY_EPOCHS: Final = 9
 
 Progress = Callable[[int, float], None]
 """Called after each epoch with its number and validation loss."""
@@ -41,8 +45,9 @@ class ParameterNetwork(nn.Module):
         self.head = head
 
     def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:
-        """Unit-cube parameters, shape (n, 21)."""
-        values: Tensor = self.head(self.encoder(numeric, classes))
+        """Unit-cube parameters, shape (n, 21); inputs farther out than 4 count as 4."""
+        near = numeric.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
+        values: Tensor = self.head(self.encoder(near, classes))
         return values
 
 
@@ -133,10 +138,13 @@ class _Run:
         self.network = network
         self.objective = objective
         self.settings = settings
+        self.average = copy.deepcopy(network).eval()
         self.numeric = torch.from_numpy(inputs.numeric)
         self.classes = torch.from_numpy(inputs.classes)
         self.training_rows = np.flatnonzero(~validation)
         self.validation_rows = np.flatnonzero(validation)
+        # Without validation rows the loss is watched in sample and the last epoch is kept.
+        self.judged_rows = self.validation_rows if self.validation_rows.size else self.training_rows
         self.learnt = [*network.parameters(), *objective.parameters()]
         self.optimiser = _optimiser(self.learnt, settings)
         self.epoch = 0
@@ -150,27 +158,35 @@ class _Run:
         self.network.train()
         for rows in self._batches():
             self.optimiser.zero_grad()
-            loss = self._loss(rows)
+            loss = self._loss(self.network, rows)
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(self.learnt, _LARGEST_GRADIENT)
             self.optimiser.step()
         self.epoch += 1
-        self.network.eval()
+        self._update_average()
         with torch.no_grad():
-            value = float(self._loss(self.validation_rows))
+            value = float(self._loss(self.average, self.judged_rows))
         if not np.isfinite(value):
             raise NetworkError(
                 f"the validation loss is {value} after epoch {self.epoch}; "
                 "try a smaller learning rate"
             )
         self.curve.append(value)
-        if value < self.best_loss:
+        if value < self.best_loss or self.validation_rows.size == 0:
             self.best_loss, self.best_epoch = value, self.epoch
-            self.best_weights = _copy(self.network.state_dict())
+            self.best_weights = _copy(self.average.state_dict())
 
-    def _loss(self, rows: NDArray[np.intp]) -> Tensor:
+    def _update_average(self) -> None:
+        # Shorter at first, so that the start is soon forgotten.
+        kept = min(self.settings.averaging, self.epoch / (self.epoch + _EARLY_EPOCHS))
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+            for mean, value in pairs:
+                mean.lerp_(value, 1.0 - kept)
+
+    def _loss(self, network: ParameterNetwork, rows: NDArray[np.intp]) -> Tensor:
         selected = torch.from_numpy(rows)
-        unit = self.network(self.numeric[selected], self.classes[selected])
+        unit = network(self.numeric[selected], self.classes[selected])
         return self.objective.loss(unit, rows)
 
     def _batches(self) -> Iterator[NDArray[np.intp]]:
@@ -191,6 +207,7 @@ class _Run:
             "best_weights": self.best_weights,
             "curve": self.curve,
             "weights": self.network.state_dict(),
+            "average": self.average.state_dict(),
             "objective": [value.detach() for value in self.objective.parameters()],
             "optimiser": self.optimiser.state_dict(),
             "generator": torch.get_rng_state(),
@@ -203,6 +220,7 @@ class _Run:
         self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]
         self.curve = list(state["curve"])
         self.network.load_state_dict(state["weights"])
+        self.average.load_state_dict(state["average"])
         for value, stored in zip(self.objective.parameters(), state["objective"], strict=True):
             value.data.copy_(stored)
         self.optimiser.load_state_dict(state["optimiser"])

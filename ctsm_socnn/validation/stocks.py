@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.network.scoring import observed_stocks
+from ctsm_socnn.network.stocks import observed_stocks
 from ctsm_socnn.validation.comparison import Prediction
 from ctsm_socnn.validation.scores import scores
 

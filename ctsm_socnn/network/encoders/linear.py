@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from ctsm_socnn.network.encoders.embedding import ClassEmbedding
+from ctsm_socnn.network.encoders.embedding import ClassEmbedding, small_output
 from ctsm_socnn.network.settings import EncoderSettings
 
 __all__ = ["Encoder"]
@@ -24,7 +24,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = ClassEmbedding(n_numeric, class_counts, settings.embedding)
-        self.output = nn.Linear(self.embedding.width, n_outputs)
+        self.output = small_output(self.embedding.width, n_outputs)
 
     def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:
         """Scores, shape (n, n_outputs)."""

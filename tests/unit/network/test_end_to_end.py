@@ -12,6 +12,7 @@ from ctsm_socnn.network import NetworkSettings, score_model, train_end_to_end
 from ctsm_socnn.network.end_to_end import ProfileObjective
 from ctsm_socnn.network.losses import LOSS_NAMES
 from ctsm_socnn.network.scoring import modelled_soc
+from ctsm_socnn.network.stocks import observed_stocks
 from ctsm_socnn.parameters import to_physical
 
 QUICK = NetworkSettings(members=2, epochs=80, patience=80, learning_rate=1e-2)
@@ -31,7 +32,7 @@ def test_profiles_that_follow_a_covariate_are_learnt(sites: xr.Dataset) -> None:
 
 
 def test_the_loss_is_that_of_the_kernel_at_the_observed_depths(sites: xr.Dataset) -> None:
-    settings = QUICK.with_changes(loss="log", parameters={"prior_weight": 0.0})
+    settings = QUICK.with_changes(loss="log", stock_weight=0.0, parameters={"prior_weight": 0.0})
     unit = np.random.default_rng(1).uniform(0.2, 0.8, (3, 21))
     found = float(objective_of(sites, settings).loss(torch.from_numpy(unit), ROWS))
     operator = ObservationOperator.from_sites(sites)
@@ -40,6 +41,25 @@ def test_the_loss_is_that_of_the_kernel_at_the_observed_depths(sites: xr.Dataset
     observed = ObservationOperator.from_sites(chosen).values
     expected = (np.log(modelled / observed) ** 2).mean() / np.log(operator.values).var()
     assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_errors_of_stocks_can_be_added(sites: xr.Dataset) -> None:
+    unit = np.random.default_rng(1).uniform(0.4, 0.6, (3, 21))
+    without, with_stock = (
+        float(
+            objective_of(sites, QUICK.with_changes(stock_weight=weight)).loss(
+                torch.from_numpy(unit), ROWS
+            )
+        )
+        for weight in (0.0, 2.0)
+    )
+    chosen = sites.isel(site=ROWS)
+    operator = ObservationOperator.from_sites(chosen)
+    modelled = observed_stocks(operator, operator.apply(modelled_soc(chosen, to_physical(unit))))
+    error = modelled - observed_stocks(operator, operator.values)
+    every = ObservationOperator.from_sites(sites)
+    expected = 2.0 * (error**2).mean() / observed_stocks(every, every.values).var()
+    assert with_stock - without == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", LOSS_NAMES)

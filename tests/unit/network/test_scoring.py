@@ -7,7 +7,8 @@ import xarray as xr
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network import NetworkSettings, score_model, score_parameters, train_two_step
-from ctsm_socnn.network.scoring import modelled_soc, observed_stocks
+from ctsm_socnn.network.scoring import modelled_soc
+from ctsm_socnn.network.stocks import observed_stocks
 from ctsm_socnn.parameters import to_physical
 
 KEYS = {

@@ -1,0 +1,59 @@
+"""Stocks from profiles with gaps.
+
+The stock is the integral of lines through the measured depths, constant above the first and below
+the last. Modelled values are integrated through the same depths, so that gaps in a profile do not
+count as errors of the model.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctsm_socnn.model.observation import ObservationOperator
+
+__all__ = ["observed_stocks", "stock_weights"]
+
+_STOCK_DEPTH: Final = 1.0
+
+
+def stock_weights(
+    operator: ObservationOperator, to_depth: float = _STOCK_DEPTH
+) -> NDArray[np.float64]:
+    """Weight (m) of each observation in its profile's stock from 0 to `to_depth` m, shape (m,).
+
+    Observations of one depth share its weight.
+    """
+    weights = np.empty(len(operator.values))
+    for number in np.unique(operator.site):
+        rows = np.flatnonzero(operator.site == number)
+        depth, place, count = np.unique(
+            operator.depth[rows], return_inverse=True, return_counts=True
+        )
+        weights[rows] = (_depth_weights(depth, to_depth) / count)[place]
+    return weights
+
+
+def observed_stocks(
+    operator: ObservationOperator, values: NDArray[np.float64], to_depth: float = _STOCK_DEPTH
+) -> NDArray[np.float64]:
+    """Stocks from the surface to a depth (m) of the sites that have observations.
+
+    Returns
+    -------
+    ndarray, shape (sites with any,), gC m-2
+        In order of the site's number.
+    """
+    _, site = np.unique(operator.site, return_inverse=True)
+    weighted = stock_weights(operator, to_depth) * values
+    return np.asarray(np.bincount(site, weights=weighted), dtype=np.float64)
+
+
+def _depth_weights(depth: NDArray[np.float64], to_depth: float) -> NDArray[np.float64]:
+    """Weights of rising depths (m) in the integral of their interpolation over 0 to `to_depth`."""
+    corners = np.unique(np.concatenate([[0.0, to_depth], depth[depth < to_depth]]))
+    units = np.eye(len(depth))
+    profiles = np.stack([np.interp(corners, depth, unit) for unit in units])
+    return np.asarray(np.trapezoid(profiles, corners, axis=1))
