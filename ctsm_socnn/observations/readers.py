@@ -21,7 +21,7 @@ from ctsm_socnn.schemas import open_file, open_sites
 __all__ = ["FORMATS", "read_profiles"]
 
 FORMATS: Final[Mapping[str, str]] = {
-    "generic": "table (CSV or TSV, may be gzipped) whose columns are described, or whose headers "
+    "generic": "table (CSV, TSV, Excel or flat netCDF) whose columns are described, or whose headers "
     "read 'quantity [unit]'",
     "sites": "netCDF sites file, of which only the observations are taken",
     "tidy": "netCDF profiles as `ctsm-socnn profiles convert` writes them",

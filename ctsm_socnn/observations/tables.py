@@ -1,4 +1,4 @@
-"""Text tables, SQLite files and GeoPackages, all columns as text."""
+"""Text tables, Excel, flat netCDF, SQLite files and GeoPackages, all columns as text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import pandas as pd
 
 from ctsm_socnn.errors import FileError, ProfileError
 from ctsm_socnn.observations.databases import Database, Source
+from ctsm_socnn.schemas import open_file
 
 __all__ = ["read_database", "read_table"]
 
@@ -19,17 +21,22 @@ _SQLITE: Final = (".sqlite", ".sqlite3", ".db", ".gpkg")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a text table.
+    """Read a text table, the first sheet of an Excel file, or the variables of a flat netCDF file.
 
     Raises
     ------
     FileError
         If it is missing, damaged or of an unknown kind.
     """
+    if path.suffix == ".nc":
+        return _read_flat_netcdf(path)
+    if path.suffix == ".xlsx":
+        return _read_excel(path)
     suffixes = [suffix for suffix in path.suffixes if suffix in _SEPARATORS]
     if not suffixes:
         raise FileError(
-            f"{path}: a profile table ends in {', '.join(_SEPARATORS)} (with or without .gz)"
+            f"{path}: a profile table ends in {', '.join(_SEPARATORS)} (with or without .gz), "
+            ".xlsx or .nc"
         )
     try:
         return pd.read_csv(path, sep=_SEPARATORS[suffixes[-1]], dtype="string")
@@ -37,6 +44,34 @@ def read_table(path: Path) -> pd.DataFrame:
         raise FileError(f"{path} does not exist") from error
     except (OSError, ValueError, EOFError, pd.errors.ParserError) as error:
         raise FileError(f"{path} cannot be read as a table: {error}") from error
+
+
+def _read_flat_netcdf(path: Path) -> pd.DataFrame:
+    """Read the variables that lie on one dimension, one row a sample."""
+    dataset = open_file(path).reset_coords()
+    dims = {str(item.dims[0]) for item in dataset.data_vars.values() if item.ndim == 1}
+    if len(dims) != 1:
+        raise FileError(
+            f"{path} is no flat table: its variables must lie on one dimension, one row a sample; "
+            f"found {', '.join(sorted(dims)) or 'none'}"
+        )
+    names = [str(name) for name, item in dataset.data_vars.items() if item.ndim == 1]
+    columns = {name: pd.Series(dataset[name].values).astype("string") for name in names}
+    return pd.DataFrame(columns)
+
+
+def _read_excel(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_excel(path, dtype="string")
+    except ImportError as error:
+        raise FileError(
+            f"{path} is an Excel file, which needs openpyxl; `pip install 'ctsm-socnn[excel]'`, or "
+            "save it as CSV"
+        ) from error
+    except FileNotFoundError as error:
+        raise FileError(f"{path} does not exist") from error
+    except (OSError, ValueError, BadZipFile) as error:
+        raise FileError(f"{path} cannot be read as Excel: {error}") from error
 
 
 def read_database(path: Path, database: Database) -> pd.DataFrame:

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import FileError
+from ctsm_socnn.observations import read_profiles
+from ctsm_socnn.observations.tables import read_table
+
+ROWS = {
+    "profile_id": ["a", "a"],
+    "lon": [280.02, 280.02],
+    "lat": [40.03, 40.03],
+    "top [cm]": [0, 10],
+    "bottom [cm]": [10, 30],
+    "oc [g/kg]": [25.0, np.nan],
+    "bulk_density [g/cm3]": [1.2, 1.3],
+}
+
+
+def require_expected(path: Path) -> None:
+    profiles = read_profiles(path)
+    np.testing.assert_allclose(profiles["bottom"], [0.1, 0.3])
+    np.testing.assert_allclose(profiles["soc"], [30000.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("name", "separator"), [("t.csv", ","), ("t.tsv", "\t"), ("t.csv.gz", ","), ("t.txt", "\t")]
+)
+def test_text_tables(tmp_path, name, separator):
+    pd.DataFrame(ROWS).to_csv(tmp_path / name, sep=separator, index=False)
+    require_expected(tmp_path / name)
+
+
+def test_excel(tmp_path):
+    pytest.importorskip("openpyxl", reason="Excel needs openpyxl")
+    pd.DataFrame(ROWS).to_excel(tmp_path / "t.xlsx", index=False)
+    require_expected(tmp_path / "t.xlsx")
+
+
+def test_flat_netcdf(tmp_path):
+    described = {name.split(" ")[0]: name for name in ROWS if "[" in name}
+    flat = {name.split(" ")[0]: ("sample", values) for name, values in ROWS.items()}
+    xr.Dataset(flat).to_netcdf(tmp_path / "t.nc")
+    profiles = read_profiles(tmp_path / "t.nc", columns=described)
+    np.testing.assert_allclose(profiles["soc"], [30000.0, np.nan])
+
+
+def test_netcdf_of_another_shape_is_refused(history_file):
+    with pytest.raises(FileError, match="is no flat table"):
+        read_table(history_file())
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.xlsx", "t.nc"])
+def test_missing_file_is_named(tmp_path, name):
+    if name.endswith("xlsx"):
+        pytest.importorskip("openpyxl", reason="Excel needs openpyxl")
+    with pytest.raises(FileError, match=f"{name} does not exist"):
+        read_table(tmp_path / name)
+
+
+def test_damaged_archive_is_named(tmp_path):
+    (tmp_path / "t.csv.gz").write_bytes(b"not gzip")
+    with pytest.raises(FileError, match=r"t\.csv\.gz cannot be read as a table"):
+        read_table(tmp_path / "t.csv.gz")
+
+
+def test_unknown_kind_is_refused(tmp_path):
+    (tmp_path / "t.doc").write_text("x")
+    with pytest.raises(FileError, match=r"a profile table ends in \.csv"):
+        read_table(tmp_path / "t.doc")
