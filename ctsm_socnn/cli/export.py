@@ -20,6 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.estimates import read_estimate, with_assignments
 from ctsm_socnn.export.gridded import uniform_maps, write_gridded_parameters
 from ctsm_socnn.export.loss import translation_loss
@@ -28,7 +29,7 @@ from ctsm_socnn.export.stream import write_parameter_stream
 from ctsm_socnn.export.testmods import write_testmods
 from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import TurnoverConvention
-from ctsm_socnn.parameters.ctsm_versions import resolve_version
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
@@ -44,16 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_common(gridded, "parameter maps on the model grid", "gridded parameter file to write")
     _add_model_grid(gridded)
     usermods = forms.add_parser("usermods", help="a directory for create_newcase --user-mods-dir")
-    _add_common(
-        usermods, "paramfile that your CTSM uses now", "directory to write", version_needed=False
-    )
+    _add_common(usermods, "paramfile that your CTSM uses now", "directory to write")
     _add_values(usermods)
     usermods.add_argument("--maps", type=Path, help="parameter maps on the model grid")
     usermods.add_argument(
         "--uniform", action="store_true", help="make maps of the values, the same in every cell"
-    )
-    usermods.add_argument(
-        "--ctsm-root", type=Path, help="checkout to make SourceMods from, so that maps are read"
     )
     usermods.add_argument(
         "--keep-executable",
@@ -66,20 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stream.add_argument("--mesh", type=Path, required=True, help="mesh file to write beside it")
     _add_model_grid(stream, needed=True)
     testmods = forms.add_parser("testmods", help="directories for create_test in a checkout")
-    _add_common(
-        testmods, "paramfile of the tests' compset", "testmods directory", version_needed=False
-    )
-    testmods.add_argument("--ctsm-root", type=Path, required=True, help="checkout to be tested")
+    _add_common(testmods, "paramfile of the tests' compset", "testmods directory")
     _add_model_grid(testmods, needed=True)
 
 
-def _add_common(
-    parser: argparse.ArgumentParser, source: str, target: str, *, version_needed: bool = True
-) -> None:
+def _add_common(parser: argparse.ArgumentParser, source: str, target: str) -> None:
     parser.add_argument("-i", "--input", type=Path, required=True, help=source)
     parser.add_argument("-o", "--output", type=Path, required=True, help=target)
+    parser.add_argument("--ctsm", metavar="VERSION", help="for example ctsm5.4")
     parser.add_argument(
-        "--ctsm", required=version_needed, metavar="VERSION", help="for example ctsm5.4"
+        "--ctsm-root",
+        type=Path,
+        help="checkout of CTSM or CESM: tells the version, and gives usermods their SourceMods",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
@@ -122,10 +116,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _version(arguments: argparse.Namespace) -> CtsmVersion:
+    if arguments.ctsm_root is not None:
+        return Checkout.open(arguments.ctsm_root, arguments.ctsm).version
+    if arguments.ctsm is None:
+        raise ConfigError("name the version with --ctsm, or a checkout of it with --ctsm-root")
+    return resolve_version(arguments.ctsm)
+
+
 def _paramfile(arguments: argparse.Namespace) -> str:
     estimate, convention = read_estimate(arguments.estimate)
     values = with_assignments(estimate, arguments.assignments)
-    version = resolve_version(arguments.ctsm)
+    version = _version(arguments)
     delivery = write_paramfile(
         arguments.input,
         arguments.output,
@@ -153,7 +155,7 @@ def _gridded(arguments: argparse.Namespace) -> str:
     return write_gridded_parameters(
         open_file(arguments.input),
         arguments.output,
-        arguments.ctsm,
+        _version(arguments),
         model_grid=arguments.model_grid,
         parameters=arguments.parameters,
         overwrite=arguments.overwrite,
@@ -165,7 +167,7 @@ def _stream(arguments: argparse.Namespace) -> str:
         open_file(arguments.input),
         arguments.output,
         arguments.mesh,
-        arguments.ctsm,
+        _version(arguments),
         model_grid=arguments.model_grid,
         parameters=arguments.parameters,
         overwrite=arguments.overwrite,
@@ -173,6 +175,8 @@ def _stream(arguments: argparse.Namespace) -> str:
 
 
 def _testmods(arguments: argparse.Namespace) -> str:
+    if arguments.ctsm_root is None:
+        raise ConfigError("--ctsm-root is missing: it names the checkout to be tested")
     written = write_testmods(
         arguments.output,
         template=arguments.input,

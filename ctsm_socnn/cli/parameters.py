@@ -4,12 +4,15 @@ Example:
   ctsm-socnn parameters
   ctsm-socnn parameters --ctsm ctsm5.4
   ctsm-socnn parameters --ctsm release-clm5.0.37
+  ctsm-socnn parameters --ctsm-root ~/ctsm
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.parameters.ctsm_routes import version_table
 from ctsm_socnn.parameters.ctsm_versions import KNOWN_VERSIONS, resolve_version
@@ -19,15 +22,22 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    parser.add_argument(
+    version = parser.add_mutually_exclusive_group()
+    version.add_argument(
         "--ctsm",
         metavar="VERSION",
         help=f"where this version reads each one: {', '.join(KNOWN_VERSIONS)}, or any of their tags",
+    )
+    version.add_argument(
+        "--ctsm-root", type=Path, help="the same, for the version of this checkout of CTSM or CESM"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
+    if arguments.ctsm_root is not None:
+        print(version_table(Checkout.open(arguments.ctsm_root).version))
+        return 0
     if arguments.ctsm is not None:
         print(version_table(resolve_version(arguments.ctsm)))
         return 0

@@ -43,6 +43,11 @@ TURNOVER_ITEMS: Final[dict[str, str]] = {
 _Q10_SIDE_EFFECT: Final = (
     "q10_mr also sets the Q10 of plant maintenance respiration; CTSM has one variable for both"
 )
+_SPIN_UP: Final = {
+    "tau_cwd": "also sets the accelerated spin-up factor of its pool, max(1, tau/2)",
+    "tau_s2": "also sets the accelerated spin-up factor of its pool, max(1, tau)",
+    "tau_s3": "also sets the accelerated spin-up factor of its pool, max(1, tau)",
+}
 _TAU_CONVERSION: Final = "yr, times N(q10) = 0.54706 q10 if estimated without normalisation"
 
 
@@ -80,7 +85,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("cryo", ("cryoturb_diffusion_k",), "m2 s-1 = x / (86400 * 365)"),
     Route("q10", ("q10", "froz_q10"), "both = x", side_effect=_Q10_SIDE_EFFECT),
     Route("efolding", ("decomp_depth_efolding",), "m, as it is"),
-    *(Route(name, (item,), _TAU_CONVERSION) for name, item in TURNOVER_ITEMS.items()),
+    *(
+        Route(name, (item,), _TAU_CONVERSION, side_effect=_SPIN_UP.get(name, ""))
+        for name, item in TURNOVER_ITEMS.items()
+    ),
     _fraction("fl1s1", "rf_l1s1"),
     _fraction("fl2s1", "rf_l2s1"),
     _fraction("fl3s2", "rf_l3s2"),
@@ -144,7 +152,8 @@ def version_table(version: CtsmVersion) -> str:
             )
         )
         notes += [f"{parameter.name}: {reason}"] if reason else []
-        notes += [f"{parameter.name}: {route.side_effect}"] if route.side_effect else []
+        if route.side_effect and not reason:
+            notes.append(f"{parameter.name}: {route.side_effect}")
         limit = "" if reason else _limit(route, version)
         notes += [f"{parameter.name}: only {limit}"] if limit else []
     widths = [max(len(row[i]) for row in rows) for i in range(4)]

@@ -99,3 +99,53 @@ def test_gridded_and_usermods(template: Path, tmp_path: Path) -> None:
     usermods = ["export", "usermods", "-i", str(template), "-o", str(tmp_path / "mods")]
     assert main([*usermods, *common, "--maps", str(tmp_path / "maps.nc")]) == 0
     assert (tmp_path / "mods" / "user_nl_clm").exists()
+
+
+def test_version_must_be_named(
+    template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "paramfile", "-i", str(template), "-o", str(tmp_path / "new.nc")]
+    assert main(words) == 2
+    assert "--ctsm" in capsys.readouterr().err
+    assert main([*words, "--ctsm-root", str(tmp_path)]) == 2
+    assert "no checkout of CTSM" in capsys.readouterr().err
+
+
+@pytest.fixture
+def model_grid(tmp_path: Path) -> Path:
+    path = tmp_path / "surfdata.nc"
+    lat, lon = np.meshgrid([0.0, 10.0], [0.0, 10.0, 20.0], indexing="ij")
+    dims = ("lsmlat", "lsmlon")
+    xr.Dataset(
+        {"LATIXY": (dims, lat), "LONGXY": (dims, lon), "LANDFRAC_PFT": (dims, np.ones((2, 3)))}
+    ).to_netcdf(path)
+    return path
+
+
+def test_uniform_maps_and_stream(
+    template: Path, model_grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ["--model-grid", str(model_grid)]
+    usermods = ["export", "usermods", "-i", str(template), "-o", str(tmp_path / "mods")]
+    assert main([*usermods, "--ctsm", "ctsm5.4", "--uniform", *grid, "beta=0.9"]) == 0
+    with netCDF4.Dataset(tmp_path / "mods" / "gridded_parameters.nc") as dataset:
+        np.testing.assert_array_equal(dataset["beta"][:], np.full((2, 3), 0.9))
+    assert main([*usermods, "--ctsm", "ctsm5.4", "--uniform", "--overwrite"]) == 2
+    assert "--model-grid" in capsys.readouterr().err
+    maps = xr.Dataset(
+        {n: (("lat", "lon"), np.full((2, 3), 0.5)) for n in ("fl1s1", "beta")},
+        coords={"lat": [0.0, 10.0], "lon": [0.0, 10.0, 20.0]},
+        attrs={"turnover_time_convention": "unnormalised"},
+    )
+    maps.to_netcdf(tmp_path / "maps.nc")
+    stream = ["export", "stream", "-i", str(tmp_path / "maps.nc"), "-o", str(tmp_path / "s.nc")]
+    assert main([*stream, "--mesh", str(tmp_path / "mesh.nc"), "--ctsm", "ctsm5.4", *grid]) == 0
+    assert (tmp_path / "mesh.nc").exists()
+
+
+def test_testmods_need_a_checkout(
+    template: Path, model_grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "testmods", "-i", str(template), "-o", str(tmp_path)]
+    assert main([*words, "--model-grid", str(model_grid)]) == 2
+    assert "--ctsm-root" in capsys.readouterr().err
