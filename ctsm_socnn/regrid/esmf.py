@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from ctsm_socnn.errors import GridError
-from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, GridKind
+from ctsm_socnn.regrid.esmf_geometry import cells_touch, field_like, field_on
+from ctsm_socnn.regrid.geometry import FloatArray, Grid
 from ctsm_socnn.regrid.nearest import nearest_coverage
 from ctsm_socnn.regrid.weights import Method, Normalisation, RemapWeights
 
@@ -33,9 +33,7 @@ INSTALL_ESMPY: Final = (
 """What a user who lacks ESMPy is told."""
 
 _MASKED: Final = 0
-_CIRCLE: Final = 1e-6
 _LOG_LINES: Final = 2
-_FEWEST_CORNERS: Final = 3
 
 
 def esmpy_problem() -> str:
@@ -74,29 +72,20 @@ def esmpy_weights(
         fails; the message then ends with what ESMF logged first.
     """
     esmpy = _esmpy_or_error()
-    if method is Method.CONSERVATIVE:
-        source.corners(), target.corners()
-    if method is Method.BILINEAR:
-        _require_neighbours(source)
+    _require_suitable(source, target, method)
+    conservative = method is Method.CONSERVATIVE
     with ExitStack() as stack, _esmf_errors(source, target):
-        source_field = stack.enter_context(_field(esmpy, source))
-        target_field = stack.enter_context(_field(esmpy, target))
-        fractions = [stack.enter_context(_like(esmpy, f)) for f in (source_field, target_field)]
-        regrid = stack.enter_context(
-            _regrid(esmpy, source_field, target_field, fractions, method, normalisation)
-        )
-        factors = regrid.get_weights_dict(deep_copy=True)
-        matrix = _matrix(factors, source, target)
-        conservative = method is Method.CONSERVATIVE
-        used, covered = (
-            [_flat(f) for f in fractions] if conservative else _points_used(matrix, source)
-        )
-        if method is Method.NEAREST:
-            covered = nearest_coverage(matrix, source, target)
-        areas = [
-            _areas(f) if conservative else np.zeros(g.size)
-            for f, g in ((source_field, source), (target_field, target))
-        ]
+        fields = [stack.enter_context(field_on(esmpy, grid)) for grid in (source, target)]
+        fractions = [stack.enter_context(field_like(esmpy, field)) for field in fields]
+        options = _conservative_options(esmpy, normalisation, fractions) if conservative else {}
+        regrid = stack.enter_context(_regrid(esmpy, fields, method, options))
+        matrix = _matrix(regrid.get_weights_dict(deep_copy=True), source, target)
+        if conservative:
+            used, covered = (_flat(fraction) for fraction in fractions)
+            source_areas, target_areas = (_areas(field) for field in fields)
+        else:
+            used, covered = _points_used(matrix, source, target, method)
+            source_areas, target_areas = np.zeros(source.size), np.zeros(target.size)
     return RemapWeights(
         matrix=matrix,
         source=source,
@@ -105,8 +94,8 @@ def esmpy_weights(
         normalisation=normalisation,
         covered=covered,
         used=used,
-        source_areas=areas[0],
-        target_areas=areas[1],
+        source_areas=source_areas,
+        target_areas=target_areas,
         backend=f"ESMPy {esmpy.__version__}",
     )
 
@@ -162,57 +151,40 @@ def _log() -> list[str]:
     return log.read_text(errors="replace").splitlines() if log.exists() else []
 
 
-@contextmanager
-def _field(esmpy: Any, grid: Grid) -> Iterator[Any]:
-    """Give a field on the cells of a grid; ESMF's objects are freed at the end."""
-    contiguous = grid.kind is GridKind.RECTILINEAR and _is_contiguous(grid)
-    if contiguous:
-        geometry = _esmf_grid(esmpy, grid)
-    elif grid.has_corners:
-        geometry = _esmf_mesh(esmpy, grid)
-    else:
-        geometry = _esmf_points(esmpy, grid)
-    place = {"meshloc": esmpy.MeshLoc.ELEMENT} if isinstance(geometry, esmpy.Mesh) else {}
-    field = esmpy.Field(geometry, **place)
-    try:
-        yield field
-    finally:
-        field.destroy()
-        geometry.destroy()
+def _require_suitable(source: Grid, target: Grid, method: Method) -> None:
+    if method is Method.CONSERVATIVE:
+        for grid in (source, target):
+            grid.corners()
+    if method is Method.BILINEAR and not cells_touch(source):
+        # ESMF crashes on these.
+        raise GridError(
+            f"{source.name}: no three of its cells meet in a point, so that there is nothing to "
+            "interpolate between; use --method nearest or conservative"
+        )
 
 
-@contextmanager
-def _like(esmpy: Any, field: Any) -> Iterator[Any]:
-    place = {"meshloc": esmpy.MeshLoc.ELEMENT} if isinstance(field.grid, esmpy.Mesh) else {}
-    other = esmpy.Field(field.grid, **place)
-    try:
-        yield other
-    finally:
-        other.destroy()
+def _conservative_options(
+    esmpy: Any, normalisation: Normalisation, fractions: list[Any]
+) -> dict[str, Any]:
+    fracarea = normalisation is Normalisation.FRACAREA
+    return {
+        "norm_type": esmpy.NormType.FRACAREA if fracarea else esmpy.NormType.DSTAREA,
+        "src_frac_field": fractions[0],
+        "dst_frac_field": fractions[1],
+    }
 
 
 @contextmanager
 def _regrid(
-    esmpy: Any,
-    source: Any,
-    target: Any,
-    fractions: list[Any],
-    method: Method,
-    normalisation: Normalisation,
+    esmpy: Any, fields: list[Any], method: Method, options: dict[str, Any]
 ) -> Iterator[Any]:
     methods = {
         Method.CONSERVATIVE: esmpy.RegridMethod.CONSERVE,
         Method.BILINEAR: esmpy.RegridMethod.BILINEAR,
         Method.NEAREST: esmpy.RegridMethod.NEAREST_STOD,
     }
-    options: dict[str, Any] = {}
-    if method is Method.CONSERVATIVE:
-        fracarea = normalisation is Normalisation.FRACAREA
-        options["norm_type"] = esmpy.NormType.FRACAREA if fracarea else esmpy.NormType.DSTAREA
-        options["src_frac_field"], options["dst_frac_field"] = fractions
     regrid = esmpy.Regrid(
-        source,
-        target,
+        *fields,
         regrid_method=methods[method],
         unmapped_action=esmpy.UnmappedAction.IGNORE,
         ignore_degenerate=True,
@@ -225,116 +197,6 @@ def _regrid(
         yield regrid
     finally:
         regrid.destroy()
-
-
-def _is_contiguous(grid: Grid) -> bool:
-    if grid.lon_bounds is None or grid.lat_bounds is None:
-        return True
-    return all(
-        np.allclose(np.max([b[1:, 0], b[:-1, 0]], axis=0), np.min([b[1:, 1], b[:-1, 1]], axis=0))
-        for b in (_continuous(grid.lon_bounds), grid.lat_bounds)
-    )
-
-
-def _continuous(bounds: FloatArray) -> FloatArray:
-    """Longitude bounds without jumps of 360 degrees from cell to cell."""
-    west = np.unwrap(bounds[:, 0], period=360.0)
-    return bounds + (west - bounds[:, 0])[:, None]
-
-
-def _esmf_grid(esmpy: Any, grid: Grid) -> Any:
-    cornered = grid.has_corners
-    stagger = [esmpy.StaggerLoc.CENTER] + ([esmpy.StaggerLoc.CORNER] if cornered else [])
-    periodic = cornered and _is_full_circle(grid)
-    options = {"num_peri_dims": 1, "periodic_dim": 0, "pole_dim": 1} if periodic else {}
-    esmf_grid = esmpy.Grid(
-        np.array([grid.lon.size, grid.lat.size]),
-        staggerloc=stagger,
-        coord_sys=esmpy.CoordSys.SPH_DEG,
-        **options,
-    )
-    _set_coordinates(esmf_grid, esmpy.StaggerLoc.CENTER, grid.lon, grid.lat)
-    if cornered:
-        lon_bounds, lat_bounds = grid.bounds()
-        lon_edges = _edges(_continuous(lon_bounds))
-        if periodic:
-            lon_edges = lon_edges[:-1]
-        _set_coordinates(esmf_grid, esmpy.StaggerLoc.CORNER, lon_edges, _edges(lat_bounds))
-    mask = esmf_grid.add_item(esmpy.GridItem.MASK, staggerloc=esmpy.StaggerLoc.CENTER)
-    mask[...] = grid.mask.T
-    return esmf_grid
-
-
-def _set_coordinates(esmf_grid: Any, stagger: Any, lon: FloatArray, lat: FloatArray) -> None:
-    esmf_grid.get_coords(0, staggerloc=stagger)[...] = lon[:, None]
-    esmf_grid.get_coords(1, staggerloc=stagger)[...] = lat[None, :]
-
-
-def _edges(bounds: FloatArray) -> FloatArray:
-    """Edges of contiguous bounds in the order of their cells, shape (n + 1,)."""
-    ascending = len(bounds) == 1 or bounds[1, 0] > bounds[0, 0]
-    near, far = (0, 1) if ascending else (1, 0)
-    return np.append(bounds[:, near], bounds[-1, far])
-
-
-def _is_full_circle(grid: Grid) -> bool:
-    lon_bounds, _ = grid.bounds()
-    return bool(abs((lon_bounds[:, 1] - lon_bounds[:, 0]).sum() - 360.0) < _CIRCLE)
-
-
-def _esmf_mesh(esmpy: Any, grid: Grid) -> Any:
-    nodes, connection, counts = _nodes_of_cells(*grid.corners())
-    mesh = esmpy.Mesh(parametric_dim=2, spatial_dim=2, coord_sys=esmpy.CoordSys.SPH_DEG)
-    n_nodes = len(nodes)
-    mesh.add_nodes(n_nodes, np.arange(1, n_nodes + 1), nodes.ravel(), np.zeros(n_nodes))
-    # A cell without area is masked out already (grids refuse it otherwise); ESMF skips it.
-    mesh.add_elements(
-        grid.size,
-        np.arange(1, grid.size + 1),
-        counts,
-        connection,
-        element_mask=grid.mask.ravel(),
-        element_coords=np.stack(grid.centres(), axis=1).ravel(),
-    )
-    return mesh
-
-
-def _nodes_of_cells(
-    corner_lon: FloatArray, corner_lat: FloatArray
-) -> tuple[FloatArray, NDArray[np.intp], NDArray[np.intp]]:
-    """Distinct nodes, connectivity (from 0) and corner counts; repeated corners are dropped."""
-    lon = np.round(corner_lon % 360.0, 10) % 360.0
-    lat = np.round(corner_lat, 10)
-    lon = np.where(np.abs(lat) == 90.0, 0.0, lon)
-    nodes, inverse = np.unique(
-        np.stack([lon.ravel(), lat.ravel()], axis=1), axis=0, return_inverse=True
-    )
-    node = inverse.reshape(corner_lon.shape)
-    kept: BoolArray = node != np.roll(node, 1, axis=1)
-    kept[kept.sum(axis=1) < _FEWEST_CORNERS, :_FEWEST_CORNERS] = True
-    return nodes, node[kept], kept.sum(axis=1)
-
-
-def _require_neighbours(source: Grid) -> None:
-    """Refuse to interpolate between cells that do not touch, on which ESMF crashes."""
-    if source.kind is GridKind.RECTILINEAR and _is_contiguous(source):
-        return
-    touching = False
-    if source.has_corners:
-        _, connection, _ = _nodes_of_cells(*source.corners())
-        touching = bool(np.bincount(connection).max() >= _FEWEST_CORNERS)
-    if not touching:
-        raise GridError(
-            f"{source.name}: no three of its cells meet in a point, so that there is nothing to "
-            "interpolate between; use --method nearest or conservative"
-        )
-
-
-def _esmf_points(esmpy: Any, grid: Grid) -> Any:
-    points = esmpy.LocStream(grid.size, coord_sys=esmpy.CoordSys.SPH_DEG)
-    points["ESMF:Lon"], points["ESMF:Lat"] = grid.centres()
-    points["ESMF:Mask"] = grid.mask.ravel().astype(np.int32)
-    return points
 
 
 def _matrix(factors: Any, source: Grid, target: Grid) -> sparse.csr_array:
@@ -355,6 +217,11 @@ def _areas(field: Any) -> FloatArray:
     return _flat(field)
 
 
-def _points_used(matrix: sparse.csr_array, source: Grid) -> list[FloatArray]:
-    columns: BoolArray = np.bincount(matrix.indices, minlength=source.size) > 0
-    return [columns.astype(np.float64), (np.diff(matrix.indptr) > 0).astype(np.float64)]
+def _points_used(
+    matrix: sparse.csr_array, source: Grid, target: Grid, method: Method
+) -> tuple[FloatArray, FloatArray]:
+    """Tell used source cells and covered target cells of the methods between points, 0 or 1."""
+    used = np.bincount(matrix.indices, minlength=source.size) > 0
+    if method is Method.NEAREST:
+        return used.astype(np.float64), nearest_coverage(matrix, source, target)
+    return used.astype(np.float64), (np.diff(matrix.indptr) > 0).astype(np.float64)
