@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ctsm_socnn.model import SOIL_GRID, Columns, coefficients
+from ctsm_socnn.model import (
+    SOIL_GRID,
+    Columns,
+    CtsmColumns,
+    CtsmForcing,
+    CtsmParameters,
+    CtsmScheme,
+    coefficients,
+)
+from ctsm_socnn.model.ctsm_scheme import mixing
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, century_normalisation
 
 N, LAYERS = 6, 20
@@ -177,6 +186,25 @@ def test_diffusivities_are_scaled_by_the_map_that_applies(
     np.testing.assert_allclose(after, before * factor[:, None], rtol=1e-13)
     assert (after[5] == 0).all()
     assert (before[4] > 0).any()
+
+
+def test_diffusivities_are_the_kernel_s(
+    models: tuple[Any, Any], case: Any, estimate: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """The kernel's CTSM scheme with each column's own coefficients, permafrost and thin soil too."""
+    _, patched = models
+    maps = ctsm_maps(estimate)
+    result = patched.run(tmp_path, case, maps)["diffusivity"][:, :21]
+    sets = [
+        CtsmParameters(som_diffus=bio, cryoturb_diffusion_k=cryo)
+        for bio, cryo in zip(maps["som_diffus"], maps["cryoturb_diffusion_k"], strict=True)
+    ]
+    columns = CtsmColumns.from_arrays(case.nbedrock, case.sand, parameter_set=np.arange(N))
+    forcing = CtsmForcing.from_arrays(
+        case.temperature, case.psi, altmax=case.altmax, altmax_lastyear=case.altmax_last
+    )
+    expected = mixing(CtsmScheme.of("ctsm5.4", sets), columns, forcing).diffusivity
+    np.testing.assert_allclose(result, expected, rtol=1e-13)
 
 
 def test_input_profiles_are_the_kernel_s(
