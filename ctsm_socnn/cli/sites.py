@@ -111,6 +111,10 @@ def _report(sites: xr.Dataset, exclusions: pd.DataFrame, path: Path) -> str:
         f"  left out, {reason}: {count}"
         for reason, count in exclusions["reason"].value_counts().items()
     ]
+    if attributes.get("sites_in_ocean_cells"):
+        lines.append(
+            f"  nearer to an ocean cell than to land: {attributes['sites_in_ocean_cells']}"
+        )
     lines += [
         f"  layers, {name.removeprefix('layers_')}: {count}"
         for name, count in attributes.items()

@@ -34,6 +34,12 @@ _OPTIONAL_FORCING: Final = ("CELLSAND",)
 _LISTED: Final = 3
 """Most names that one line of the exclusions lists."""
 
+_OCEAN_ATTRIBUTES: Final = {
+    "long_name": "an ocean cell is nearer than the land cell that gives the forcing",
+    "flag_values": np.array([0, 1], dtype=np.int8),
+    "flag_meanings": "no yes",
+}
+
 _OBSERVED: Final = {"top": "soc_top", "bottom": "soc_bottom", "depth": "soc_depth"}
 
 
@@ -101,7 +107,7 @@ def build_sites(
     -------
     xarray.Dataset
         The sites schema; also `cell_lon`, `cell_lat` (degrees) and `cell_distance` (km) of the cell,
-        `soc_note`, and the counts of all that was left out as attributes.
+        `in_ocean_cell` (1 where an ocean cell is nearer than any land), `soc_note`, and the counts of all that was left out as attributes.
     pandas.DataFrame
         One row a profile left out: `profile_id, lon, lat, reason, detail`.
 
@@ -123,6 +129,7 @@ def build_sites(
     _require_left(out, _extents(cells, out, max_distance_km))
     sites = xr.merge([_forcing_at(cells, cell), _observations(profiles)])
     sites = _with_place(sites, out, cells, cell, distance)
+    sites["in_ocean_cell"] = ("site", _in_ocean(climatology, out, distance), _OCEAN_ATTRIBUTES)
     attributes: dict[str, object] = {"profiles_read": out.kept.size}
     if covariates is not None:
         values, missing = covariates_at(
@@ -198,6 +205,20 @@ def _collocate(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     lon, lat = np.where(out.kept, out.lon, 0.0), np.where(out.kept, out.lat, 0.0)
     return nearest_cell(lon, lat, cells["lon"].values, cells["lat"].values)
+
+
+def _in_ocean(
+    climatology: xr.Dataset, out: _Exclusions, distance: NDArray[np.float64]
+) -> NDArray[np.int8]:
+    """Whether a cell without land is nearer than the land cell that was chosen."""
+    spatial = climatology["nbedrock"].dims
+    cells = climatology[["landmask"]].stack(cell=spatial, create_index=False).reset_coords()
+    ocean = cells["landmask"].values != 1
+    if not ocean.any():
+        return np.zeros(distance.size, dtype=np.int8)
+    lon, lat = np.where(out.kept, out.lon, 0.0), np.where(out.kept, out.lat, 0.0)
+    _, to_ocean = nearest_cell(lon, lat, cells["lon"].values[ocean], cells["lat"].values[ocean])
+    return (to_ocean < distance).astype(np.int8)
 
 
 def _forcing_at(cells: xr.Dataset, cell: NDArray[np.int64]) -> xr.Dataset:
@@ -308,6 +329,8 @@ def _finish(
 ) -> tuple[xr.Dataset, pd.DataFrame]:
     kept = sites.isel(site=out.kept)
     attributes = attributes | {"sites": int(out.kept.sum())} | out.counts()
+    if "in_ocean_cell" in kept:
+        attributes["sites_in_ocean_cells"] = int(kept["in_ocean_cell"].sum())
     if "soc_note" in kept:
         place = kept["soc_depth"] if "soc_depth" in kept else kept["soc_top"]
         flags = (kept["soc_flag"] | kept["soc_note"]).values[np.isfinite(place.values)]

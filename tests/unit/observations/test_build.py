@@ -46,6 +46,7 @@ def test_each_site_is_driven_by_the_nearest_land_cell(climatology):
     sites, exclusions = build_sites(climatology, profiles_at((279.9, 40.1), (281.2, 40.9)))
     assert exclusions.empty
     np.testing.assert_array_equal(sites["cell_lon"], [280.0, 281.0])
+    np.testing.assert_array_equal(sites["in_ocean_cell"], [0, 0])
     np.testing.assert_array_equal(sites["cell_lat"], [40.0, 41.0])
     np.testing.assert_allclose(
         sites["TSOI"].values[1], climatology["TSOI"].values[:, :, 1, 1], rtol=1e-14
@@ -55,6 +56,8 @@ def test_each_site_is_driven_by_the_nearest_land_cell(climatology):
 def test_ocean_cell_is_passed_over_for_land(climatology):
     sites, _ = build_sites(climatology, profiles_at((282.0, 40.9)), max_distance_km=150)
     assert (sites["cell_lon"].item(), sites["cell_lat"].item()) != (282.0, 41.0)
+    assert sites["in_ocean_cell"].item() == 1
+    assert sites.attrs["sites_in_ocean_cells"] == 1
 
 
 @pytest.mark.parametrize("shift", [-360.0, 0.0])
