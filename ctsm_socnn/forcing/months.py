@@ -36,7 +36,7 @@ class MonthSample:
         Position along `time`.
     year, month : int
     start, end : float
-        Bounds of the average, days since year 0 of the file's calendar.
+        Bounds of the average, days since 0001-01-01 of the calendar.
     calendar : str
     """
 
