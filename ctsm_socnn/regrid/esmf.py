@@ -33,6 +33,7 @@ INSTALL_ESMPY: Final = (
 """What a user who lacks ESMPy is told."""
 
 _MASKED: Final = 0
+_POLE: Final = 90.0
 _LOG_LINES: Final = 2
 
 
@@ -77,7 +78,11 @@ def esmpy_weights(
     with ExitStack() as stack, _esmf_errors(source, target):
         fields = [stack.enter_context(field_on(esmpy, grid)) for grid in (source, target)]
         fractions = [stack.enter_context(field_like(esmpy, field)) for field in fields]
-        options = _conservative_options(esmpy, normalisation, fractions) if conservative else {}
+        options = (
+            _conservative_options(esmpy, normalisation, fractions)
+            if conservative
+            else _point_options(esmpy, source, method)
+        )
         regrid = stack.enter_context(_regrid(esmpy, fields, method, options))
         matrix = _matrix(regrid.get_weights_dict(deep_copy=True), source, target)
         if conservative:
@@ -172,6 +177,14 @@ def _conservative_options(
         "src_frac_field": fractions[0],
         "dst_frac_field": fractions[1],
     }
+
+
+def _point_options(esmpy: Any, source: Grid, method: Method) -> dict[str, Any]:
+    """Keep ESMF from stretching a band of latitudes to the poles with the mean of its last row."""
+    if method is Method.NEAREST or source.lat_bounds is None:
+        return {}
+    reaches_poles = source.lat_bounds.min() == -_POLE and source.lat_bounds.max() == _POLE
+    return {} if reaches_poles else {"pole_method": esmpy.PoleMethod.NONE}
 
 
 @contextmanager

@@ -62,6 +62,23 @@ def test_weights_are_kept_and_used_again(
     assert not (tmp_path / "x.nc").exists()
 
 
+def test_the_grid_of_the_maps_may_stand_in_another_file(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cells of half the width leave gaps, so that the model cells are half covered."""
+    lat, lon = np.arange(21.0, 50.0, 2.0), np.arange(241.0, 290.0, 2.0)
+    bounds = np.stack([lon - 0.5, lon + 0.5], axis=1)
+    coords = {"lat": lat, "lon": lon, "lon_bnds": (("lon", "two"), bounds)}
+    xr.Dataset(coords=coords).to_netcdf(tmp_path / "grid.nc")
+    words = ["regrid", str(maps), "--to", "f45", "--backend", "own", "--min-fraction", "0.4"]
+    output = tmp_path / "out.nc"
+    assert main([*words, "-o", str(output), "--from", str(tmp_path / "grid.nc")]) == 0
+    with xr.open_dataset(output) as result:
+        assert 0.4 < result["covered_fraction"].sel(lon=265.0, lat=34.0).item() < 0.61
+    assert main([*words, "-o", str(tmp_path / "x.nc"), "--from", "f19"]) == 2
+    assert "their grid f19 (96, 144)" in capsys.readouterr().err
+
+
 def test_biomes_from_a_file(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     biomes = xr.Dataset({"biome": (("lat", "lon"), np.zeros((46, 72))), "few": ("x", [1.0])})
     biomes.to_netcdf(tmp_path / "biomes.nc")

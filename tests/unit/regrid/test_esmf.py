@@ -169,6 +169,14 @@ def test_points_without_extent() -> None:
     np.testing.assert_array_equal(bilinear.reached(0.0), points.mask)
 
 
+def test_interpolation_does_not_leave_a_band_of_latitudes() -> None:
+    band = rectilinear_grid("band", np.arange(1.0, 360.0, 2.0), np.arange(-59.0, 90.0, 2.0))
+    target = cesm_grid("f45")
+    reached = esmpy_weights(band, target, Method.BILINEAR).reached(0.0)
+    _, lat = target.centres()
+    np.testing.assert_array_equal(reached, np.abs(lat - 15.0) <= 74.0)
+
+
 def test_cells_that_do_not_touch_cannot_be_interpolated_between() -> None:
     islands = rectilinear_grid(
         "islands", [0.0, 10.0], [0.0], lon_bounds=[[-1, 1], [9, 11]], lat_bounds=[[-1, 1]]
