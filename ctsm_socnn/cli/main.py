@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from ctsm_socnn.errors import SocnnError
 from ctsm_socnn.provenance import package_version
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "command_parser", "main"]
 
 EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -73,7 +74,8 @@ def _root_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command_parser(name: str) -> argparse.ArgumentParser:
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Parser of one of `COMMANDS`."""
     module = importlib.import_module(COMMANDS[name][0])
     parser = argparse.ArgumentParser(
         prog=f"ctsm-socnn {name}",
@@ -99,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A log file must show the progress of a run while it runs.
+        sys.stdout.reconfigure(line_buffering=True)
     words = list(sys.argv[1:] if arguments is None else arguments)
     root = _root_parser()
     if not words:
@@ -108,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         root.error(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
     try:
-        options = _command_parser(name).parse_args(words[1:])
+        options = command_parser(name).parse_args(words[1:])
         status: int = options.run(options)
     except SocnnError as error:
         if "--debug" in words:
