@@ -52,10 +52,13 @@ class ForcingConfig(_Section):
 class ProfilesConfig(_Section):
     """Soil profiles: a table of measured layers, or a sites file made before."""
 
-    file: Path | None = Field(None, description="profile table (CSV)")
+    file: Path | None = Field(None, description="profile table, or directory of a database")
     format: str = Field("generic", description="name of the reader of the profile table")
     columns: dict[str, str] = Field(
-        default_factory=dict, description="quantity -> column, where names differ from the reader's"
+        default_factory=dict, description="quantity -> 'column [unit]' of a generic table"
+    )
+    bulk_density_from: str | None = Field(
+        None, description="pedotransfer function for missing bulk density; by default none"
     )
     sites: Path | None = Field(None, description="sites file: forcing and observations at sites")
     max_distance_km: float = Field(

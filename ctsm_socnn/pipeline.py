@@ -215,6 +215,7 @@ class _Run:
             surface=forcing.surface,
             first_year=forcing.first_year,
             last_year=forcing.last_year,
+            checkpoint=path.with_name(f"{path.name}.partial.npz"),
             progress=True,
         )
         self._write(climatology, path)
@@ -229,7 +230,9 @@ class _Run:
         elif profiles.file is not None:
             sites, exclusions = build_sites(
                 open_file(self.output / "forcing.nc"),
-                read_profiles(profiles.file, profiles.format, profiles.columns),
+                read_profiles(
+                    profiles.file, profiles.format, profiles.columns, profiles.bulk_density_from
+                ),
                 open_covariates(covariates.file, covariates.names),
                 max_distance_km=profiles.max_distance_km,
                 missing_covariates=covariates.missing,

@@ -85,7 +85,8 @@ class CarbonDrift:
         drift = self.per_year()
         if drift is None:
             return {"spun_up": f"unknown: {SOIL_CARBON} of two whole years is needed"}
-        share = float(np.mean(np.abs(drift) > _DRIFTING))
+        # Land without soil carbon, such as ice, has NaN and cannot drift.
+        share = float(np.mean(np.abs(drift[np.isfinite(drift)]) > _DRIFTING))
         return {
             "soil_carbon_drift": float(np.nanmean(drift)),
             "soil_carbon_drift_units": "gC m-2 year-1",
