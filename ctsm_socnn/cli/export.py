@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--uniform", action="store_true", help="make maps of the values, the same in every cell"
     )
     usermods.add_argument(
+        "--case", type=Path, help="existing case: refuse if its own SourceMods stand against ours"
+    )
+    usermods.add_argument(
         "--keep-executable",
         action="store_true",
         help="no SourceMods: for clones of a case that was built with them",
@@ -207,6 +210,7 @@ def _usermods(arguments: argparse.Namespace) -> str:
         mapped=arguments.parameters,
         ctsm_root=arguments.ctsm_root,
         keep_executable=arguments.keep_executable,
+        case=arguments.case,
         sites=None if arguments.sites is None else open_sites(arguments.sites),
         source="CLM5's values" if source is None else source.name,
         strict=arguments.strict,

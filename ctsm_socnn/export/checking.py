@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 
 from ctsm_socnn.errors import FileError, SocnnError
 from ctsm_socnn.export.bundle import damaged_files
-from ctsm_socnn.export.checkout import STOCK_FILES, Checkout
+from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
+from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.model_grid import MapGrid, require_same_cells
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
 from ctsm_socnn.export.relocation import named_paramfile
@@ -21,7 +21,6 @@ from ctsm_socnn.export.sourcemods import source_mods
 from ctsm_socnn.export.usermods import (
     GRIDDED_NAME,
     PARAMFILE_NAME,
-    SOURCE_MODS,
     require_usermods_directory,
 )
 
@@ -29,12 +28,6 @@ __all__ = ["Finding", "check_usermods"]
 
 _FORMATS: Final = ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA")
 _MISSING_ABOVE: Final = 1e30
-
-_REFUSED: Final = {
-    r"soil_decomp_method\s*=\s*'MIMICS": "MIMICS decomposition, which has rates of its own",
-    r"use_fates\s*=\s*\.true\.": "FATES",
-    r"use_century_decomp\s*=\s*\.false\.": "the CLM4.5 cascade instead of CENTURY's",
-}
 
 
 @dataclass(frozen=True)
@@ -173,21 +166,9 @@ def _mods(directory: Path, ctsm_root: Path) -> Iterator[str]:
 
 
 def _case(directory: Path, case: Path) -> Iterator[str]:
-    if not (case / "SourceMods").is_dir():
-        yield f"{case} is no case: it has no SourceMods"
-        return
-    for name in STOCK_FILES:
-        theirs, ours = case / SOURCE_MODS / name, directory / SOURCE_MODS / name
-        if theirs.is_file() and not (ours.is_file() and ours.read_bytes() == theirs.read_bytes()):
-            yield f"{theirs} exists already and is another file; merge by hand"
-    if not (directory / SOURCE_MODS).is_dir():
-        return
-    for path in (case / "user_nl_clm", case / "CaseDocs" / "lnd_in"):
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        code = "\n".join(line.split("!")[0] for line in text.splitlines())
-        for pattern, what in _REFUSED.items():
-            if re.search(pattern, code, re.IGNORECASE):
-                yield f"{path} selects {what}; these SourceMods do not work with it"
+    mods = directory / SOURCE_MODS
+    ours = {path.name: path.read_bytes() for path in mods.iterdir()} if mods.is_dir() else {}
+    return case_conflicts(case, ours)
 
 
 def _opened(path: Path) -> netCDF4.Dataset:

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError, VersionError
 from ctsm_socnn.export.bundle import atomic_directory, write_checksums
+from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.delivery import Delivery, require_all_delivered
 from ctsm_socnn.export.gridded import GriddedDelivery, convention_of, write_gridded_parameters
@@ -34,7 +35,6 @@ from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 __all__ = [
     "GRIDDED_NAME",
     "PARAMFILE_NAME",
-    "SOURCE_MODS",
     "Usermods",
     "create_newcase_line",
     "require_usermods_directory",
@@ -43,7 +43,6 @@ __all__ = [
 
 PARAMFILE_NAME: Final = "paramfile.nc"
 GRIDDED_NAME: Final = "gridded_parameters.nc"
-SOURCE_MODS: Final = Path("SourceMods") / "src.clm"
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,7 @@ def write_usermods(
     mapped: Collection[str] | None = None,
     ctsm_root: Path | None = None,
     keep_executable: bool = False,
+    case: Path | None = None,
     sites: xr.Dataset | None = None,
     source: str = "values given by the user",
     strict: bool = False,
@@ -122,6 +122,9 @@ def write_usermods(
     keep_executable : bool
         Leave the SourceMods out, for clones (`create_clone --keepexe`) of a case that has them
         already: only paramfile and maps are new.
+    case : Path, optional
+        Existing case that will take the SourceMods: its own and its decomposition must not stand
+        against them.
     sites : xarray.Dataset, optional
         Sites with forcing, at which the loss of scalars alone is computed for the README.
     source : str
@@ -176,7 +179,7 @@ def write_usermods(
                 water=water_limits(template, target),
             )
         if checkout is not None and reads_maps and not keep_executable:
-            _write_source_mods(checkout, temporary)
+            _write_source_mods(checkout, temporary, case)
         user_nl = _user_nl_clm(directory / PARAMFILE_NAME, delivery.namelist, target)
         (temporary / "user_nl_clm").write_text(user_nl, encoding="ascii")
         command = create_newcase_line(directory, target)
@@ -238,10 +241,14 @@ def _reading(*, reads_maps: bool, keep_executable: bool) -> Maps:
     return Maps.BY_PARENT if keep_executable else Maps.BY_SOURCE_MODS
 
 
-def _write_source_mods(checkout: Checkout, directory: Path) -> None:
+def _write_source_mods(checkout: Checkout, directory: Path, case: Path | None) -> None:
+    mods = source_mods(checkout)
+    problems = [] if case is None else list(case_conflicts(case, mods))
+    if problems:
+        raise ExportError("; ".join(problems))
     target = directory / SOURCE_MODS
     target.mkdir(parents=True)
-    for name, content in source_mods(checkout).items():
+    for name, content in mods.items():
         (target / name).write_bytes(content)
 
 

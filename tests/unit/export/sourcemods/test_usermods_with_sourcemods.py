@@ -11,13 +11,14 @@ import xarray as xr
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.errors import ExportError, FileError
 from ctsm_socnn.export.bundle import write_checksums
+from ctsm_socnn.export.case_conflicts import SOURCE_MODS
 from ctsm_socnn.export.checking import check_usermods
 from ctsm_socnn.export.checkout import STOCK_FILES
 from ctsm_socnn.export.gridded import uniform_maps
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
 from ctsm_socnn.export.relocation import relocate
 from ctsm_socnn.export.sourcemods import OWN_MODULES
-from ctsm_socnn.export.usermods import SOURCE_MODS, write_usermods
+from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 
 Template = Callable[..., Path]
@@ -225,6 +226,20 @@ def test_case_with_own_sourcemods_or_other_decomposition(directory: Path, tmp_pa
     assert any("user_nl_clm selects FATES" in p for p in problems)
     assert any("lnd_in selects MIMICS" in p for p in problems)
     assert not any("user_nl_clm selects MIMICS" in p for p in problems)
+
+
+def test_existing_sourcemods_of_a_case_are_refused(
+    template: Template, maps: xr.Dataset, checkout: Path, tmp_path: Path
+) -> None:
+    case = tmp_path / "case"
+    (case / SOURCE_MODS).mkdir(parents=True)
+    (case / SOURCE_MODS / STOCK_FILES[2]).write_text("theirs")
+    source = template()
+    with pytest.raises(ExportError, match=f"{STOCK_FILES[2]} exists already"):
+        write_usermods(tmp_path / "mods", template=source, maps=maps, ctsm_root=checkout, case=case)
+    assert not (tmp_path / "mods").exists()
+    (case / SOURCE_MODS / STOCK_FILES[2]).unlink()
+    write_usermods(tmp_path / "mods", template=source, maps=maps, ctsm_root=checkout, case=case)
 
 
 def test_command(
