@@ -7,12 +7,13 @@ SOURCES := pyproject.toml meson.build README.md $(shell find fortran ctsm_socnn 
 TORCH ?= torch==2.13.0
 PYTEST_FLAGS ?=
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench docs clean
 help:
 	@echo "make demo    build, then run the whole way on a made-up world (about five minutes)"
 	@echo "make test    build, then run the tests"
 	@echo "make lint    ruff, mypy and fortitude"
 	@echo "make bench   measure speed against peers"
+	@echo "make docs    build the documentation into build/site"
 
 demo: $(VENV)/.installed
 	$(BIN)/ctsm-socnn demo
@@ -28,6 +29,10 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet "mkdocs>=1.6"
+	$(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) build dist
