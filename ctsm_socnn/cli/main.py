@@ -24,6 +24,7 @@ EXIT_INTERRUPTED: Final = 130
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("ctsm_socnn.cli.demo", "go the whole way on a made-up world"),
+    "check": ("ctsm_socnn.cli.check", "say what build-params would do with a configuration"),
     "build-params": ("ctsm_socnn.cli.build_params", "from profiles and history to usermods"),
     "forcing": ("ctsm_socnn.cli.forcing", "monthly climatology of CLM history files"),
     "profiles": ("ctsm_socnn.cli.profiles", "look at soil profiles, or bring them into one form"),

@@ -18,7 +18,7 @@ LEVELS = (
     {"assimilation", "network", "export"},
     {"validation"},
     {"config", "environment"},
-    {"pipeline", "demo"},
+    {"pipeline", "demo", "preview"},
     {"cli"},
 )
 """A room may import rooms of lower levels only: neither higher ones nor its neighbours."""

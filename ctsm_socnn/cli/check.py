@@ -1,0 +1,42 @@
+"""Look at a configuration and all its inputs, and say what build-params would do with them.
+
+Example:
+  ctsm-socnn check examples/northeast_us.toml --data DATA
+
+Takes seconds: headers, months, masks and grids are read, values are not. Whatever build-params would
+refuse at once is refused here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add = parser.add_argument
+    add("config", type=Path, metavar="CONFIG.toml", help="configuration")
+    add("--data", type=Path, metavar="DIR", help="directory that relative paths start from")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one entry of the configuration",
+    )
+    add("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes of the run")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line an input."""
+    from ctsm_socnn.config import load_config
+    from ctsm_socnn.preview import preview
+
+    config, _ = load_config(arguments.config, data=arguments.data, overrides=arguments.set)
+    for line in preview(config, max(1, arguments.workers)):
+        print(line)
+    return 0
