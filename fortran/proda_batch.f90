@@ -117,15 +117,17 @@ contains
       type(block_solution) :: y
       type(block_gradient) :: gradient
       real(dp) :: of_block(lanes, n_layers), bar_of_block(lanes, n_layers), parameter_bar(lanes, n_parameters)
-      integer :: first, row, lane
+      integer :: first, row, lane, next
 
       !$omp parallel do num_threads(threads) schedule(static) &
-      !$omp private(c, slopes, factors, y, gradient, of_block, bar_of_block, parameter_bar, row, lane)
+      !$omp private(c, slopes, factors, y, gradient, of_block, bar_of_block, parameter_bar, row, lane, next)
       do first = 1, n_rows, lanes
          do lane = 1, lanes
             row = min(first + lane - 1, n_rows)
+            next = column(min(row + 1, n_rows))
             call assemble_lane_slopes(lane, parameters(:, row), climate(:, :, :, column(row)), &
-                                      exchange(:, :, column(row)), input(:, column(row)), c, slopes)
+                                      exchange(:, :, column(row)), input(:, column(row)), c, slopes, &
+                                      climate(:, :, :, next))
             bar_of_block(lane, :) = soc_bar(:, row)
          end do
          call complete_block(c)
@@ -150,12 +152,13 @@ contains
       integer, intent(in) :: column(n_rows)
       type(block_coefficients), intent(inout) :: c
 
-      integer :: lane, row
+      integer :: lane, row, next
 
       do lane = 1, lanes
          row = min(first + lane - 1, n_rows)
+         next = column(min(row + 1, n_rows))
          call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
-                            input(:, column(row)), c)
+                            input(:, column(row)), c, climate(:, :, :, next))
       end do
    end subroutine assemble_block
 

@@ -18,31 +18,33 @@ module proda_coefficients
 
 contains
 
-   !> Put one parameter vector and one column into a lane.
-   pure subroutine assemble_lane(lane, parameter, climate, exchange, input, c)
+   !> Put one parameter vector and one column into a lane. `next` is the climate record of the column after it, if any.
+   pure subroutine assemble_lane(lane, parameter, climate, exchange, input, c, next)
       integer, intent(in) :: lane
       real(dp), intent(in) :: parameter(n_parameters)
       real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs), exchange(n_layers, n_exchange), input(n_input)
       type(block_coefficients), intent(inout) :: c
+      real(dp), intent(in), optional :: next(n_paired, n_climate, n_pairs)
 
       real(dp) :: scalar(n_layers), litter_scalar(n_layers)
 
-      call month_mean_scalars(climate, parameter(i_q10), parameter(i_w_scaling), scalar, litter_scalar)
+      call month_mean_scalars(climate, parameter(i_q10), parameter(i_w_scaling), scalar, litter_scalar, next)
       call place(lane, parameter, exchange, input, scalar, litter_scalar, c)
    end subroutine assemble_lane
 
    !> As assemble_lane, with the derivatives of what differs from column to column.
-   pure subroutine assemble_lane_slopes(lane, parameter, climate, exchange, input, c, slopes)
+   pure subroutine assemble_lane_slopes(lane, parameter, climate, exchange, input, c, slopes, next)
       integer, intent(in) :: lane
       real(dp), intent(in) :: parameter(n_parameters)
       real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs), exchange(n_layers, n_exchange), input(n_input)
       type(block_coefficients), intent(inout) :: c
       type(block_slopes), intent(inout) :: slopes
+      real(dp), intent(in), optional :: next(n_paired, n_climate, n_pairs)
 
       real(dp), dimension(n_layers) :: scalar, litter_scalar, by_q10, litter_by_q10, by_water, litter_by_water
 
       call month_mean_scalar_slopes(climate, parameter(i_q10), parameter(i_w_scaling), scalar, litter_scalar, &
-                                    by_q10, litter_by_q10, by_water, litter_by_water)
+                                    by_q10, litter_by_q10, by_water, litter_by_water, next)
       call place(lane, parameter, exchange, input, scalar, litter_scalar, c)
       slopes%by_log_q10(lane, :) = by_q10
       slopes%litter_by_log_q10(lane, :) = litter_by_q10

@@ -7,6 +7,7 @@ module proda_rates
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, node_depth
    use exponentials, only: powers_of_two
+   use memory, only: prefetch
    use proda_forcing, only: n_climate, n_paired, n_pairs, i_decades, i_water, i_oxygen, i_oxygen_nitrogen
    implicit none (type, external)
    private
@@ -25,11 +26,13 @@ module proda_rates
 contains
 
    !> Month means, by layer, of q10**((T - 298.15)/10) min(1, w w_scaling) o, and of that times the nitrogen scalar for
-   !> litter L1-L3.
-   pure subroutine month_mean_scalars(climate, q10, w_scaling, scalar, litter_scalar)
+   !> litter L1-L3. `next` is the record that will be wanted after this one: it is fetched meanwhile, for otherwise
+   !> waiting for memory would take as long as computing.
+   pure subroutine month_mean_scalars(climate, q10, w_scaling, scalar, litter_scalar, next)
       real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs)
       real(dp), intent(in) :: q10, w_scaling
       real(dp), intent(out) :: scalar(n_layers), litter_scalar(n_layers)
+      real(dp), intent(in), optional :: next(n_paired, n_climate, n_pairs)
 
       real(dp), dimension(n_paired) :: warmth, with_oxygen, with_nitrogen
       real(dp) :: log2_q10, wetness
@@ -39,6 +42,7 @@ contains
       with_oxygen = 0.0_dp
       with_nitrogen = 0.0_dp
       do pair = 1, n_pairs
+         if (present(next)) call prefetch(n_paired*n_climate, next(:, :, pair))
          call powers_of_two(n_paired, climate(:, i_decades, pair)*log2_q10, warmth)
          !$omp simd private(wetness)
          do i = 1, n_paired
@@ -54,11 +58,12 @@ contains
    !> As month_mean_scalars, with the derivatives with respect to ln(q10) and w_scaling. Where the water scalar just
    !> reaches its cap, the derivative is that from above: zero.
    pure subroutine month_mean_scalar_slopes(climate, q10, w_scaling, scalar, litter_scalar, by_q10, litter_by_q10, &
-                                            by_water, litter_by_water)
+                                            by_water, litter_by_water, next)
       real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs)
       real(dp), intent(in) :: q10, w_scaling
       real(dp), intent(out), dimension(n_layers) :: scalar, litter_scalar, by_q10, litter_by_q10
       real(dp), intent(out), dimension(n_layers) :: by_water, litter_by_water
+      real(dp), intent(in), optional :: next(n_paired, n_climate, n_pairs)
 
       real(dp), dimension(n_paired) :: warmth, with_oxygen, with_nitrogen
       real(dp), dimension(n_paired) :: oxygen_by_q10, nitrogen_by_q10, oxygen_by_water, nitrogen_by_water
@@ -73,6 +78,7 @@ contains
       oxygen_by_water = 0.0_dp
       nitrogen_by_water = 0.0_dp
       do pair = 1, n_pairs
+         if (present(next)) call prefetch(n_paired*n_climate, next(:, :, pair))
          call powers_of_two(n_paired, climate(:, i_decades, pair)*log2_q10, warmth)
          !$omp simd private(wetness, slope)
          do i = 1, n_paired
