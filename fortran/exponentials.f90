@@ -20,14 +20,14 @@ module exponentials
    real(dp), parameter :: rounder = 6755399441055744.0_dp
    integer(i8), parameter :: exponent_bias = 1023_i8
    integer, parameter :: exponent_position = 52
-   real(dp), parameter :: smallest = -1022.0_dp, largest = 1023.0_dp
+   real(dp), parameter :: least_exponent = -1022.0_dp
 
 contains
 
-   !> 2**x of each element. Beyond the range of normal numbers the result stays at its end (2**-1022, 2**1023).
-   pure subroutine powers_of_two(n, x, power)
+   !> 2**(factor x) of each element, for exponents below 1023; at exponents below -1022 it stays at 2**-1022.
+   pure subroutine powers_of_two(n, factor, x, power)
       integer, intent(in) :: n
-      real(dp), intent(in) :: x(n)
+      real(dp), intent(in) :: factor, x(n)
       real(dp), intent(out) :: power(n)
 
       real(dp) :: bounded, shifted, r, r2, r4, low, middle, high
@@ -36,7 +36,7 @@ contains
 
       !$omp simd private(bounded, shifted, r, r2, r4, low, middle, high, bits)
       do i = 1, n
-         bounded = max(smallest, min(largest, x(i)))
+         bounded = max(least_exponent, factor*x(i))
          shifted = bounded + rounder
          r = bounded - (shifted - rounder)
          r2 = r*r

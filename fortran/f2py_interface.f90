@@ -22,7 +22,7 @@ subroutine proda_prepare(n, temperature, water, oxygen, nitrogen, thaw, thaw_las
    double precision, intent(in) :: thaw(12, n), thaw_last_year(12, n)
    integer, intent(in) :: bedrock(12, n)
    double precision, intent(in) :: carbon_input(12, 4, n)
-   double precision, intent(out) :: climate(40, 4, 6, n), exchange(20, 6, n), annual_input(5, n)
+   double precision, intent(out) :: climate(20, 12, 4, n), exchange(20, 6, n), annual_input(5, n)
    integer :: i
    !f2py threadsafe
 
@@ -38,7 +38,7 @@ subroutine proda_pools(n_columns, climate, exchange, carbon_input, n_rows, param
    use proda_batch, only: batch_pools
    implicit none
    integer, intent(in) :: n_columns, n_rows, threads
-   double precision, intent(in) :: climate(40, 4, 6, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
    double precision, intent(out) :: pools(20, 7, n_rows)
@@ -52,7 +52,7 @@ subroutine proda_soil_carbon(n_columns, climate, exchange, carbon_input, n_rows,
    use proda_batch, only: batch_soil_carbon
    implicit none
    integer, intent(in) :: n_columns, n_rows, threads
-   double precision, intent(in) :: climate(40, 4, 6, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
    double precision, intent(out) :: soc(20, n_rows)
@@ -67,7 +67,7 @@ subroutine proda_gradient(n_columns, climate, exchange, carbon_input, n_rows, pa
    use proda_batch, only: batch_gradient
    implicit none
    integer, intent(in) :: n_columns, n_rows, threads
-   double precision, intent(in) :: climate(40, 4, 6, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
    double precision, intent(in) :: soc_bar(20, n_rows)
@@ -84,7 +84,7 @@ subroutine proda_coefficients(n_columns, climate, exchange, carbon_input, n_rows
    use proda_batch, only: batch_coefficients
    implicit none
    integer, intent(in) :: n_columns, n_rows
-   double precision, intent(in) :: climate(40, 4, 6, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
    double precision, intent(out) :: scalar(20, n_rows), litter_scalar(20, n_rows)
@@ -148,7 +148,7 @@ subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_i
    use random_numbers, only: generator
    implicit none
    integer, intent(in) :: n_obs, n_chains, form, n_warmup, thinning, n_draws
-   double precision, intent(in) :: climate(40, 4, 6), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: climate(20, 12, 4), exchange(20, 6), carbon_input(5), lower(21), upper(21)
    double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
    double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
    integer, intent(in) :: words(8, n_chains)
@@ -177,7 +177,7 @@ subroutine hamiltonian_site(n_obs, n_chains, climate, exchange, carbon_input, lo
    use random_numbers, only: generator
    implicit none
    integer, intent(in) :: n_obs, n_chains, form, n_warmup, n_draws
-   double precision, intent(in) :: climate(40, 4, 6), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: climate(20, 12, 4), exchange(20, 6), carbon_input(5), lower(21), upper(21)
    double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
    double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
    integer, intent(in) :: words(8, n_chains + 1)
@@ -204,7 +204,7 @@ subroutine published_condition(n_columns, climate, exchange, carbon_input, n_row
    use conditioning, only: reciprocal_condition
    implicit none
    integer, intent(in) :: n_columns, n_rows
-   double precision, intent(in) :: climate(40, 4, 6, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
    double precision, intent(out) :: condition(n_rows)
@@ -235,7 +235,7 @@ subroutine published_sites(n_sites, n_obs, n_chains, climate, exchange, carbon_i
    use random_numbers, only: generator
    implicit none
    integer, intent(in) :: n_sites, n_obs, n_chains, n_first, n_second, n_stored
-   double precision, intent(in) :: climate(40, 4, 6, n_sites), exchange(20, 6, n_sites), carbon_input(5, n_sites)
+   double precision, intent(in) :: climate(20, 12, 4, n_sites), exchange(20, 6, n_sites), carbon_input(5, n_sites)
    double precision, intent(in) :: lower(21), upper(21)
    integer, intent(in) :: count(n_sites), words(8, n_sites)
    double precision, intent(in) :: depth(n_obs, n_sites), observed(n_obs, n_sites), weights(n_obs, n_sites)

@@ -4,9 +4,9 @@
 !> copies of the last row.
 module proda_batch
    use kinds, only: dp, lanes
-   use soil_grid, only: n_layers, n_pools
+   use soil_grid, only: n_layers, n_months, n_pools
    use proda_parameters, only: n_parameters
-   use proda_forcing, only: n_climate, n_paired, n_pairs, n_input
+   use proda_forcing, only: n_climate, n_input
    use proda_transport, only: n_exchange
    use proda_coefficients, only: assemble_lane, assemble_lane_slopes, complete_block
    use column_block, only: block_coefficients, block_slopes, block_factors, block_solution
@@ -23,7 +23,7 @@ contains
    subroutine batch_coefficients(n_columns, climate, exchange, input, n_rows, parameters, column, scalar, &
                                  litter_scalar, lower, upper, profile)
       integer, intent(in) :: n_columns, n_rows
-      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -47,7 +47,7 @@ contains
    !> Pools (gC m-3) of each row.
    subroutine batch_pools(n_columns, climate, exchange, input, n_rows, parameters, column, threads, pools)
       integer, intent(in) :: n_columns, n_rows, threads
-      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -74,7 +74,7 @@ contains
    !> Soil carbon (gC m-3) of each row.
    subroutine batch_soil_carbon(n_columns, climate, exchange, input, n_rows, parameters, column, threads, soc)
       integer, intent(in) :: n_columns, n_rows, threads
-      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -103,7 +103,7 @@ contains
    subroutine batch_gradient(n_columns, climate, exchange, input, n_rows, parameters, column, soc_bar, threads, soc, &
                              parameters_bar, input_bar)
       integer, intent(in) :: n_columns, n_rows, threads
-      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
@@ -146,7 +146,7 @@ contains
 
    pure subroutine assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
       integer, intent(in) :: first, n_columns, n_rows
-      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs, n_columns)
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)

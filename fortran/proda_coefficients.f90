@@ -3,9 +3,9 @@
 !> First each lane receives its parameters and column, then the block as a whole is completed.
 module proda_coefficients
    use kinds, only: dp, lanes
-   use soil_grid, only: n_layers
+   use soil_grid, only: n_layers, n_months
    use proda_parameters, only: n_parameters, i_diffus, i_cryo, i_q10, i_efolding, i_w_scaling, i_beta
-   use proda_forcing, only: n_climate, n_paired, n_pairs, n_input, i_surface_only
+   use proda_forcing, only: n_climate, n_input, i_surface_only
    use proda_transport, only: n_exchange, i_lower_bio, i_lower_cryo, i_lower_floor, i_upper_bio, i_upper_cryo, &
                               i_upper_floor
    use proda_rates, only: month_mean_scalars, month_mean_scalar_slopes, depth_scalars, least_scalar
@@ -22,9 +22,9 @@ contains
    pure subroutine assemble_lane(lane, parameter, climate, exchange, input, c, next)
       integer, intent(in) :: lane
       real(dp), intent(in) :: parameter(n_parameters)
-      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs), exchange(n_layers, n_exchange), input(n_input)
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate), exchange(n_layers, n_exchange), input(n_input)
       type(block_coefficients), intent(inout) :: c
-      real(dp), intent(in), optional :: next(n_paired, n_climate, n_pairs)
+      real(dp), intent(in), optional :: next(n_layers, n_months, n_climate)
 
       real(dp) :: scalar(n_layers), litter_scalar(n_layers)
 
@@ -36,10 +36,10 @@ contains
    pure subroutine assemble_lane_slopes(lane, parameter, climate, exchange, input, c, slopes, next)
       integer, intent(in) :: lane
       real(dp), intent(in) :: parameter(n_parameters)
-      real(dp), intent(in) :: climate(n_paired, n_climate, n_pairs), exchange(n_layers, n_exchange), input(n_input)
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate), exchange(n_layers, n_exchange), input(n_input)
       type(block_coefficients), intent(inout) :: c
       type(block_slopes), intent(inout) :: slopes
-      real(dp), intent(in), optional :: next(n_paired, n_climate, n_pairs)
+      real(dp), intent(in), optional :: next(n_layers, n_months, n_climate)
 
       real(dp), dimension(n_layers) :: scalar, litter_scalar, by_q10, litter_by_q10, by_water, litter_by_water
 

@@ -1,8 +1,7 @@
 !> What the `proda` scheme keeps of a column: everything that does not depend on the parameters, computed once.
 !>
-!> The climate record of a column holds four fields (`i_decades` ... `i_oxygen_nitrogen`), two months of 20 layers at a
-!> time: 40 numbers fill whole vector registers, and a record is read once from front to end. The exchange record holds
-!> six profiles of 20 layers (see proda_transport), the input record five numbers.
+!> The climate record of a column holds four fields of 20 layers and 12 months (`i_decades` ... `i_oxygen_nitrogen`),
+!> the exchange record six profiles of 20 layers (see proda_transport), the input record five numbers.
 module proda_forcing
    use kinds, only: dp
    use soil_grid, only: n_layers, n_months
@@ -10,13 +9,11 @@ module proda_forcing
    implicit none (type, external)
    private
 
-   public :: n_climate, n_pairs, n_paired, n_input
+   public :: n_climate, n_input
    public :: i_decades, i_water, i_oxygen, i_oxygen_nitrogen
    public :: i_input_cwd, i_input_l1, i_input_l2, i_input_l3, i_surface_only
    public :: prepare_column
 
-   integer, parameter :: n_pairs = n_months/2        !< pairs of months
-   integer, parameter :: n_paired = 2*n_layers       !< layers of the first month, then of the second
    integer, parameter :: n_climate = 4
    integer, parameter :: i_decades = 1          !< (T - 298.15 K) / 10 K
    integer, parameter :: i_water = 2            !< water scalar
@@ -47,17 +44,17 @@ contains
       real(dp), intent(in) :: thaw(n_months), thaw_last_year(n_months)
       integer, intent(in) :: bedrock(n_months)
       real(dp), intent(in) :: input(n_months, 4)
-      real(dp), intent(out) :: climate(n_paired, n_climate, n_pairs)
+      real(dp), intent(out) :: climate(n_layers, n_months, n_climate)
       real(dp), intent(out) :: exchange(n_layers, n_exchange)
       real(dp), intent(out) :: annual_input(n_input)
 
       real(dp) :: of_month(n_layers, n_exchange)
       integer :: month
 
-      climate(:, i_decades, :) = reshape((temperature - reference_temperature)/10.0_dp, [n_paired, n_pairs])
-      climate(:, i_water, :) = reshape(water, [n_paired, n_pairs])
-      climate(:, i_oxygen, :) = reshape(oxygen/n_months, [n_paired, n_pairs])
-      climate(:, i_oxygen_nitrogen, :) = reshape(oxygen*nitrogen/n_months, [n_paired, n_pairs])
+      climate(:, :, i_decades) = (temperature - reference_temperature)/10.0_dp
+      climate(:, :, i_water) = water
+      climate(:, :, i_oxygen) = oxygen/n_months
+      climate(:, :, i_oxygen_nitrogen) = oxygen*nitrogen/n_months
 
       exchange = 0.0_dp
       do month = 1, n_months

@@ -12,6 +12,7 @@ module proda_input
 
    public :: input_profiles
 
+   real(dp), parameter :: per_thickness(n_layers) = 1.0_dp/layer_thickness
    !> Thickness of each layer in steps of 2 cm.
    integer, parameter :: steps(n_layers) = nint(layer_thickness/0.02_dp)
    !> How much thicker the next layer is; the last has none.
@@ -26,31 +27,31 @@ contains
       real(dp), intent(in) :: beta(lanes), surface_only(lanes)
       real(dp), intent(out) :: density(lanes, n_layers), slope(lanes, n_layers)
 
-      real(dp), dimension(lanes) :: total, total_slope, spread
-      integer :: j
+      real(dp), dimension(lanes) :: total, total_slope, per_total
+      real(dp) :: scale
+      integer :: lane, j
 
-      call relative_shares(beta*beta, density, slope)
-      total = 0.0_dp
-      total_slope = 0.0_dp
+      call relative_shares(beta*beta, density, slope, total, total_slope)
+      per_total = merge(0.0_dp, 1.0_dp/total, surface_only > 0.0_dp)
+      total_slope = total_slope*per_total
       do j = 1, n_layers
-         total = total + density(:, j)
-         total_slope = total_slope + slope(:, j)
+         !$omp simd private(scale)
+         do lane = 1, lanes
+            scale = per_total(lane)*per_thickness(j)
+            slope(lane, j) = 2.0_dp*beta(lane)*scale*(slope(lane, j) - density(lane, j)*total_slope(lane))
+            density(lane, j) = density(lane, j)*scale
+         end do
       end do
-      spread = merge(0.0_dp, 1.0_dp, surface_only > 0.0_dp)
-      total = spread/total
-      do j = 1, n_layers
-         density(:, j) = density(:, j)*total
-         slope(:, j) = 2.0_dp*beta*total*(slope(:, j) - density(:, j)*total_slope)/layer_thickness(j)
-         density(:, j) = density(:, j)/layer_thickness(j)
-      end do
-      density(:, 1) = density(:, 1) + (1.0_dp - spread)/layer_thickness(1)
+      density(:, 1) = density(:, 1) + merge(per_thickness(1), 0.0_dp, surface_only > 0.0_dp)
    end subroutine input_profiles
 
    !> Of each layer y**a (1 + y + ... + y**(n-1)), where a and n are its top and its thickness in steps and y is
-   !> beta**2; and the derivative with respect to y. From layer to layer the thickness grows by 1, 2 or 5 steps.
-   pure subroutine relative_shares(y, share, slope)
+   !> beta**2; the derivative with respect to y; and their sums. From layer to layer the thickness grows by 1, 2 or 5
+   !> steps.
+   pure subroutine relative_shares(y, share, slope, total, total_slope)
       real(dp), intent(in) :: y(lanes)
-      real(dp), intent(out) :: share(lanes, n_layers), slope(lanes, n_layers)
+      real(dp), intent(out), dimension(lanes, n_layers) :: share, slope
+      real(dp), intent(out), dimension(lanes) :: total, total_slope
 
       real(dp), dimension(lanes, 0:largest_increment) :: power, power_slope, geometric, geometric_slope
       real(dp), dimension(lanes) :: top, top_slope         ! y**a
@@ -65,12 +66,16 @@ contains
       across_slope = power_slope(:, steps(1))
       series = geometric(:, steps(1))
       series_slope = geometric_slope(:, steps(1))
+      total = 0.0_dp
+      total_slope = 0.0_dp
       do j = 1, n_layers
          more = increments(j)
          !$omp simd
          do lane = 1, lanes
             share(lane, j) = top(lane)*series(lane)
             slope(lane, j) = top_slope(lane)*series(lane) + top(lane)*series_slope(lane)
+            total(lane) = total(lane) + share(lane, j)
+            total_slope(lane) = total_slope(lane) + slope(lane, j)
             top_slope(lane) = top_slope(lane)*across(lane) + top(lane)*across_slope(lane)
             top(lane) = top(lane)*across(lane)
             series_slope(lane) = series_slope(lane) + across_slope(lane)*geometric(lane, more) &
@@ -87,17 +92,20 @@ contains
       real(dp), intent(in) :: y(lanes)
       real(dp), intent(out), dimension(lanes, 0:largest_increment) :: power, power_slope, geometric, geometric_slope
 
-      integer :: n
+      integer :: lane, n
 
       power(:, 0) = 1.0_dp
       power_slope(:, 0) = 0.0_dp
       geometric(:, 0) = 0.0_dp
       geometric_slope(:, 0) = 0.0_dp
       do n = 1, largest_increment
-         power(:, n) = power(:, n - 1)*y
-         power_slope(:, n) = n*power(:, n - 1)
-         geometric(:, n) = geometric(:, n - 1) + power(:, n - 1)
-         geometric_slope(:, n) = geometric_slope(:, n - 1) + power_slope(:, n - 1)
+         !$omp simd
+         do lane = 1, lanes
+            power(lane, n) = power(lane, n - 1)*y(lane)
+            power_slope(lane, n) = n*power(lane, n - 1)
+            geometric(lane, n) = geometric(lane, n - 1) + power(lane, n - 1)
+            geometric_slope(lane, n) = geometric_slope(lane, n - 1) + power_slope(lane, n - 1)
+         end do
       end do
    end subroutine short_series
 

@@ -1,9 +1,9 @@
 !> The published sampler at several sites at once, one a vector lane. What a site finds does not depend on its company.
 module published_batch
    use kinds, only: dp, lanes
-   use soil_grid, only: n_layers
+   use soil_grid, only: n_layers, n_months
    use proda_parameters, only: n_parameters
-   use proda_forcing, only: n_climate, n_paired, n_pairs, n_input
+   use proda_forcing, only: n_climate, n_input
    use proda_transport, only: n_exchange
    use proda_coefficients, only: assemble_lane, complete_block
    use column_block, only: block_coefficients, block_factors, block_solution
@@ -20,7 +20,7 @@ module published_batch
 
    !> Forcing of a site, as proda_forcing prepares it.
    type :: site_forcing
-      real(dp) :: climate(n_paired, n_climate, n_pairs)
+      real(dp) :: climate(n_layers, n_months, n_climate)
       real(dp) :: exchange(n_layers, n_exchange)
       real(dp) :: input(n_input)
    end type site_forcing

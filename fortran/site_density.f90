@@ -1,9 +1,9 @@
 !> Posterior density of the 21 parameters at one site: uniform within their bounds, times the likelihood of its profile.
 module site_density
    use kinds, only: dp, lanes
-   use soil_grid, only: n_layers
+   use soil_grid, only: n_layers, n_months
    use proda_parameters, only: n_parameters
-   use proda_forcing, only: n_climate, n_paired, n_pairs, n_input
+   use proda_forcing, only: n_climate, n_input
    use proda_transport, only: n_exchange
    use proda_coefficients, only: assemble_lane, assemble_lane_slopes, complete_block
    use column_block, only: block_coefficients, block_slopes, block_factors, block_solution
@@ -18,7 +18,7 @@ module site_density
 
    !> The density of the parameters' places between their bounds, in the unit cube.
    type, extends(density) :: site_posterior
-      real(dp) :: climate(n_paired, n_climate, n_pairs)
+      real(dp) :: climate(n_layers, n_months, n_climate)
       real(dp) :: exchange(n_layers, n_exchange)
       real(dp) :: input(n_input)
       real(dp) :: lower(n_parameters), width(n_parameters)   !< bounds, physical units

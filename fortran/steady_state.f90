@@ -30,41 +30,48 @@ contains
 
       real(dp) :: source(lanes, 2, n_layers)
 
-      call solve_litter(c, 1, i_tau_l1, factors, y)
-      call solve_litter(c, 2, i_tau_l2, factors, y)
+      call solve_litter(c, factors, y)
       call enter_soil(c, y, source)
       call factorise_soil(c, factors)
       call solve_soil(c, factors, source, y)
    end subroutine solve_steady_state
 
-   !> Litter per unit of annual input; `pool` 1 is L1, 2 stands for both L2 and L3, which share rate and profile.
-   pure subroutine solve_litter(c, pool, i_tau, factors, y)
+   !> Litter per unit of annual input; pool 1 is L1, 2 stands for both L2 and L3, which share rate and profile. The two
+   !> pools take turns in each layer, so that neither waits for its own last result.
+   pure subroutine solve_litter(c, factors, y)
       type(block_coefficients), intent(in) :: c
-      integer, intent(in) :: pool, i_tau
       type(block_factors), intent(inout) :: factors
       type(block_solution), intent(inout) :: y
 
-      real(dp) :: remainder(lanes), carried(lanes), from_above
-      integer :: lane, j
+      real(dp), dimension(lanes, 2) :: tau, remainder, carried   ! remainder: pivot less exchange with the layer below
+      real(dp) :: from_above, inverse
+      integer :: lane, pool, j
 
-      remainder = 0.0_dp   ! pivot less the exchange with the layer below
-      carried = 0.0_dp     ! right side over pivot
+      tau = c%parameter(:, i_tau_l1:i_tau_l2)
+      remainder = 0.0_dp
+      carried = 0.0_dp
       do j = 1, n_layers
-         !$omp simd private(from_above)
-         do lane = 1, lanes
-            from_above = c%parameter(lane, i_tau)*c%lower(lane, j)
-            remainder(lane) = c%litter_scalar(lane, j) + from_above*remainder(lane)
-            factors%litter_inverse(lane, pool, j) = 1.0_dp/(remainder(lane) + c%parameter(lane, i_tau)*c%upper(lane, j))
-            remainder(lane) = remainder(lane)*factors%litter_inverse(lane, pool, j)
-            carried(lane) = (c%profile(lane, j) + from_above*carried(lane))*factors%litter_inverse(lane, pool, j)
-            y%litter(lane, pool, j) = carried(lane)
+         do pool = 1, 2
+            !$omp simd private(from_above, inverse)
+            do lane = 1, lanes
+               from_above = tau(lane, pool)*c%lower(lane, j)
+               remainder(lane, pool) = c%litter_scalar(lane, j) + from_above*remainder(lane, pool)
+               inverse = 1.0_dp/(remainder(lane, pool) + tau(lane, pool)*c%upper(lane, j))
+               remainder(lane, pool) = remainder(lane, pool)*inverse
+               carried(lane, pool) = (c%profile(lane, j) + from_above*carried(lane, pool))*inverse
+               factors%litter_inverse(lane, pool, j) = inverse
+               y%litter(lane, pool, j) = carried(lane, pool)
+            end do
          end do
       end do
       do j = n_layers - 1, 1, -1
-         !$omp simd
-         do lane = 1, lanes
-            y%litter(lane, pool, j) = y%litter(lane, pool, j) + factors%litter_inverse(lane, pool, j) &
-                                      *c%parameter(lane, i_tau)*c%upper(lane, j)*y%litter(lane, pool, j + 1)
+         do pool = 1, 2
+            !$omp simd
+            do lane = 1, lanes
+               carried(lane, pool) = y%litter(lane, pool, j) + factors%litter_inverse(lane, pool, j) &
+                                     *tau(lane, pool)*c%upper(lane, j)*carried(lane, pool)
+               y%litter(lane, pool, j) = carried(lane, pool)
+            end do
          end do
       end do
    end subroutine solve_litter

@@ -42,8 +42,7 @@ contains
       call transpose_solve_soil(c, factors, soc_bar, soil_bar)
       call soil_terms(c, y, soc_bar, soil_bar, gradient)
       call entry_terms(c, y, soil_bar, litter_bar, gradient)
-      call litter_terms(c, factors, y, 1, i_tau_l1, litter_bar, gradient)
-      call litter_terms(c, factors, y, 2, i_tau_l2, litter_bar, gradient)
+      call litter_terms(c, factors, y, litter_bar, gradient)
    end subroutine solve_adjoint
 
    !> Collect the gradient with respect to the 21 parameters. Coarse woody debris passes on what it receives, so that
@@ -236,27 +235,28 @@ contains
                                         *(gradient%input(:, i_input_l2) - gradient%input(:, i_input_l3))
    end subroutine entry_terms
 
-   !> Transposed solve of one litter pool, and the terms of its equation.
-   pure subroutine litter_terms(c, factors, y, pool, i_tau, litter_bar, gradient)
+   !> Transposed solve of the litter pools, and the terms of their equations.
+   pure subroutine litter_terms(c, factors, y, litter_bar, gradient)
       type(block_coefficients), intent(in) :: c
       type(block_factors), intent(in) :: factors
       type(block_solution), intent(in) :: y
-      integer, intent(in) :: pool, i_tau
       real(dp), intent(inout) :: litter_bar(lanes, 2, n_layers)
       type(block_gradient), intent(inout) :: gradient
 
-      real(dp), dimension(lanes) :: tau, tau_bar, carried, bar
-      real(dp) :: down, up
-      integer :: lane, j, above, below
+      real(dp), dimension(lanes, 2) :: tau, tau_bar, carried
+      real(dp) :: bar, down, up
+      integer :: lane, pool, j, above, below
 
-      tau = c%parameter(:, i_tau)
+      tau = c%parameter(:, i_tau_l1:i_tau_l2)
       carried = 0.0_dp
       do j = 1, n_layers
-         !$omp simd
-         do lane = 1, lanes
-            litter_bar(lane, pool, j) = (litter_bar(lane, pool, j) + carried(lane)) &
-                                        *factors%litter_inverse(lane, pool, j)
-            carried(lane) = tau(lane)*c%upper(lane, j)*litter_bar(lane, pool, j)
+         do pool = 1, 2
+            !$omp simd private(bar)
+            do lane = 1, lanes
+               bar = (litter_bar(lane, pool, j) + carried(lane, pool))*factors%litter_inverse(lane, pool, j)
+               carried(lane, pool) = tau(lane, pool)*c%upper(lane, j)*bar
+               litter_bar(lane, pool, j) = bar
+            end do
          end do
       end do
       carried = 0.0_dp
@@ -264,20 +264,22 @@ contains
       do j = n_layers, 1, -1
          above = max(j - 1, 1)
          below = min(j + 1, n_layers)
-         !$omp simd private(down, up)
-         do lane = 1, lanes
-            bar(lane) = litter_bar(lane, pool, j) + factors%litter_inverse(lane, pool, j)*carried(lane)
-            carried(lane) = tau(lane)*c%lower(lane, j)*bar(lane)
-            down = y%litter(lane, pool, above) - y%litter(lane, pool, j)
-            up = y%litter(lane, pool, below) - y%litter(lane, pool, j)
-            tau_bar(lane) = tau_bar(lane) + bar(lane)*(c%lower(lane, j)*down + c%upper(lane, j)*up)
-            gradient%lower(lane, j) = gradient%lower(lane, j) + bar(lane)*tau(lane)*down
-            gradient%upper(lane, j) = gradient%upper(lane, j) + bar(lane)*tau(lane)*up
-            gradient%profile(lane, j) = gradient%profile(lane, j) + bar(lane)
-            gradient%litter_scalar(lane, j) = gradient%litter_scalar(lane, j) - bar(lane)*y%litter(lane, pool, j)
+         do pool = 1, 2
+            !$omp simd private(bar, down, up)
+            do lane = 1, lanes
+               bar = litter_bar(lane, pool, j) + factors%litter_inverse(lane, pool, j)*carried(lane, pool)
+               carried(lane, pool) = tau(lane, pool)*c%lower(lane, j)*bar
+               down = y%litter(lane, pool, above) - y%litter(lane, pool, j)
+               up = y%litter(lane, pool, below) - y%litter(lane, pool, j)
+               tau_bar(lane, pool) = tau_bar(lane, pool) + bar*(c%lower(lane, j)*down + c%upper(lane, j)*up)
+               gradient%lower(lane, j) = gradient%lower(lane, j) + bar*tau(lane, pool)*down
+               gradient%upper(lane, j) = gradient%upper(lane, j) + bar*tau(lane, pool)*up
+               gradient%profile(lane, j) = gradient%profile(lane, j) + bar
+               gradient%litter_scalar(lane, j) = gradient%litter_scalar(lane, j) - bar*y%litter(lane, pool, j)
+            end do
          end do
       end do
-      gradient%parameter(:, i_tau) = tau_bar
+      gradient%parameter(:, i_tau_l1:i_tau_l2) = tau_bar
    end subroutine litter_terms
 
 end module steady_state_adjoint

@@ -69,9 +69,9 @@ class Columns:
 
     Attributes
     ----------
-    climate : ndarray, shape (column, 6, 4, 40)
-        By pair of months: (T - 298.15 K) / 10 K; water scalar; oxygen scalar / 12; oxygen scalar
-        times nitrogen scalar / 12; each for the layers of the first month, then of the second.
+    climate : ndarray, shape (column, 4, 12, 20)
+        By month and layer: (T - 298.15 K) / 10 K; water scalar; oxygen scalar / 12; oxygen scalar
+        times nitrogen scalar / 12.
     exchange : ndarray, shape (column, 6, 20)
         Month means of the exchange with the layer above, then below: m-2 per unit of bioturbation,
         m-2 per unit of cryoturbation, and yr-1 of the numerical floor.
