@@ -24,16 +24,31 @@ module SocnnMod
 
    public :: socnn_init, socnn_rates, socnn_matrix_rates, socnn_fractions, socnn_diffusivity, socnn_profiles
 
+   !> Index of each transition of the cascade; set once, before any thread runs.
+   integer :: step_l1s1, step_l2s1, step_l3s2, step_s1s2, step_s1s3, step_s2s1, step_s2s3, step_s3s1
+   integer :: step_cwdl2, step_cwdl3
+
    real(r8), parameter :: profile_tolerance = 1.0e-10_r8 !< of an integral over depth that must be 1
 
 contains
 
-   !> Read the maps; called once, with the bounds of the processor.
+   !> Read the maps and look up the cascade; called once, with the bounds of the processor.
    subroutine socnn_init(bounds, use_century_tfunc, normalize_q10_to_century_tfunc)
       type(bounds_type), intent(in) :: bounds
       logical, intent(in) :: use_century_tfunc, normalize_q10_to_century_tfunc
 
       call read_maps(bounds, use_century_tfunc, normalize_q10_to_century_tfunc)
+      if (.not. maps_active()) return
+      step_l1s1 = transition("litr1", "soil1")
+      step_l2s1 = transition("litr2", "soil1")
+      step_l3s2 = transition("litr3", "soil2")
+      step_s1s2 = transition("soil1", "soil2")
+      step_s1s3 = transition("soil1", "soil3")
+      step_s2s1 = transition("soil2", "soil1")
+      step_s2s3 = transition("soil2", "soil3")
+      step_s3s1 = transition("soil3", "soil1")
+      step_cwdl2 = transition("cwd", "litr2")
+      step_cwdl3 = transition("cwd", "litr3")
    end subroutine socnn_init
 
    !> Multiply the decay rates of each pool and layer by new over old.
@@ -49,35 +64,44 @@ contains
       real(r8), intent(in) :: k_l1, k_l2_l3, k_s1, k_s2, k_s3, k_frag !< 1/s
       real(r8), intent(inout) :: decomp_k(bounds%begc:, 1:, 1:) !< 1/s (column, layer, pool)
 
-      real(r8) :: environment(nlevdecomp), turnover, seconds_per_year
-      integer :: fc, c, pool
+      real(r8) :: environment(nlevdecomp), old_rate(size(decomp_k, 3))
+      integer :: map(size(decomp_k, 3)), fc, c, pool
 
       if (.not. maps_active()) return
-      seconds_per_year = secspday*days_per_year
       if (mapped(i_efolding) .and. exp(-zsoi(nlevdecomp)/efolding) <= 0.0_r8) then
          call endrun(msg="ctsm-socnn: decomp_depth_efolding of the paramfile is too small to be replaced by a map")
       end if
+      do pool = 1, size(decomp_k, 3)
+         select case (trim(pool_name(pool)))
+         case ("litr1")
+            map(pool) = i_tau_l1
+            old_rate(pool) = k_l1
+         case ("litr2", "litr3")
+            map(pool) = i_tau_l2_l3
+            old_rate(pool) = k_l2_l3
+         case ("soil1")
+            map(pool) = i_tau_s1
+            old_rate(pool) = k_s1
+         case ("soil2")
+            map(pool) = i_tau_s2
+            old_rate(pool) = k_s2
+         case ("soil3")
+            map(pool) = i_tau_s3
+            old_rate(pool) = k_s3
+         case ("cwd")
+            map(pool) = i_tau_cwd
+            old_rate(pool) = k_frag
+         case default
+            call endrun(msg="ctsm-socnn: unknown pool "//pool_name(pool))
+         end select
+      end do
       do fc = 1, num_soilc
          c = filter_soilc(fc)
          call environment_factor(col%gridcell(c), t_soisno(c, :), w_scalar(c, :), q10, froz_q10, efolding, environment)
          do pool = 1, size(decomp_k, 3)
-            select case (trim(decomp_cascade_con%decomp_pool_name_restart(pool)))
-            case ("litr1")
-               turnover = rate_factor(i_tau_l1, c, k_l1, seconds_per_year)
-            case ("litr2", "litr3")
-               turnover = rate_factor(i_tau_l2_l3, c, k_l2_l3, seconds_per_year)
-            case ("soil1")
-               turnover = rate_factor(i_tau_s1, c, k_s1, seconds_per_year)
-            case ("soil2")
-               turnover = rate_factor(i_tau_s2, c, k_s2, seconds_per_year)
-            case ("soil3")
-               turnover = rate_factor(i_tau_s3, c, k_s3, seconds_per_year)
-            case ("cwd")
-               turnover = rate_factor(i_tau_cwd, c, k_frag, seconds_per_year)
-            case default
-               turnover = 1.0_r8
-            end select
-            decomp_k(c, 1:nlevdecomp, pool) = decomp_k(c, 1:nlevdecomp, pool)*(turnover*environment)
+            decomp_k(c, 1:nlevdecomp, pool) = decomp_k(c, 1:nlevdecomp, pool) &
+                                              *(rate_factor(map(pool), c, old_rate(pool), secspday*days_per_year) &
+                                                *environment)
          end do
       end do
    end subroutine socnn_rates
@@ -101,11 +125,18 @@ contains
 
       integer :: j
 
+      factor = 1.0_r8
       do j = 1, nlevdecomp
-         factor(j) = temperature_factor(temperature(j), map_value(i_q10, g, q10), &
-                                        map_value(i_frozen_q10, g, froz_q10), q10, froz_q10) &
-                     *water_factor(map_value(i_w_scaling, g, 1.0_r8), w_scalar(j)) &
-                     *depth_factor(zsoi(j), map_value(i_efolding, g, efolding), efolding)
+         if (mapped(i_q10) .or. mapped(i_frozen_q10)) then
+            factor(j) = temperature_factor(temperature(j), map_value(i_q10, g, q10), &
+                                           map_value(i_frozen_q10, g, froz_q10), q10, froz_q10)
+         end if
+         if (mapped(i_w_scaling)) then
+            factor(j) = factor(j)*water_factor(map_value(i_w_scaling, g, 1.0_r8), w_scalar(j))
+         end if
+         if (mapped(i_efolding)) then
+            factor(j) = factor(j)*depth_factor(zsoi(j), map_value(i_efolding, g, efolding), efolding)
+         end if
       end do
    end subroutine environment_factor
 
@@ -141,55 +172,39 @@ contains
       if (.not. maps_active()) return
       do c = bounds%begc, bounds%endc
          g = col%gridcell(c)
-         call respire(i_rf_l1s1, "litr1", "soil1", g, respired(c, :, :))
-         call respire(i_rf_l2s1, "litr2", "soil1", g, respired(c, :, :))
-         call respire(i_rf_l3s2, "litr3", "soil2", g, respired(c, :, :))
-         call respire(i_rf_s3s1, "soil3", "soil1", g, respired(c, :, :))
-         call split(i_fs1s2, i_fs1s3, "soil1", "soil2", "soil3", g, respired(c, :, :), path(c, :, :))
-         call split(i_fs2s1, i_fs2s3, "soil2", "soil1", "soil3", g, respired(c, :, :), path(c, :, :))
-         call share(i_cwd_cellulose, "cwd", "litr2", g, path(c, :, :))
-         call share(i_cwd_lignin, "cwd", "litr3", g, path(c, :, :))
+         call replace(i_rf_l1s1, g, respired(c, :, step_l1s1))
+         call replace(i_rf_l2s1, g, respired(c, :, step_l2s1))
+         call replace(i_rf_l3s2, g, respired(c, :, step_l3s2))
+         call replace(i_rf_s3s1, g, respired(c, :, step_s3s1))
+         call split(i_fs1s2, i_fs1s3, g, step_s1s2, step_s1s3, respired(c, :, :), path(c, :, :))
+         call split(i_fs2s1, i_fs2s3, g, step_s2s1, step_s2s3, respired(c, :, :), path(c, :, :))
+         call replace(i_cwd_cellulose, g, path(c, :, step_cwdl2))
+         call replace(i_cwd_lignin, g, path(c, :, step_cwdl3))
       end do
    end subroutine socnn_fractions
 
-   subroutine respire(map, donor, receiver, g, respired)
+   !> Put a map's value into the layers that decompose.
+   pure subroutine replace(map, g, fraction)
       integer, intent(in) :: map, g
-      character(len=*), intent(in) :: donor, receiver
-      real(r8), intent(inout) :: respired(:, :) !< (layer, transition)
+      real(r8), intent(inout) :: fraction(:) !< (layer)
 
-      integer :: step, j
+      integer :: j
 
       if (.not. mapped(map)) return
-      step = transition(donor, receiver)
       do j = 1, nlevdecomp
-         respired(j, step) = changed_fraction(map_value(map, g, 0.0_r8), respired(j, step))
+         fraction(j) = changed_fraction(map_value(map, g, 0.0_r8), fraction(j))
       end do
-   end subroutine respire
+   end subroutine replace
 
-   subroutine share(map, donor, receiver, g, path)
-      integer, intent(in) :: map, g
-      character(len=*), intent(in) :: donor, receiver
-      real(r8), intent(inout) :: path(:, :) !< (layer, transition)
-
-      integer :: step, j
-
-      if (.not. mapped(map)) return
-      step = transition(donor, receiver)
-      do j = 1, nlevdecomp
-         path(j, step) = changed_fraction(map_value(map, g, 0.0_r8), path(j, step))
-      end do
-   end subroutine share
-
-   subroutine split(first, second, donor, first_receiver, second_receiver, g, respired, path)
+   !> Put two maps' values into the two transitions out of one pool.
+   pure subroutine split(first, second, g, one, other, respired, path)
       integer, intent(in) :: first, second, g
-      character(len=*), intent(in) :: donor, first_receiver, second_receiver
+      integer, intent(in) :: one, other !< transitions
       real(r8), intent(inout) :: respired(:, :), path(:, :) !< (layer, transition)
 
-      integer :: one, other, j
+      integer :: j
 
       if (.not. mapped(first)) return
-      one = transition(donor, first_receiver)
-      other = transition(donor, second_receiver)
       do j = 1, nlevdecomp
          call split_fractions(map_value(first, g, 0.0_r8), map_value(second, g, 0.0_r8), &
                               path(j, one), path(j, other), respired(j, one))
