@@ -7,6 +7,7 @@ from ctsm_socnn.assimilation.one_batch import ONE_BATCH_COSTS, one_batch
 from ctsm_socnn.assimilation.posterior import random_sampling
 from ctsm_socnn.assimilation.samplers import SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
+from ctsm_socnn.assimilation.shards import Shard, merge_posteriors
 from ctsm_socnn.assimilation.site_block import Settings
 from ctsm_socnn.assimilation.site_by_site import site_by_site
 
@@ -17,8 +18,10 @@ __all__ = [
     "Limits",
     "SamplingPlan",
     "Settings",
+    "Shard",
     "SiteStatus",
     "make_likelihood",
+    "merge_posteriors",
     "one_batch",
     "random_sampling",
     "site_by_site",

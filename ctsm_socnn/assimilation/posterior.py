@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Block
 from ctsm_socnn.assimilation.diagnostics import QUANTILES
@@ -47,7 +48,12 @@ _FROM_SITES: Final = ("lon", "lat", "profile_id")
 
 
 def posterior_dataset(
-    sites: xr.Dataset, blocks: list[Block], *, seed: int, settings: Mapping[str, str]
+    sites: xr.Dataset,
+    site_index: NDArray[np.int64],
+    blocks: list[Block],
+    *,
+    seed: int,
+    settings: Mapping[str, str],
 ) -> xr.Dataset:
     """Put blocks together.
 
@@ -55,6 +61,8 @@ def posterior_dataset(
     ----------
     sites : xarray.Dataset
         The sites schema; all sites of the blocks, in order.
+    site_index : ndarray of int, shape (site,)
+        Their places in the whole dataset.
     blocks : list of Block
     seed : int
     settings : mapping
@@ -73,6 +81,7 @@ def posterior_dataset(
         coords={
             "parameter": list(PARAMETER_NAMES),
             "probability": list(QUANTILES),
+            "site_index": ("site", site_index.astype(np.int32)),
             "parameter_units": ("parameter", [p.units for p in PARAMETERS]),
             **{name: sites[name] for name in _FROM_SITES if name in sites.variables},
         },

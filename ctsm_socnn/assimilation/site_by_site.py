@@ -7,9 +7,8 @@ do not depend on workers, blocks or interruptions.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -19,8 +18,10 @@ import xarray as xr
 from tqdm import tqdm
 
 from ctsm_socnn.assimilation.checkpoint import Block, Checkpoint
+from ctsm_socnn.assimilation.executors import open_executor
 from ctsm_socnn.assimilation.posterior import posterior_dataset
 from ctsm_socnn.assimilation.screening import MODEL_FORCING, screen_sites
+from ctsm_socnn.assimilation.shards import Shard
 from ctsm_socnn.assimilation.site_block import BlockTask, Settings, run_block
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.model.observation import ObservationOperator
@@ -49,6 +50,8 @@ def site_by_site(
     *,
     output: Path,
     workers: int = 1,
+    scheduler: str | None = None,
+    shard: Shard | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -65,6 +68,10 @@ def site_by_site(
         that was stopped goes on from them.
     workers : int
         Processes. Results do not depend on it.
+    scheduler : str, optional
+        A dask scheduler that computes instead; see `ctsm_socnn.assimilation.executors`.
+    shard : Shard, optional
+        Run this part of the sites only; `merge_posteriors` puts the parts together.
     overwrite : bool
         Whether `output` may be replaced.
     progress : bool
@@ -83,31 +90,37 @@ def site_by_site(
         If the output exists or cannot be written.
     """
     settings = settings or Settings()
-    fingerprint = settings.attributes() | {"sites": _digest(sites)}
+    shard = shard or Shard(1, 1)
+    attributes = settings.attributes() | {"sites_sha256": _digest(sites)}
+    fingerprint = attributes | {"shard": str(shard)}
     with Checkpoint(output, fingerprint, overwrite=overwrite) as checkpoint:
-        tasks = _tasks(sites, settings)
+        tasks = _tasks(sites, settings, shard)
         missing = [task for task in tasks if checkpoint.load(task.index) is None]
-        n_sites, n_missing = sites.sizes["site"], sum(task.site_index.size for task in missing)
-        with tqdm(
-            total=n_sites,
-            initial=n_sites - n_missing,
-            desc="sites",
-            unit="site",
-            disable=None if progress else True,
-        ) as bar:
-            for index, block in _run(missing, workers):
+        n_sites, n_missing = (sum(t.site_index.size for t in some) for some in (tasks, missing))
+        with (
+            open_executor(workers if len(missing) > 1 else 1, scheduler) as executor,
+            tqdm(
+                total=n_sites,
+                initial=n_sites - n_missing,
+                desc="sites",
+                unit="site",
+                disable=None if progress else True,
+            ) as bar,
+        ):
+            for index, block in _run(missing, executor):
                 checkpoint.save(index, block)
                 bar.update(block["status"].size)
         blocks = [_finished(checkpoint, task.index) for task in tasks]
+        places = np.concatenate([task.site_index for task in tasks])
         posterior = posterior_dataset(
-            sites, blocks, seed=settings.seed, settings=settings.attributes()
+            sites.isel(site=places), places, blocks, seed=settings.seed, settings=attributes
         )
         write_dataset(posterior, output, overwrite=overwrite)
         checkpoint.finish()
     return posterior
 
 
-def _tasks(sites: xr.Dataset, settings: Settings) -> list[BlockTask]:
+def _tasks(sites: xr.Dataset, settings: Settings, shard: Shard) -> list[BlockTask]:
     operator = ObservationOperator.from_sites(sites, settings.below_bedrock)
     status = screen_sites(sites, operator, _FEWEST_OBSERVATIONS)
     needed = sites[[name for name in _NEEDED if name in sites]]
@@ -115,24 +128,17 @@ def _tasks(sites: xr.Dataset, settings: Settings) -> list[BlockTask]:
     chunks = np.split(places, places[_SITES_PER_BLOCK::_SITES_PER_BLOCK])
     return [
         BlockTask(index, needed.isel(site=chunk), chunk, status[chunk], settings)
-        for index, chunk in enumerate(chunks)
+        for index, chunk in shard.of(list(enumerate(chunks)))
     ]
 
 
-def _run(tasks: list[BlockTask], workers: int) -> Iterator[tuple[int, Block]]:
+def _run(tasks: list[BlockTask], executor: Executor | None) -> Iterator[tuple[int, Block]]:
     """Blocks as they are finished, in any order."""
-    if workers <= 1 or len(tasks) <= 1:
+    if executor is None:
         yield from map(run_block, tasks)
         return
-    # Spawned workers inherit neither threads nor the checkpoint's lock.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
-        try:
-            for future in as_completed([pool.submit(run_block, task) for task in tasks]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for future in as_completed([executor.submit(run_block, task) for task in tasks]):
+        yield future.result()
 
 
 def _finished(checkpoint: Checkpoint, index: int) -> Block:

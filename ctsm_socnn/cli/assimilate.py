@@ -23,6 +23,7 @@ from ctsm_socnn.assimilation import (
     SAMPLERS,
     SamplingPlan,
     Settings,
+    Shard,
     one_batch,
     random_sampling,
     site_by_site,
@@ -75,6 +76,16 @@ def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--warmup", type=int, help="iterations a chain that are thrown away")
     group.add_argument("--draws", type=int, help="iterations a chain that are kept")
     group.add_argument("--workers", type=int, default=1, help="processes (1)")
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="compute on a dask cluster: its address or scheduler file, or `local`",
+    )
+    group.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="run only part K of N, for job arrays; put the parts together with `merge`",
+    )
 
 
 def _add_random_sampling(group: argparse._ArgumentGroup) -> None:
@@ -105,14 +116,17 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         below_bedrock=arguments.below_bedrock,
     )
+    shard = None if arguments.shard is None else Shard.from_text(arguments.shard)
     posterior = site_by_site(
         sites,
         settings,
         output=arguments.output,
         workers=arguments.workers,
+        scheduler=arguments.scheduler,
+        shard=shard,
         overwrite=arguments.overwrite,
     )
-    print(posterior_summary(posterior, sites))
+    print(posterior_summary(posterior, sites.isel(site=posterior["site_index"].values)))
 
 
 def _plan(arguments: argparse.Namespace) -> SamplingPlan:

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "covariates": ("ctsm_socnn.cli.covariates", "rasters to covariates on a grid"),
     "sites": ("ctsm_socnn.cli.sites", "forcing, observations and covariates at soil profiles"),
     "assimilate": ("ctsm_socnn.cli.assimilate", "find parameters at soil profiles"),
+    "merge": ("ctsm_socnn.cli.merge", "put the parts of a divided assimilation together"),
     "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where a CTSM reads them"),
     "train": ("ctsm_socnn.cli.train", "train a network from covariates to parameters"),
     "score": ("ctsm_socnn.cli.score", "score a trained network on soil profiles"),

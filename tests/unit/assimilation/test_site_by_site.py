@@ -116,7 +116,7 @@ def test_unfinished_sites_of_other_settings_are_not_mixed_in(
     with pytest.raises(AssimilationError, match="unfinished run with another seed"):
         site_by_site(twin[0], other, output=output)
     changed = twin[0].assign(soc=2.0 * twin[0]["soc"])
-    with pytest.raises(AssimilationError, match="another sites"):
+    with pytest.raises(AssimilationError, match="another sites_sha256"):
         site_by_site(changed, SHORT, output=output)
 
 

@@ -1,0 +1,84 @@
+"""Where blocks of sites are computed: in this process, in others on this machine, on a cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from ctsm_socnn.errors import AssimilationError, ConfigError
+
+__all__ = ["LOCAL_CLUSTER", "open_executor"]
+
+LOCAL_CLUSTER = "local"
+"""Name of a dask cluster that is started on this machine."""
+
+
+@contextmanager
+def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Executor | None]:
+    """Open what computes blocks; None stands for this process.
+
+    Parameters
+    ----------
+    workers : int
+        Processes on this machine.
+    scheduler : str, optional
+        Address of a dask scheduler (`tcp://host:8786`), the path of its scheduler file, or
+        `local` for a dask cluster of `workers` processes on this machine.
+
+    Raises
+    ------
+    ConfigError
+        If dask.distributed is not installed.
+    AssimilationError
+        If the scheduler cannot be reached.
+    """
+    if scheduler is not None:
+        with _dask_executor(workers, scheduler) as executor:
+            yield executor
+    elif workers > 1:
+        # Spawned workers inherit neither threads nor the checkpoint's lock.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    else:
+        yield None
+
+
+@contextmanager
+def _dask_executor(workers: int, scheduler: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ConfigError(
+            "--scheduler needs dask.distributed; install it with pip install 'ctsm-socnn[cluster]'"
+        ) from error
+    if scheduler == LOCAL_CLUSTER:
+        with (
+            LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client.get_executor()
+        return
+    is_address = "://" in scheduler
+    if not (is_address or Path(scheduler).is_file()):
+        raise AssimilationError(
+            f"the dask scheduler file {scheduler} does not exist; is the scheduler running?"
+        )
+    where = {"address": scheduler} if is_address else {"scheduler_file": scheduler}
+    try:
+        client = Client(**where, timeout="30s")
+    except (OSError, ValueError) as error:
+        raise AssimilationError(
+            f"the dask scheduler {scheduler} cannot be reached: {error}"
+        ) from error
+    with client:
+        yield client.get_executor()

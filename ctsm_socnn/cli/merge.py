@@ -1,0 +1,36 @@
+"""Put the posterior files of all shards of one run together.
+
+Example:
+  ctsm-socnn assimilate sites.nc --shard 1/2 -o part_1.nc
+  ctsm-socnn assimilate sites.nc --shard 2/2 -o part_2.nc
+  ctsm-socnn merge part_1.nc part_2.nc -o posterior.nc
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ctsm_socnn.assimilation import merge_posteriors
+from ctsm_socnn.netcdf import require_absent, write_dataset
+from ctsm_socnn.provenance import history_line
+from ctsm_socnn.schemas import open_file
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    parser.add_argument("parts", type=Path, nargs="+", help="posterior file of each shard")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="netCDF file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Merge the files."""
+    require_absent(arguments.output, overwrite=arguments.overwrite)
+    merged = merge_posteriors([open_file(path) for path in arguments.parts])
+    merged.attrs["history"] = f"{history_line()}\n{merged.attrs.get('history', '')}"
+    write_dataset(merged, arguments.output, overwrite=arguments.overwrite)
+    print(f"wrote {arguments.output}: {merged.sizes['site']} sites")
+    return 0

@@ -1,0 +1,70 @@
+"""Shards and dask: the same results as one undivided run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.assimilation import SamplingPlan, Settings, Shard, merge_posteriors, site_by_site
+from ctsm_socnn.errors import AssimilationError, ConfigError
+from ctsm_socnn.schemas import open_file
+
+SHORT = Settings(plan=SamplingPlan(chains=4, warmup=60, draws=40), seed=4)
+
+
+@pytest.fixture(scope="module")
+def sites(twin: tuple[xr.Dataset, np.ndarray]) -> xr.Dataset:
+    return twin[0].isel(site=np.arange(20) % 6)
+
+
+@pytest.fixture(scope="module")
+def whole(sites: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    return site_by_site(sites, SHORT, output=tmp_path_factory.mktemp("whole") / "posterior.nc")
+
+
+def parts_of(sites: xr.Dataset, directory: Path) -> list[xr.Dataset]:
+    for number in (1, 2):
+        output = directory / f"part_{number}.nc"
+        site_by_site(sites, SHORT, output=output, shard=Shard(number, 2))
+    return [open_file(directory / f"part_{number}.nc") for number in (2, 1)]
+
+
+def test_shards_merge_to_the_whole(sites: xr.Dataset, whole: xr.Dataset, tmp_path: Path) -> None:
+    merged = merge_posteriors(parts_of(sites, tmp_path))
+    xr.testing.assert_identical(merged.drop_attrs(), whole.drop_attrs())
+
+
+def test_parts_that_do_not_fit_are_refused(sites: xr.Dataset, tmp_path: Path) -> None:
+    second, first = parts_of(sites, tmp_path)
+    with pytest.raises(AssimilationError, match="in no part"):
+        merge_posteriors([second])
+    with pytest.raises(AssimilationError, match="more than one part"):
+        merge_posteriors([first, second, second])
+    with pytest.raises(AssimilationError, match="different runs: seed is 4 and 5"):
+        merge_posteriors([first, second.assign_attrs(seed="5")])
+
+
+@pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "-1/2"])
+def test_wrong_shards_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="shard"):
+        Shard.from_text(text)
+
+
+def test_a_dask_cluster_gives_the_same(
+    sites: xr.Dataset, whole: xr.Dataset, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    output = tmp_path / "posterior.nc"
+    by_dask = site_by_site(sites, SHORT, output=output, workers=2, scheduler="local")
+    xr.testing.assert_identical(by_dask.drop_attrs(), whole.drop_attrs())
+
+
+def test_a_scheduler_that_does_not_run_is_an_error(sites: xr.Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    with pytest.raises(AssimilationError, match=r"no_such_file.json does not exist"):
+        site_by_site(
+            sites, SHORT, output=tmp_path / "p.nc", scheduler=str(tmp_path / "no_such_file.json")
+        )
