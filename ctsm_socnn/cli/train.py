@@ -23,6 +23,7 @@ from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network import (
     METHODS,
     NetworkSettings,
+    default_settings,
     published_settings,
     save_model,
     score_model,
@@ -101,7 +102,7 @@ def _settings(arguments: argparse.Namespace) -> NetworkSettings:
     published = arguments.preset == "published"
     if published and arguments.method != "two-step":
         raise NetworkError("--preset published is of the two-step method; give --method two-step")
-    settings = published_settings() if published else NetworkSettings()
+    settings = published_settings() if published else default_settings(arguments.method)
     chosen = {
         name: value
         for name in ("loss", "members", "epochs")

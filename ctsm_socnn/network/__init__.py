@@ -6,7 +6,7 @@ from ctsm_socnn.network.model import METHODS, Model
 from ctsm_socnn.network.model_directory import load_model, save_model
 from ctsm_socnn.network.prediction import predict_maps
 from ctsm_socnn.network.scoring import score_model, score_parameters
-from ctsm_socnn.network.settings import NetworkSettings, published_settings
+from ctsm_socnn.network.settings import NetworkSettings, default_settings, published_settings
 from ctsm_socnn.network.two_step import train_two_step
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Model",
     "NetworkSettings",
     "cross_validate",
+    "default_settings",
     "load_model",
     "predict_maps",
     "published_settings",

@@ -14,7 +14,7 @@ from ctsm_socnn.network.end_to_end import train_end_to_end
 from ctsm_socnn.network.ensemble import Progress
 from ctsm_socnn.network.folds import location_folds
 from ctsm_socnn.network.model import METHODS, Model
-from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.settings import NetworkSettings, default_settings
 from ctsm_socnn.network.two_step import train_two_step
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
@@ -86,7 +86,7 @@ def cross_validate(
     NetworkError
         As training and prediction.
     """
-    chosen = settings or NetworkSettings()
+    chosen = settings or default_settings(method)
     fold = location_folds(sites, folds, seed) if isinstance(folds, int) else np.asarray(folds)
     numbers = np.unique(fold)
     prediction = np.full((sites.sizes["site"], len(PARAMETER_NAMES)), np.nan)

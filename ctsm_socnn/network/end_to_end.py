@@ -21,6 +21,7 @@ from ctsm_socnn.network.ensemble import Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.losses import SocLoss
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.shared_start import fit_shared_parameters
 from ctsm_socnn.network.site_selection import without_forcing, without_observations
 from ctsm_socnn.network.stocks import stock_weights
 from ctsm_socnn.parameters import lower_bounds, upper_bounds
@@ -62,12 +63,16 @@ def train_end_to_end(
     training = TrainingSet.prepare(sites, reasons, settings)
     columns = Columns.from_sites(training.sites)
     operator = ObservationOperator.from_sites(training.sites, settings.below_bedrock)
+    start = fit_shared_parameters(
+        ProfileObjective(columns, operator, settings), len(columns), settings.parameters, seed
+    )
     return train_ensemble(
         "end-to-end",
         training,
         lambda: ProfileObjective(columns, operator, settings),
         settings,
         seed,
+        start=start,
         work=work,
         progress=progress,
     )

@@ -92,7 +92,7 @@ def train_ensemble(
     settings: NetworkSettings,
     seed: int,
     *,
-    start: Callable[[int], NDArray[np.float64] | None] = lambda _: None,
+    start: NDArray[np.float64],
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -106,8 +106,8 @@ def train_ensemble(
         Gives a fresh objective for each member.
     settings : NetworkSettings
     seed : int
-    start : callable
-        Member number -> unit-cube parameters, shape (21,), around which it starts.
+    start : ndarray, shape (21,), 1
+        Unit-cube parameters around which bounded members start.
     work : Path, optional
         Directory for resuming.
     progress : callable, optional
@@ -121,7 +121,7 @@ def train_ensemble(
         generator = np.random.default_rng(sequence)
         validation = _validation(groups, settings, generator)
         with seeded(int(generator.integers(2**31))):
-            network = build_network(training.transform, settings, start(number))
+            network = build_network(training.transform, settings, start)
             curve = fit_network(
                 network,
                 objective(),

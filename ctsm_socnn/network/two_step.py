@@ -80,7 +80,7 @@ def train_two_step(
         lambda: loss,
         settings,
         seed,
-        start=lambda _: typical,
+        start=typical,
         work=work,
         progress=progress,
     )

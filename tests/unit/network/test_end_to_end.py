@@ -12,6 +12,7 @@ from ctsm_socnn.network import NetworkSettings, score_model, train_end_to_end
 from ctsm_socnn.network.end_to_end import ProfileObjective
 from ctsm_socnn.network.losses import LOSS_NAMES
 from ctsm_socnn.network.scoring import modelled_soc
+from ctsm_socnn.network.shared_start import fit_shared_parameters
 from ctsm_socnn.network.stocks import observed_stocks
 from ctsm_socnn.parameters import to_physical
 
@@ -123,3 +124,21 @@ def test_nothing_left_to_train_on_is_an_error(sites: xr.Dataset) -> None:
     sites["soc"][:] = np.nan
     with pytest.raises(NetworkError, match=r"0 of 40 sites .*40 no usable observation"):
         train_end_to_end(sites, QUICK, seed=0)
+
+
+def test_members_start_at_the_best_parameters_that_all_sites_can_share(sites: xr.Dataset) -> None:
+    objective = objective_of(sites)
+    every = np.arange(sites.sizes["site"])
+
+    def loss(unit: np.ndarray) -> float:
+        return float(objective.loss(torch.from_numpy(np.tile(unit, (len(every), 1))), every))
+
+    shared = fit_shared_parameters(objective, len(every), QUICK.parameters, seed=0)
+    best = loss(shared)
+    assert best < 0.7 * loss(np.full(21, 0.5))
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        assert best <= loss(np.clip(shared + generator.normal(0.0, 0.02, 21), 0.01, 0.99)) + 1e-3
+    np.testing.assert_array_equal(
+        shared, fit_shared_parameters(objective, len(every), QUICK.parameters, seed=0)
+    )

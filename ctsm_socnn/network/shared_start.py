@@ -1,0 +1,82 @@
+"""One set of parameters for all sites, from which the members of an ensemble start.
+
+Fits of soil carbon on a logarithm have bad local minima, so several starts are tried. All members
+begin at the best: networks that begin in one valley stay there, and the mean of their parameters
+is then as good as each of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ctsm_socnn.network.parameter_head import BoundedHead, predicted_parameters
+from ctsm_socnn.network.settings import ParameterSettings
+from ctsm_socnn.network.training import Objective
+
+__all__ = ["fit_shared_parameters"]
+
+_STARTS: Final = 3
+_ITERATIONS: Final = 100
+_SPREAD: Final = 1.2
+"""Standard deviation of the random starts' scores."""
+_PULL: Final = 1e-4
+"""Weight of the square of the scores, which keeps them off the flat ends of the sigmoid."""
+
+
+def fit_shared_parameters(
+    objective: Objective, n_sites: int, settings: ParameterSettings, seed: int
+) -> NDArray[np.float64]:
+    """Find the unit-cube parameters that suit all sites best.
+
+    Parameters
+    ----------
+    objective : Objective
+    n_sites : int
+        Training sites of the objective.
+    settings : ParameterSettings
+        Bounds and held parameters.
+    seed : int
+        Of the random starts; the first start is the centre of the bounds.
+
+    Returns
+    -------
+    ndarray, shape (21,), 1
+    """
+    generator = np.random.default_rng(seed)
+    n_scores = len(predicted_parameters(settings)) + len(settings.tied)
+    starts = generator.normal(0.0, _SPREAD, (_STARTS, n_scores))
+    starts[0] = 0.0
+    fits = [_fit(objective, n_sites, settings, torch.from_numpy(start)) for start in starts]
+    return min(fits, key=lambda fit: fit[0])[1]
+
+
+def _fit(
+    objective: Objective, n_sites: int, settings: ParameterSettings, scores: torch.Tensor
+) -> tuple[float, NDArray[np.float64]]:
+    # All parameters that are not held get a score here, tied ones too.
+    free = settings.model_copy(update={"tied": ()})
+    head = BoundedHead(free)
+    rows = np.arange(n_sites)
+    scores = scores.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [scores], max_iter=_ITERATIONS, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> torch.Tensor:
+        unit = head(scores[None, :]).expand(n_sites, -1)
+        return objective.loss(unit, rows) + _PULL * torch.mean(scores**2)
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        value = loss()
+        torch.autograd.backward(value)
+        return float(value.detach())
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        unit = head(scores[None, :])[0].numpy()
+        return float(loss()), unit
