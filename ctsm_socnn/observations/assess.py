@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctsm_socnn.model.observation import LARGEST_SOC
 from ctsm_socnn.observations.density import carbon_density, fill_bulk_density, fill_fragments
 from ctsm_socnn.observations.quality import (
     LARGEST_BULK_DENSITY,
     LARGEST_OC,
-    LARGEST_SOC,
     SMALLEST_BULK_DENSITY,
     reason,
 )

@@ -19,7 +19,6 @@ __all__ = [
     "EXCLUDING",
     "LARGEST_BULK_DENSITY",
     "LARGEST_OC",
-    "LARGEST_SOC",
     "NOTES",
     "REASONS",
     "SMALLEST_BULK_DENSITY",
@@ -33,9 +32,6 @@ __all__ = [
 
 LARGEST_OC: Final = 600.0
 """g kg-1: plant tissue holds no more than 60 % carbon."""
-
-LARGEST_SOC: Final = 250_000.0
-"""gC m-3: more than pure peat holds."""
 
 SMALLEST_BULK_DENSITY: Final = 0.05
 LARGEST_BULK_DENSITY: Final = 2.6

@@ -60,6 +60,31 @@ def test_flux_per_second_becomes_total_of_the_month(history_file, set_units):
     np.testing.assert_allclose(fluxes / totals, days * 86400.0, rtol=1e-12)
 
 
+def test_time_at_the_middle_of_the_month_is_read_as_at_its_end(history_file):
+    def centre(dataset):
+        time = dataset["time"].copy(data=dataset["time_bounds"].mean("hist_interval").values)
+        return dataset.assign_coords(time=time)
+
+    at_end = read_climatology([history_file("h0.nc")])
+    at_middle = read_climatology([history_file("h0a.nc", edit=centre)])
+    xr.testing.assert_identical(at_end, at_middle)
+
+
+def test_leap_years_of_the_gregorian_calendar_are_whole(history_file):
+    def leap(dataset):
+        ends = np.cumsum([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]).astype(float)
+        bounds = np.stack([np.append(0.0, ends[:-1]), ends], axis=1)
+        attributes = dataset["time"].attrs
+        attributes |= {"calendar": "standard", "units": "days since 2004-01-01"}
+        time = ("time", ends, attributes)
+        dataset = dataset.assign_coords(time=time)
+        return dataset.assign(time_bounds=(("time", "hist_interval"), bounds))
+
+    climatology = read_climatology([history_file(edit=leap)])
+    assert climatology.attrs["period"] == "2004-01 to 2004-12"
+    assert climatology.attrs["calendar"] == "standard"
+
+
 def test_twenty_five_levels_give_the_first_twenty(history_file):
     def deepen(dataset):
         deeper = dataset["TSOI"].pad(levsoi=(0, 5), constant_values=7.0).rename(levsoi="levgrnd")

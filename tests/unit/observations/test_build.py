@@ -66,6 +66,40 @@ def test_longitude_convention_does_not_matter(climatology, shift):
     assert sites["cell_lon"].item() == 281.0
 
 
+def test_order_of_the_grid_does_not_matter(history_file):
+    def vary(dataset):
+        slope = dataset["lon"] - 280 + 2 * (dataset["lat"] - 40)
+        return dataset.assign(TSOI=(dataset["TSOI"] + slope).assign_attrs(units="K"))
+
+    def turned(dataset):
+        return vary(dataset).isel(lat=slice(None, None, -1), lon=slice(None, None, -1))
+
+    places = profiles_at((280.1, 40.1), (281.2, 40.9))
+    plain, _ = build_sites(read_climatology([history_file("a.nc", edit=vary)]), places)
+    other, _ = build_sites(read_climatology([history_file("b.nc", edit=turned)]), places)
+    xr.testing.assert_allclose(plain.drop_attrs(), other.drop_attrs())
+
+
+@pytest.mark.parametrize("first", [179.0, -181.0])
+def test_grid_may_cross_the_date_line(history_file, first):
+    def move(dataset):
+        return dataset.assign_coords(lon=("lon", first + np.arange(3.0), dataset["lon"].attrs))
+
+    climatology = read_climatology([history_file(edit=move)])
+    sites, _ = build_sites(climatology, profiles_at((-179.9, 40.0), (179.1, 40.0)))
+    np.testing.assert_array_equal(sites["cell_lon"].values - first, [1.0, 0.0])
+
+
+def test_land_without_forcing_is_passed_over(history_file):
+    def ice(dataset):
+        frozen = dataset["FPI_vr"].where((dataset["lon"] != 281.0) | (dataset["lat"] != 40.0))
+        return dataset.assign(FPI_vr=frozen.fillna(1e36).assign_attrs(dataset["FPI_vr"].attrs))
+
+    sites, _ = build_sites(read_climatology([history_file(edit=ice)]), profiles_at((281.0, 40.1)))
+    assert (sites["cell_lon"].item(), sites["cell_lat"].item()) != (281.0, 40.0)
+    assert np.isfinite(sites["FPI_vr"].values).all()
+
+
 def test_distance_is_along_the_great_circle(climatology):
     sites, _ = build_sites(climatology, profiles_at((280.0, 39.5)))
     assert sites["cell_distance"].item() == pytest.approx(0.5 * np.pi / 180 * 6371.22, rel=1e-6)
