@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import xarray as xr
@@ -90,7 +90,7 @@ def write_dataset(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -
     clean = dataset.drop_encoding()
     encoding = {str(name): _encoding(variable) for name, variable in clean.variables.items()}
     with atomic_output(path, overwrite=overwrite) as temporary:
-        clean.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=encoding)
+        _store(clean, temporary, path, "NETCDF4", encoding)
 
 
 def write_ctsm_input(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
@@ -108,7 +108,21 @@ def write_ctsm_input(dataset: xr.Dataset, path: Path, *, overwrite: bool = False
         _require_complete(str(name), variable, path)
     encoding = {str(name): {"_FillValue": None} for name in clean.variables}
     with atomic_output(path, overwrite=overwrite) as temporary:
-        clean.to_netcdf(temporary, format="NETCDF3_64BIT", engine="netcdf4", encoding=encoding)
+        _store(clean, temporary, path, "NETCDF3_64BIT", encoding)
+
+
+def _store(
+    dataset: xr.Dataset,
+    temporary: Path,
+    path: Path,
+    form: Literal["NETCDF4", "NETCDF3_64BIT"],
+    encoding: dict[str, dict[str, Any]],
+) -> None:
+    """Write a file; the netCDF library reports a full disk as a RuntimeError."""
+    try:
+        dataset.to_netcdf(temporary, format=form, engine="netcdf4", encoding=encoding)
+    except RuntimeError as error:
+        raise FileError(f"{path} cannot be written ({error}); is the disk full?") from error
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
