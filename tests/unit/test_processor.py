@@ -75,6 +75,6 @@ def test_command_line_says_what_is_wrong_in_one_line(
     def fail(name: str) -> None:
         raise KernelError(f"no kernel for {name}")
 
-    monkeypatch.setattr("ctsm_socnn.cli.main._command_parser", fail)
+    monkeypatch.setattr("ctsm_socnn.cli.main.command_parser", fail)
     assert main(["doctor"]) == 2
     assert capsys.readouterr().err.splitlines() == ["ctsm-socnn doctor: no kernel for doctor"]
