@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.cli.main import main
+from ctsm_socnn.netcdf import write_dataset
+
+QUICK = ("--members", "2", "--epochs", "3")
+
+
+@pytest.fixture
+def files(sites: xr.Dataset, posterior: xr.Dataset, tmp_path: Path) -> Path:
+    write_dataset(sites, tmp_path / "sites.nc")
+    write_dataset(posterior, tmp_path / "posterior.nc")
+    grid = xr.Dataset(coords={"lat": [40.0, 41.0], "lon": [1.0, 2.0]})
+    for name in ("cov_warmth", "cov_noise", "cov_Land_Cover"):
+        grid[name] = (("lat", "lon"), sites[name].values[:4].reshape(2, 2))
+    write_dataset(grid, tmp_path / "grid.nc")
+    return tmp_path
+
+
+def train(files: Path, *options: str) -> int:
+    return main(["train", str(files / "sites.nc"), "-o", str(files / "model"), *QUICK, *options])
+
+
+def test_train_score_predict(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(files, "--method", "end-to-end", "--no-forcing-summaries") == 0
+    assert "trained on 40 sites" in capsys.readouterr().out
+    assert not (files / ".model.training").exists()
+
+    assert main(["score", str(files / "model"), str(files / "sites.nc"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert {"nse", "log_nse", "stock_nse", "r2", "rmse", "bias", "n_layers"} <= scores.keys()
+    assert scores["n_sites"] == 40
+    assert main(["score", str(files / "model"), str(files / "sites.nc")]) == 0
+    assert "160 layers of 40 sites" in capsys.readouterr().out
+
+    maps = files / "maps.nc"
+    assert main(["predict", str(files / "model"), str(files / "grid.nc"), "-o", str(maps)]) == 0
+    assert "4 cells" in capsys.readouterr().out
+    with xr.open_dataset(maps) as written:
+        assert np.isfinite(written["q10"]).all()
+        assert "sha256" in written.attrs["input_model"]
+
+
+def test_two_step_trains_on_posteriors(files: Path) -> None:
+    posterior = str(files / "posterior.nc")
+    assert train(files, "--method", "two-step", "--posterior", posterior) == 0
+    description = json.loads((files / "model" / "model.json").read_text())
+    assert description["method"] == "two-step"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--method", "two-step"), "give a posterior file"),
+        (("--method", "end-to-end", "--preset", "published"), "give --method two-step"),
+        (("--method", "end-to-end", "--members", "0"), "network setting members"),
+    ],
+)
+def test_wrong_options_are_explained_in_one_line(
+    files: Path, options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(files, *options) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "\n" not in error
+    assert not (files / "model").exists()
+
+
+def test_location_is_warned_about(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(files, "--method", "end-to-end", "--location") == 0
+    assert "follow the pattern of the profiles" in capsys.readouterr().err
+
+
+def test_an_existing_model_is_kept(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "model").mkdir()
+    assert train(files, "--method", "end-to-end") == 2
+    assert "exists already" in capsys.readouterr().err
