@@ -64,3 +64,18 @@ def test_list_of_cells_is_refused(maps: xr.Dataset, surface: Path, tmp_path: Pat
         write_parameter_stream(
             cells, tmp_path / "s.nc", tmp_path / "m.nc", "ctsm5.4", model_grid=surface
         )
+
+
+def test_cells_of_unknown_extent_need_a_mesh(maps: xr.Dataset, tmp_path: Path) -> None:
+    """One cell tells nothing of its size."""
+    grid = tmp_path / "one_cell.nc"
+    dims = ("lsmlat", "lsmlon")
+    xr.Dataset(
+        {"LATIXY": (dims, [[-30.0]]), "LONGXY": (dims, [[0.0]]), "LANDFRAC_PFT": (dims, [[1.0]])}
+    ).to_netcdf(grid)
+    one = maps.isel(lat=slice(1), lon=slice(1))
+    with pytest.raises(ExportError, match="give its ESMF mesh"):
+        write_parameter_stream(
+            one, tmp_path / "s.nc", tmp_path / "m.nc", "ctsm5.4", model_grid=grid
+        )
+    assert not (tmp_path / "s.nc").exists()

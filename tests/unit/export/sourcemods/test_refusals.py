@@ -223,6 +223,41 @@ def test_version_is_told_by_the_source(checkout_at: Callable[..., Path]) -> None
         Checkout.open(new, "ctsm6")
 
 
+@pytest.mark.parametrize(
+    ("old", "changes", "generation"),
+    [
+        (True, {"tau_l1 = 1./18.5": "tau_l1 = 0.05"}, "ctsm1.0.dev101 to"),
+        (
+            True,
+            {"tau_l1 = 1./18.5": "tau_l1 = 0.05", "'rf_l1s1_bgc'": "'tau_cwd_bgc'"},
+            "ctsm5.1.dev043 to",
+        ),
+        (False, {"'cwd']": "'cwd', 'LIT_MET']"}, "ctsm5.1.dev074 to"),
+        (False, {"'cwd']": "'cwd', 'LIT_MET']", "Ksoil%DM(": "Ksoil%d("}, "ctsm5.1.dev074 to"),
+    ],
+)
+def test_generations_by_what_the_source_says(
+    checkout_at: Callable[..., Path], old: bool, changes: dict[str, str], generation: str
+) -> None:
+    root = checkout_at(old=old)
+    path = root / "src" / "soilbiogeochem" / CASCADE
+    text = path.read_text()
+    for stock, other in changes.items():
+        assert stock in text
+        text = text.replace(stock, other)
+    path.write_text(text)
+    assert Checkout.open(root).version.generation.startswith(generation)
+
+
+def test_tag_that_is_too_new_is_told_by_the_source(checkout_at: Callable[..., Path]) -> None:
+    root = checkout_at()
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "stock")
+    git(root, "tag", "ctsm5.4.999")
+    assert Checkout.open(root).version.name == "ctsm5.1.dev074"
+
+
 def test_ctsm_within_cesm(checkout_at: Callable[..., Path], tmp_path: Path) -> None:
     checkout_at("cesm/components/clm")
     assert Checkout.open(tmp_path / "cesm").root == tmp_path / "cesm" / "components" / "clm"
