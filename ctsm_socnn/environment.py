@@ -20,6 +20,8 @@ __all__ = ["Finding", "examine"]
 State = Literal["ok", "absent", "broken"]
 
 _FORTRAN_COMPILERS: Final = ("gfortran", "flang-new", "flang", "ifx", "ifort", "nvfortran")
+_OPENMP_LIBRARIES: Final = ("libgomp", "libomp", "libiomp", "libnvomp")
+_MAPS: Final = Path("/proc/self/maps")
 _LIBRARIES: Final = ("numpy", "xarray", "netCDF4", "torch", "arviz-stats")
 _ESMPY_REMEDY: Final = (
     "only latitude-longitude grids can be regridded; conda install -c conda-forge esmpy"
@@ -60,6 +62,7 @@ def examine(directories: Sequence[Path]) -> list[Finding]:
         Finding("ctsm-socnn", "ok", package_version()),
         Finding("Python", "ok", f"{platform.python_version()} ({platform.machine()})"),
         _kernel(),
+        _openmp(),
         _processors(),
         *(_library(name) for name in _LIBRARIES),
         _esmpy(),
@@ -78,6 +81,19 @@ def _kernel() -> Finding:
         )
     layers = kernel.grid()[0].size
     return Finding("Fortran kernel", "ok", f"{layers} layers, {Path(kernel.__file__).name}")
+
+
+def _openmp() -> Finding:
+    """Tell whether the kernel has brought an OpenMP library into this process."""
+    try:
+        libraries = {Path(line.split()[-1]).name for line in _MAPS.read_text().splitlines()}
+    except OSError:
+        return Finding("OpenMP", "absent", "unknown on this system")
+    found = sorted(name for name in libraries if name.startswith(_OPENMP_LIBRARIES))
+    if not found:
+        remedy = "the kernel runs on one thread; compile it with a compiler that has OpenMP"
+        return Finding("OpenMP", "absent", "none in the kernel", remedy)
+    return Finding("OpenMP", "ok", ", ".join(found))
 
 
 def _processors() -> Finding:

@@ -39,6 +39,18 @@ def test_more_threads_than_processors_is_named(monkeypatch):
     assert "set it lower" in finding.remedy
 
 
+def test_openmp_is_known_by_the_library_that_the_kernel_brings(monkeypatch, tmp_path):
+    maps = tmp_path / "maps"
+    monkeypatch.setattr(environment, "_MAPS", maps)
+    maps.write_text(
+        "7f00-7f01 r-xp 0 fe:00 1 /usr/lib/libgomp.so.1.0.0\n7f02-7f03 rw-p 0 00:00 0\n"
+    )
+    assert environment._openmp() == environment.Finding("OpenMP", "ok", "libgomp.so.1.0.0")
+    maps.write_text("7f00-7f01 r-xp 0 fe:00 1 /usr/lib/libc.so.6\n")
+    assert environment._openmp().state == "absent"
+    assert "one thread" in environment._openmp().remedy
+
+
 def test_a_missing_compiler_is_no_fault_of_an_installed_package(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("FC", raising=False)
