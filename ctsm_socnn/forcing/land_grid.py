@@ -75,7 +75,8 @@ class LandGrid:
 
     def take(self, values: NDArray[Any]) -> NDArray[Any]:
         """Land cells of a field, (..., *shape) to (..., cell)."""
-        return values.reshape(*values.shape[: values.ndim - len(self.dims)], -1)[..., self.land]
+        flat = values.reshape(*values.shape[: values.ndim - len(self.dims)], -1)
+        return np.take(flat, self.land, axis=-1)
 
     def spread(self, values: NDArray[Any], dims: tuple[str, ...] = ()) -> xr.Variable:
         """Put (..., cell) back on the grid; NaN over ocean.

@@ -118,26 +118,32 @@ class LitterBudget:
         """
         at = slice(block[0].index, block[-1].index + 1)
         pools = [self.generation.pool(pool) for pool in LITTER_POOLS]
-        inputs = np.stack([self._net_loss(dataset, pool, at) for pool in pools], axis=1)
-        known = []
-        for position, sample in enumerate(block):
-            change = self.change.over(sample)
-            if change is not None:
-                inputs[position] += change
-                known.append(position)
-        inputs = inputs[known]
+        inputs = np.zeros((len(block), len(pools), _THICKNESS.size, self.nbedrock.size))
+        for position, pool in enumerate(pools):
+            self._add_net_loss(inputs[:, position], dataset, pool, at)
+        known = self._add_changes(inputs, block)
+        inputs = inputs if len(known) == len(block) else inputs[known]
         if LITTERFALL in dataset.variables:
             litterfall = read_field(dataset, LITTERFALL, self.grid, at)[known]
             for derived, falls in zip(column_total(inputs).sum(axis=1), litterfall, strict=True):
                 self.closure.add(derived, falls)
         return [block[position] for position in known], inputs
 
-    def _net_loss(
-        self, dataset: netCDF4.Dataset, pool: PoolFields, at: slice
-    ) -> NDArray[np.float64]:
-        """Loss of the pool less its gain from within the soil, shape (month, 20, cell)."""
+    def _add_changes(self, inputs: NDArray[np.float64], block: Sequence[MonthSample]) -> list[int]:
+        """Add dC/dt of each month; return the positions of those for which it is known."""
+        known = []
+        for position, sample in enumerate(block):
+            change = self.change.over(sample)
+            if change is not None:
+                inputs[position] += change
+                known.append(position)
+        return known
+
+    def _add_net_loss(
+        self, net: NDArray[np.float64], dataset: netCDF4.Dataset, pool: PoolFields, at: slice
+    ) -> None:
+        """Add the loss of the pool less its gain from within the soil, shape (month, 20, cell)."""
         optional = [name for name in pool.optional_losses if name in dataset.variables]
-        net = np.zeros((at.stop - at.start, _THICKNESS.size, self.nbedrock.size))
         for name in (*pool.losses, *optional):
             net += read_field(dataset, name, self.grid, at)
         for name in pool.gains:
@@ -145,7 +151,6 @@ class LitterBudget:
         if pool.transport is not None:
             moved = read_field(dataset, pool.transport, self.grid, at)
             net -= fold_below_bedrock(moved, self.nbedrock)
-        return net
 
 
 def column_total(density: NDArray[np.float64]) -> NDArray[np.float64]:
