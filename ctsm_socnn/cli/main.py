@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "validate": ("ctsm_socnn.cli.validate", "check CTSM runs against profiles and paramfile"),
     "show": ("ctsm_socnn.cli.show", "show how a file was made"),
     "verify": ("ctsm_socnn.cli.verify", "compare the compiled kernel with reference numbers"),
+    "completion": ("ctsm_socnn.cli.completion", "script that completes words in bash and zsh"),
     "doctor": ("ctsm_socnn.cli.doctor", "look at this machine: kernel, threads, libraries, GPU"),
 }
 """Command -> (module, one line for the overview), in the order in which they are shown."""
