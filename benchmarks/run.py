@@ -16,7 +16,7 @@ from typing import Final
 
 from measuring import Measurement, machine
 
-BENCHMARKS: Final = ("steady_state", "regridding", "history")
+BENCHMARKS: Final = ("steady_state", "assimilation", "regridding", "history")
 """Modules of this directory; each has a title as its docstring and `measure() -> list`."""
 
 

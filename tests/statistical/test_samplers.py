@@ -129,7 +129,7 @@ def test_samplers_agree_with_an_independent_library() -> None:
     their_error = spread / np.sqrt(convergence(theirs).ess_bulk)
     for name in POSTERIOR_SAMPLERS:
         plan = (
-            SamplingPlan(8, 400, 600) if name == "hamiltonian" else SamplingPlan(8, 20_000, 60_000)
+            SamplingPlan(8, 400, 600) if name == "hamiltonian" else SamplingPlan(8, 10_000, 30_000)
         )
         chains = run(name, problem, plan, np.random.SeedSequence(2))
         ours = chains.draws
@@ -142,7 +142,7 @@ def test_samplers_agree_with_an_independent_library() -> None:
 @pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform() -> None:
     """Simulation-based calibration (Talts et al. 2018) of the gradient sampler."""
-    n, thinned = 160, 63
+    n, thinned = 120, 63
     truth = np.random.default_rng(21).uniform(size=(n, 21))
     sites = made_up_sites(n, seed=22)
     soc = true_carbon(sites, truth)
