@@ -95,7 +95,6 @@ def draw_depth_profiles(profiles: xr.Dataset, path: Path, *, overwrite: bool = F
     _draw_quantiles(axes, middle, _KILO * soc)
     axes.set(xscale="log", xlabel="organic carbon (kgC m$^{-3}$)", ylabel="depth (m)")
     axes.set_ylim(_DEPTH_EDGES[-1], 0.0)
-    axes.legend(frameon=False, loc="lower right")
     _save(figure, path, overwrite)
 
 
@@ -148,9 +147,9 @@ def _draw_quantiles(axes: Axes, depth: NDArray[np.float64], soc: NDArray[np.floa
     bins = np.digitize(depth, _DEPTH_EDGES) - 1
     filled = [b for b in range(_DEPTH_EDGES.size - 1) if (bins == b).any()]
     middles = 0.5 * (_DEPTH_EDGES[:-1] + _DEPTH_EDGES[1:])[filled]
-    table = np.array([np.quantile(soc[bins == b], _QUANTILES) for b in filled])
     if not filled:
         return
+    table = np.array([np.quantile(soc[bins == b], _QUANTILES) for b in filled])
     axes.fill_betweenx(
         middles, table[:, 0], table[:, 4], color="C0", alpha=0.25, label="10 to 90 %", zorder=2
     )
@@ -158,6 +157,7 @@ def _draw_quantiles(axes: Axes, depth: NDArray[np.float64], soc: NDArray[np.floa
         middles, table[:, 1], table[:, 3], color="C0", alpha=0.4, label="25 to 75 %", zorder=3
     )
     axes.plot(table[:, 2], middles, color="C1", linewidth=2, label="median", zorder=4)
+    axes.legend(frameon=False, loc="lower right")
 
 
 def _save(figure: Figure, path: Path, overwrite: bool) -> None:

@@ -51,6 +51,14 @@ def test_figures_are_drawn_and_not_replaced(table, tmp_path, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("error")
+def test_profiles_without_a_usable_layer_are_drawn_too(tmp_path):
+    table = tmp_path / "bad.csv"
+    table.write_text("profile_id,lon,lat,depth [m],soc [gC/m3]\na,280.52,40.26,0.1,-1\n")
+    assert main(["profiles", "inspect", str(table), "--figures", str(tmp_path)]) == 0
+    assert (tmp_path / "map.png").exists()
+
+
 def test_converted_profiles_read_back_alike(table, tmp_path):
     output = tmp_path / "profiles.nc"
     assert main(["profiles", "convert", str(table), "-o", str(output)]) == 0
