@@ -2,7 +2,7 @@
 
 Example:
   ctsm-socnn validate --sites sites.nc --run default='old/*.clm2.h0a.*.nc' --run ours='new/*.h0a.*.nc'
-  ctsm-socnn validate --run ours='new/*.h0a.*.nc' --paramfile params.nc --version ctsm5.4
+  ctsm-socnn validate --run ours='new/*.h0a.*.nc' --paramfile params.nc --ctsm ctsm5.4
 
 With --sites, the mean soil carbon of the last two years is compared with the profiles, runs side by
 side on the same profiles. With --paramfile, each scalar that this version reads from that file is
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--sites", type=Path, metavar="SITES.nc", help="sites file with observed profiles")
     add("--paramfile", type=Path, metavar="FILE", help="paramfile that the runs were meant to use")
-    add("--version", metavar="CTSM", help="CTSM version of the runs; needed with --paramfile")
+    add("--ctsm", metavar="VERSION", help="CTSM version of the runs; needed with --paramfile")
     add("-o", "--output", type=Path, metavar="DIR", help="write scores, tables and figure there")
     add("--json", action="store_true", help="print JSON")
 
@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.sites is None and arguments.paramfile is None:
         raise ConfigError("nothing to compare the runs with; give --sites, --paramfile or both")
-    if arguments.paramfile is not None and arguments.version is None:
-        raise ConfigError("--paramfile needs --version, for example --version ctsm5.4")
+    if arguments.paramfile is not None and arguments.ctsm is None:
+        raise ConfigError("--paramfile needs --ctsm, for example --ctsm ctsm5.4")
     runs = {name: find_history(found) for name, found in _patterns(arguments.runs).items()}
     result: dict[str, Any] = {}
     text = []
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         result |= scores
         text.append(table)
     if arguments.paramfile is not None:
-        evidence = _against_paramfile(runs, arguments.paramfile, arguments.version)
+        evidence = _against_paramfile(runs, arguments.paramfile, arguments.ctsm)
         result["parameters"] = {
             name: [asdict(e) for e in found] for name, found in evidence.items()
         }

@@ -67,7 +67,7 @@ def test_results_are_written_where_asked(world, tmp_path, capsys):
 
 
 def test_a_run_with_its_own_paramfile_passes(world, capsys):
-    words = ["--paramfile", f"{world}/ctsm54_params.nc", "--version", "ctsm5.4"]
+    words = ["--paramfile", f"{world}/ctsm54_params.nc", "--ctsm", "ctsm5.4"]
     assert main(["validate", *_run(world), *words]) == 0
     assert "Run default used every scalar that can be told." in capsys.readouterr().out
 
@@ -78,7 +78,7 @@ def test_a_paramfile_that_the_run_did_not_use_fails_the_check(world, tmp_path, c
         changed = template.load()
     changed["bgc_tau_s3"] *= 2.0
     changed.to_netcdf(other, format="NETCDF3_CLASSIC")
-    words = ["--paramfile", str(other), "--version", "ctsm5.4"]
+    words = ["--paramfile", str(other), "--ctsm", "ctsm5.4"]
     assert main(["validate", *_run(world), *words]) == 1
     assert "Run default did NOT use bgc_tau_s3." in capsys.readouterr().out
     assert main(["validate", *_run(world), *words, "--json"]) == 1
@@ -93,7 +93,7 @@ def test_a_paramfile_that_the_run_did_not_use_fails_the_check(world, tmp_path, c
         (["--run", "a=x"], "nothing to compare"),
         (["--run", "history.nc", "--sites", "s.nc"], "must read NAME=PATTERN"),
         (["--run", "a=absent*.nc", "--sites", "s.nc"], "no file matches"),
-        (["--run", "a=x", "--paramfile", "p.nc"], "needs --version"),
+        (["--run", "a=x", "--paramfile", "p.nc"], "needs --ctsm"),
     ],
 )
 def test_wrong_words_are_one_line_and_status_2(words, message, capsys):
