@@ -1,10 +1,11 @@
 !> Vertical mixing of the `proda` scheme: exchange between neighbouring layers by bio- and cryoturbation.
 !>
-!> PRODA tri_matrix.m, after CTSM SoilBiogeochemLittVertTranspMod.F90 (CLM5 tech note, section 2.21.5). Row j of the
-!> transport operator is lower(j) (x(j) - x(j-1)) + upper(j) (x(j) - x(j+1)), yr-1. Every diffusivity is the
-!> parameter times a known shape, and the harmonic mean of two diffusivities scales with them, so that
-!>    lower = diffus * lower_bio + cryo * lower_cryo + lower_floor
-!> (upper likewise), where the shapes are constants of the column.
+!> PRODA tri_matrix.m, after CTSM SoilBiogeochemLittVertTranspMod.F90 (CLM5 tech note, chapter Decomposition, vertical
+!> distribution and transport). Row j of the transport operator is
+!>    lower(j) (x(j) - x(j-1)) + upper(j) (x(j) - x(j+1)), yr-1.
+!> Every diffusivity is the parameter times a known shape, and the harmonic mean of two diffusivities scales with them,
+!> so that lower = diffus * lower_bio + cryo * lower_cryo + lower_floor (upper likewise), where the shapes are constants
+!> of the column.
 module proda_transport
    use kinds, only: dp
    use soil_grid, only: n_layers, node_depth, layer_thickness, interface_depth

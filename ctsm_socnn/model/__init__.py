@@ -24,6 +24,7 @@ from ctsm_socnn.model.equilibrium import (
     steady_state_vjp,
 )
 from ctsm_socnn.model.grid import SOIL_GRID, SoilGrid
+from ctsm_socnn.model.sensitivity import input_jacobian, jacobian
 from ctsm_socnn.model.simulation import monthly_records, repeated_records, simulate
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "SteadyState",
     "accelerated_spinup",
     "coefficients",
+    "input_jacobian",
+    "jacobian",
     "mean_steady_state",
     "monthly_records",
     "periodic_steady_state",
