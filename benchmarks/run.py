@@ -16,7 +16,7 @@ from typing import Final
 
 from measuring import Measurement, machine
 
-BENCHMARKS: Final = ("steady_state", "assimilation", "regridding", "history")
+BENCHMARKS: Final = ("steady_state", "assimilation", "regridding", "history", "end_to_end")
 """Modules of this directory; each has a title as its docstring and `measure() -> list`."""
 
 

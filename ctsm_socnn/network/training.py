@@ -63,7 +63,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class TrainingCurve:
-    """Validation loss by epoch and which epoch was kept."""
+    """Validation loss by epoch (training loss if nothing is held out), and the epoch kept."""
 
     validation: tuple[float, ...]
     best_epoch: int
@@ -143,8 +143,6 @@ class _Run:
         self.classes = torch.from_numpy(inputs.classes)
         self.training_rows = np.flatnonzero(~validation)
         self.validation_rows = np.flatnonzero(validation)
-        # Without validation rows the loss is watched in sample and the last epoch is kept.
-        self.judged_rows = self.validation_rows if self.validation_rows.size else self.training_rows
         self.learnt = [*network.parameters(), *objective.parameters()]
         self.optimiser = _optimiser(self.learnt, settings)
         self.epoch = 0
@@ -156,25 +154,30 @@ class _Run:
     def one_epoch(self) -> None:
         """Go once through the training rows, then look at the validation rows."""
         self.network.train()
+        losses = []
         for rows in self._batches():
             self.optimiser.zero_grad()
             loss = self._loss(self.network, rows)
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(self.learnt, _LARGEST_GRADIENT)
             self.optimiser.step()
+            losses.append(float(loss.detach()))
         self.epoch += 1
         self._update_average()
-        with torch.no_grad():
-            value = float(self._loss(self.average, self.judged_rows))
+        value = self._validation_loss() if self.validation_rows.size else float(np.mean(losses))
         if not np.isfinite(value):
             raise NetworkError(
-                f"the validation loss is {value} after epoch {self.epoch}; "
-                "try a smaller learning rate"
+                f"the loss is {value} after epoch {self.epoch}; try a smaller learning rate"
             )
         self.curve.append(value)
+        # Without validation rows nothing tells epochs apart, and the last one is kept.
         if value < self.best_loss or self.validation_rows.size == 0:
             self.best_loss, self.best_epoch = value, self.epoch
             self.best_weights = _copy(self.average.state_dict())
+
+    def _validation_loss(self) -> float:
+        with torch.no_grad():
+            return float(self._loss(self.average, self.validation_rows))
 
     def _update_average(self) -> None:
         # Shorter at first, so that the start is soon forgotten.

@@ -139,5 +139,15 @@ def test_a_finished_member_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_is_an_error() -> None:
-    with pytest.raises(NetworkError, match="validation loss is nan after epoch 1"):
+    with pytest.raises(NetworkError, match="the loss is nan after epoch 1"):
         fit(scale=float("nan"))
+
+
+def test_without_validation_rows_the_last_epoch_is_kept() -> None:
+    inputs = make_inputs()
+    objective = Target(inputs.numeric[:, :2])
+    with seeded(3):
+        network = ParameterNetwork(Linear(), nn.Identity())
+        curve = fit_network(network, objective, inputs, np.zeros(N, dtype=bool), SETTINGS)
+    assert curve.best_epoch == len(curve.validation) == 40
+    assert objective.seen == set(range(N))
