@@ -22,6 +22,8 @@ CTSM_TRANSITIONS: Final = (
 """Transitions in CTSM's order, the same in both generations."""
 
 N_LAYERS: Final = 20
+ROUNDING: Final = 1e-6
+"""By how much a ratio that the model stored may exceed 1."""
 
 Array = NDArray[np.float64]
 
@@ -173,7 +175,7 @@ class CtsmForcing:
             water_potential=checked(
                 "water_potential", water_potential, layered, -np.inf, 0.0, "MPa"
             ),
-            fpi=checked("fpi", fpi, layered, 0.0, 1.0, "1"),
+            fpi=checked("fpi", fpi, layered, 0.0, 1.0 + ROUNDING, "1"),
             altmax=checked("altmax", altmax, columns, 0.0, np.inf, "m"),
             altmax_lastyear=checked("altmax_lastyear", altmax_lastyear, columns, 0.0, np.inf, "m"),
             inputs=checked("inputs", inputs, (columns[0], 7, N_LAYERS), 0.0, np.inf, "gC m-3 s-1"),
@@ -234,7 +236,7 @@ def _require(
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = f"record {where[0]}, column {where[1]}" if records else f"column {where[0]}"
     layer = f", layer {where[-1] + 1}" if array.shape[-1] == N_LAYERS and array.ndim > 1 else ""
+    bounds = f"{low:g} to {high:g}" + ("" if unit == "1" else f" {unit}")
     raise KernelError(
-        f"{name} is {array[where]} in {place}{layer}; it must be finite and "
-        f"within {low:g} to {high:g} {unit}"
+        f"{name} is {array[where]} in {place}{layer}; it must be finite and within {bounds}"
     )

@@ -91,8 +91,12 @@ def potential_of_water_scalar(scalar: ArrayLike, parameters: CtsmParameters) -> 
         If a scalar leaves 0 to 1 by more than single precision's rounding.
     """
     values = np.asarray(scalar, dtype=np.float64)
-    if not ((values > -1e-6) & (values < 1.0 + 1e-6)).all():
-        raise KernelError("water scalars must be finite and from 0 to 1")
+    wrong = ~((values > -1e-6) & (values < 1.0 + 1e-6))
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise KernelError(
+            f"the water scalar is {values[place]} at {place}; it must be finite and within 0 to 1"
+        )
     share = np.clip(values, 0.0, 1.0)
     potential: Array = parameters.minpsi_hr * (parameters.maxpsi_hr / parameters.minpsi_hr) ** share
     return np.where(share == 1.0, parameters.maxpsi_hr, potential)
