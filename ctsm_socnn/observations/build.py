@@ -70,6 +70,10 @@ class _Exclusions:
             self.rows.append((self.profile_id[i], self.lon[i], self.lat[i], reason, said))
         self.kept &= ~wrong
 
+    def places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Longitude and latitude; zero for those left out, whose coordinates may be missing."""
+        return np.where(self.kept, self.lon, 0.0), np.where(self.kept, self.lat, 0.0)
+
     def table(self) -> pd.DataFrame:
         return pd.DataFrame(self.rows, columns=list(EXCLUSION_COLUMNS))
 
@@ -107,7 +111,8 @@ def build_sites(
     -------
     xarray.Dataset
         The sites schema; also `cell_lon`, `cell_lat` (degrees) and `cell_distance` (km) of the cell,
-        `in_ocean_cell` (1 where an ocean cell is nearer than any land), `soc_note`, and the counts of all that was left out as attributes.
+        `in_ocean_cell` (1 where an ocean cell is nearer than any land), `soc_note`, and the counts
+        of all that was left out as attributes.
     pandas.DataFrame
         One row a profile left out: `profile_id, lon, lat, reason, detail`.
 
@@ -119,24 +124,17 @@ def build_sites(
     out = _Exclusions.of(profiles)
     usable, detail = _usable(profiles)
     out.leave_out(~usable, "no usable layer", detail)
-    cells = _land_cells(climatology)
-    cell, distance = _collocate(out, cells)
-    out.leave_out(
-        distance > max_distance_km,
-        "no land cell near",
-        [f"nearest is {km:.0f} km away, allowed are {max_distance_km:g}" for km in distance],
-    )
-    _require_left(out, _extents(cells, out, max_distance_km))
-    sites = xr.merge([_forcing_at(cells, cell), _observations(profiles)])
-    sites = _with_place(sites, out, cells, cell, distance)
-    sites["in_ocean_cell"] = ("site", _in_ocean(climatology, out, distance), _OCEAN_ATTRIBUTES)
+    sites = _drive(climatology, profiles, out, max_distance_km)
     attributes: dict[str, object] = {"profiles_read": out.kept.size}
     if covariates is not None:
+        kept = out.kept.copy()
+        place = out.lon[kept], out.lat[kept]
         values, missing = covariates_at(
-            covariates, out.lon, out.lat, missing=missing_covariates, categorical=categorical
+            covariates, *place, missing=missing_covariates, categorical=categorical
         )
-        sites = sites.merge(values)
+        values = _for_all(values, kept)
         _leave_out_missing(out, values)
+        sites = sites.merge(values)
         attributes |= {f"missing_{name}": count for name, count in missing.items()}
     _require_left(out, "every profile lacks a covariate")
     return _finish(sites, out, attributes)
@@ -203,8 +201,17 @@ def _land_cells(climatology: xr.Dataset) -> xr.Dataset:
 def _collocate(
     out: _Exclusions, cells: xr.Dataset
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    lon, lat = np.where(out.kept, out.lon, 0.0), np.where(out.kept, out.lat, 0.0)
-    return nearest_cell(lon, lat, cells["lon"].values, cells["lat"].values)
+    return nearest_cell(*out.places(), cells["lon"].values, cells["lat"].values)
+
+
+def _for_all(values: xr.Dataset, kept: NDArray[np.bool_]) -> xr.Dataset:
+    """Covariates of the kept profiles as those of all; NaN for the others."""
+    full = {}
+    for name, item in values.data_vars.items():
+        column = np.full(kept.size, np.nan)
+        column[kept] = item.values
+        full[name] = ("site", column, item.attrs)
+    return xr.Dataset(full)
 
 
 def _in_ocean(
@@ -216,9 +223,27 @@ def _in_ocean(
     ocean = cells["landmask"].values != 1
     if not ocean.any():
         return np.zeros(distance.size, dtype=np.int8)
-    lon, lat = np.where(out.kept, out.lon, 0.0), np.where(out.kept, out.lat, 0.0)
-    _, to_ocean = nearest_cell(lon, lat, cells["lon"].values[ocean], cells["lat"].values[ocean])
+    lon, lat = cells["lon"].values[ocean], cells["lat"].values[ocean]
+    _, to_ocean = nearest_cell(*out.places(), lon, lat)
     return (to_ocean < distance).astype(np.int8)
+
+
+def _drive(
+    climatology: xr.Dataset, profiles: xr.Dataset, out: _Exclusions, max_distance_km: float
+) -> xr.Dataset:
+    """Forcing and observations of all profiles; those far from land are left out."""
+    cells = _land_cells(climatology)
+    cell, distance = _collocate(out, cells)
+    out.leave_out(
+        distance > max_distance_km,
+        "no land cell near",
+        [f"nearest is {km:.0f} km away, allowed are {max_distance_km:g}" for km in distance],
+    )
+    _require_left(out, _extents(cells, out, max_distance_km))
+    sites = xr.merge([_forcing_at(cells, cell), _observations(profiles)])
+    sites = _with_place(sites, out, cells, cell, distance)
+    in_ocean = _in_ocean(climatology, out, distance)
+    return sites.assign(in_ocean_cell=("site", in_ocean, _OCEAN_ATTRIBUTES))
 
 
 def _forcing_at(cells: xr.Dataset, cell: NDArray[np.int64]) -> xr.Dataset:

@@ -109,20 +109,14 @@ def covariates_at(
     cell, _ = nearest_cell(lon, lat, cell_lon[held], cell_lat[held])
     values = fields[:, held][:, cell]
     absent = np.isnan(values)
-    classes = {name.removeprefix(COVARIATE_PREFIX) for name in categorical}
-    classes |= {
-        n.removeprefix(COVARIATE_PREFIX) for n in names if covariates[n].attrs.get("categorical")
-    }
-    for row, name in enumerate(names):
-        if absent[row].any() and missing != "drop" and np.isfinite(fields[row]).any():
-            is_class = name.removeprefix(COVARIATE_PREFIX) in classes
-            values[row, absent[row]] = (
-                _typical(fields[row], is_class)
-                if missing == "median"
-                else _nearest_value(
-                    fields[row], cell_lon, cell_lat, lon[absent[row]], lat[absent[row]]
-                )
-            )
+    if missing == "median":
+        classes = _classes(covariates, names, categorical)
+        for row, name in enumerate(names):
+            values[row, absent[row]] = _typical(fields[row], name in classes)
+    elif missing == "nearest":
+        for row in range(len(names)):
+            gap = absent[row]
+            values[row, gap] = _nearest_value(fields[row], cell_lon, cell_lat, lon[gap], lat[gap])
     at_sites = {
         name: ("site", values[row], covariates[name].attrs) for row, name in enumerate(names)
     }
@@ -133,7 +127,8 @@ def covariates_at(
 def _table_of_points(path: Path) -> xr.Dataset:
     """Read a table with a row a place; what is no number is missing."""
     table = read_table(path).apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    return xr.Dataset({name: ("cell", table[name].to_numpy()) for name in table.columns})
+    placed = table.dropna(subset=[name for name in ("lon", "lat") if name in table])
+    return xr.Dataset({name: ("cell", placed[name].to_numpy()) for name in placed.columns})
 
 
 def _holds_any(
@@ -145,12 +140,21 @@ def _holds_any(
     return np.asarray(np.isfinite(chosen).any(axis=0))
 
 
-def _typical(field: NDArray[np.float64], is_class: bool) -> np.float64:
+def _classes(covariates: xr.Dataset, names: Sequence[str], categorical: Sequence[str]) -> set[str]:
+    """Names of the covariates that are classes, declared here or by the file."""
+    declared = {COVARIATE_PREFIX + name.removeprefix(COVARIATE_PREFIX) for name in categorical}
+    return declared | {name for name in names if covariates[name].attrs.get("categorical")}
+
+
+def _typical(field: NDArray[np.float64], is_class: bool) -> float:
+    """Median, or the most frequent class; NaN if nothing is known."""
     known = field[np.isfinite(field)]
+    if known.size == 0:
+        return np.nan
     if not is_class:
-        return np.float64(np.median(known))
+        return float(np.median(known))
     classes, counts = np.unique(known, return_counts=True)
-    return np.float64(classes[counts.argmax()])
+    return float(classes[counts.argmax()])
 
 
 def _nearest_value(
@@ -160,7 +164,10 @@ def _nearest_value(
     lon: NDArray[np.float64],
     lat: NDArray[np.float64],
 ) -> NDArray[np.float64]:
+    """Value of the nearest cell that has one; NaN if none has."""
     known = np.isfinite(field)
+    if lon.size == 0 or not known.any():
+        return np.full(lon.size, np.nan)
     cell, _ = nearest_cell(lon, lat, cell_lon[known], cell_lat[known])
     return np.asarray(field[known][cell])
 

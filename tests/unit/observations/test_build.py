@@ -128,6 +128,14 @@ def test_flagged_layers_stay_and_sites_without_any_good_one_go(climatology):
     assert exclusions["detail"].iloc[0] == "no_carbon_value"
 
 
+def test_profile_without_coordinates_is_listed(climatology, covariates):
+    profiles = profiles_at((280.0, 40.0), (np.nan, np.nan))
+    grid = covariates([[1.0, 2.0, 3.0], [4.0, 5.0, np.nan]])
+    sites, exclusions = build_sites(climatology, profiles, grid)
+    assert list(sites["profile_id"].values) == ["p0"]
+    assert exclusions["detail"].item() == "bad_coordinates"
+
+
 def test_all_profiles_bad_is_an_error(climatology):
     profiles = profiles_from_table(
         pd.DataFrame(
