@@ -16,7 +16,14 @@ from typing import Final
 
 from measuring import Measurement, machine
 
-BENCHMARKS: Final = ("steady_state", "assimilation", "regridding", "history", "end_to_end")
+BENCHMARKS: Final = (
+    "steady_state",
+    "ctsm_step",
+    "assimilation",
+    "regridding",
+    "history",
+    "end_to_end",
+)
 """Modules of this directory; each has a title as its docstring and `measure() -> list`."""
 
 
