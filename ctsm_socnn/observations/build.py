@@ -231,7 +231,7 @@ def _in_ocean(
 def _drive(
     climatology: xr.Dataset, profiles: xr.Dataset, out: _Exclusions, max_distance_km: float
 ) -> xr.Dataset:
-    """Forcing and observations of all profiles; those far from land are left out."""
+    """Put forcing and observations of all profiles together; leave those far from land out."""
     cells = _land_cells(climatology)
     cell, distance = _collocate(out, cells)
     out.leave_out(
