@@ -30,7 +30,7 @@ def build_network(
     settings: NetworkSettings,
     start: NDArray[np.float64] | None = None,
 ) -> ParameterNetwork:
-    """Build a network with fresh weights, in double precision.
+    """Build a network with fresh weights: a single-precision encoder and a double-precision head.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def build_network(
         len(predicted_parameters(settings.parameters)),
         settings.encoder,
     )
-    return ParameterNetwork(encoder, head).double()
+    return ParameterNetwork(encoder, head)
 
 
 @dataclass(frozen=True)

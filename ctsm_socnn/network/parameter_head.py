@@ -102,9 +102,10 @@ class ClippedHead(ParameterHead):
 
     def forward(self, scores: Tensor) -> Tensor:
         """Unit-cube values, shape (n, 21)."""
+        values = scores.double()
         if self.training:
-            return scores
-        clipped = scores.clamp(max=1.0)
+            return values
+        clipped = values.clamp(max=1.0)
         return torch.where(clipped > 0.0, clipped, torch.full_like(clipped, _CLIPPED_LOW))
 
 

@@ -20,7 +20,7 @@ from ctsm_socnn.network.training import Objective
 __all__ = ["fit_shared_parameters"]
 
 _STARTS: Final = 3
-_ITERATIONS: Final = 100
+_ITERATIONS: Final = 60
 _SPREAD: Final = 1.2
 """Standard deviation of the random starts' scores."""
 _PULL: Final = 1e-4
@@ -63,7 +63,7 @@ def _fit(
     rows = np.arange(n_sites)
     scores = scores.clone().requires_grad_()
     optimiser = torch.optim.LBFGS(
-        [scores], max_iter=_ITERATIONS, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+        [scores], max_iter=_ITERATIONS, tolerance_change=1e-5, line_search_fn="strong_wolfe"
     )
 
     def loss() -> torch.Tensor:

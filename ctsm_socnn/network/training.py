@@ -47,7 +47,8 @@ class ParameterNetwork(nn.Module):
     def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:
         """Unit-cube parameters, shape (n, 21); inputs farther out than 4 count as 4."""
         near = numeric.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
-        values: Tensor = self.head(self.encoder(near, classes))
+        precision = next(self.encoder.parameters()).dtype
+        values: Tensor = self.head(self.encoder(near.to(precision), classes))
         return values
 
 
