@@ -17,7 +17,19 @@ __all__ = ["checked_rows", "records", "thread_count"]
 _OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"), ("fs3s1",))
 _ROUNDING: Final = 1e-12
 _COLUMN: Final = {p.name: i for i, p in enumerate(PARAMETERS)}
-_SHARES: Final = frozenset(p.name for p in PARAMETERS if p.name.startswith("f") or p.name == "beta")
+_LARGEST_Q10: Final = 100.0
+"""Far beyond any soil; keeps the powers of two of the temperature scalar within their range."""
+
+
+def _highest(name: str) -> float:
+    if name == "q10":
+        return _LARGEST_Q10
+    is_share = name == "beta" or name.startswith("f")
+    return 1.0 if is_share else float(np.finfo(np.float64).max)
+
+
+_LOWEST: Final = np.where([p.name == "q10" for p in PARAMETERS], np.finfo(np.float64).tiny, 0.0)
+_HIGHEST: Final = np.array([_highest(p.name) for p in PARAMETERS])
 
 
 def records(
@@ -78,22 +90,33 @@ def _column_of_row(columns: int, rows: int, index: ArrayLike | None) -> NDArray[
 
 
 def _require_possible(rows: NDArray[np.float64]) -> None:
-    highest = np.array([1.0 if p.name in _SHARES else np.inf for p in PARAMETERS])
-    impossible = ~((rows >= 0.0) & (rows <= highest) & np.isfinite(rows))
-    impossible[:, _COLUMN["q10"]] |= rows[:, _COLUMN["q10"]] == 0.0
-    if impossible.any():
-        row, which = (int(i) for i in np.argwhere(impossible)[0])
-        parameter = PARAMETERS[which]
-        above = " and at most 1" if parameter.name in _SHARES else ""
-        raise KernelError(
-            f"row {row}: {parameter.name} ({parameter.meaning}) is {rows[row, which]:g} "
-            f"{parameter.units}, must be finite and positive{above}"
-        )
+    """Look at the extremes of each parameter, and at single rows only where these are wrong."""
+    if len(rows) == 0:
+        return
+    lowest, highest = rows.min(axis=0), rows.max(axis=0)
+    if not ((lowest >= _LOWEST) & (highest <= _HIGHEST)).all():  # false for NaN
+        _complain_of_value(rows)
     for names in _OUTFLOWS:
-        total = rows[:, [_COLUMN[name] for name in names]].sum(axis=1)
-        if (total > 1.0 + _ROUNDING).any():
-            row = int(np.argmax(total > 1.0 + _ROUNDING))
-            raise KernelError(
-                f"row {row}: {' + '.join(names)} is {total[row]:g}; more carbon would leave the "
-                "pool than it loses, must be at most 1"
-            )
+        which = [_COLUMN[name] for name in names]
+        if highest[which].sum() > 1.0 + _ROUNDING:
+            _require_conserving(rows[:, which].sum(axis=1), names)
+
+
+def _complain_of_value(rows: NDArray[np.float64]) -> None:
+    possible = (rows >= _LOWEST) & (rows <= _HIGHEST)
+    row, which = (int(i) for i in np.argwhere(~possible)[0])
+    parameter = PARAMETERS[which]
+    raise KernelError(
+        f"row {row}: {parameter.name} ({parameter.meaning}) is {rows[row, which]:g} "
+        f"{parameter.units}, must be finite and positive, at most {_HIGHEST[which]:g}"
+    )
+
+
+def _require_conserving(total: NDArray[np.float64], names: tuple[str, ...]) -> None:
+    beyond = total > 1.0 + _ROUNDING
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise KernelError(
+            f"row {row}: {' + '.join(names)} is {total[row]:g}; more carbon would leave the "
+            "pool than it loses, must be at most 1"
+        )
