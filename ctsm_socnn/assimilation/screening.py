@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES
 
@@ -16,6 +18,8 @@ __all__ = ["MODEL_FORCING", "SiteStatus", "screen_sites"]
 
 MODEL_FORCING: Final = tuple(name for name in FORCING_DIMENSIONS if name != "CELLSAND")
 """Forcing that the published model reads; sand has no effect in it."""
+
+_SITES_AT_A_TIME: Final = 500
 
 
 class SiteStatus(IntEnum):
@@ -30,6 +34,7 @@ class SiteStatus(IntEnum):
     NO_CARBON_INPUT = 11
     NO_DECOMPOSITION = 12
     TOO_FEW_OBSERVATIONS = 13
+    FORCING_OUT_OF_RANGE = 14
 
     @property
     def meaning(self) -> str:
@@ -55,6 +60,11 @@ def screen_sites(
     -------
     ndarray of int8, shape (site,)
         `SiteStatus.CONVERGED` (0) where the site can be used, else the reason why not.
+
+    Raises
+    ------
+    KernelError
+        If the forcing of every site is out of range: its unit is wrong.
     """
     status = np.zeros(sites.sizes["site"], dtype=np.int8)
     count = np.bincount(operator.site, minlength=status.size)
@@ -68,7 +78,34 @@ def screen_sites(
         (SiteStatus.FORCING_INCOMPLETE, ~complete),
     ):
         status[mask] = reason
+    usable = np.flatnonzero(status == SiteStatus.CONVERGED)
+    status[_out_of_range(sites, usable)] = SiteStatus.FORCING_OUT_OF_RANGE
     return status
+
+
+def _out_of_range(sites: xr.Dataset, usable: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sites whose forcing the kernel refuses."""
+    refused: list[int] = []
+    message: KernelError | None = None
+    for some in np.split(usable, range(_SITES_AT_A_TIME, usable.size, _SITES_AT_A_TIME)):
+        if _refusal(sites, some) is None:
+            continue
+        for site in some:
+            refusal = _refusal(sites, np.array([site]))
+            if refusal is not None:
+                refused.append(int(site))
+                message = refusal
+    if message is not None and len(refused) == usable.size:
+        raise message
+    return np.array(refused, dtype=np.int64)
+
+
+def _refusal(sites: xr.Dataset, some: NDArray[np.int64]) -> KernelError | None:
+    try:
+        Columns.from_sites(sites.isel(site=some))
+    except KernelError as error:
+        return error
+    return None
 
 
 def _by_site(sites: xr.Dataset, name: str) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from ctsm_socnn.assimilation.shards import Shard
 from ctsm_socnn.assimilation.site_block import BlockTask, Settings, run_block
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.model.observation import ObservationOperator
-from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.netcdf import require_absent, write_dataset
 
 __all__ = ["site_by_site"]
 
@@ -93,8 +93,9 @@ def site_by_site(
     shard = shard or Shard(1, 1)
     attributes = settings.attributes() | {"sites_sha256": _digest(sites)}
     fingerprint = attributes | {"shard": str(shard)}
+    require_absent(output, overwrite=overwrite)
+    tasks = _tasks(sites, settings, shard)
     with Checkpoint(output, fingerprint, overwrite=overwrite) as checkpoint:
-        tasks = _tasks(sites, settings, shard)
         missing = [task for task in tasks if checkpoint.load(task.index) is None]
         n_sites, n_missing = (sum(t.site_index.size for t in some) for some in (tasks, missing))
         with (

@@ -17,7 +17,7 @@ from ctsm_socnn.assimilation import (
     random_sampling,
     site_by_site,
 )
-from ctsm_socnn.errors import AssimilationError, ConfigError, FileError
+from ctsm_socnn.errors import AssimilationError, ConfigError, FileError, KernelError
 from ctsm_socnn.schemas import open_file, validate_posterior
 
 SHORT = Settings(plan=SamplingPlan(chains=4, warmup=200, draws=200), seed=4)
@@ -137,16 +137,27 @@ def test_sites_that_cannot_be_run_say_why(
     for pool in ("CWD", "LITR1", "LITR2", "LITR3"):
         sites[f"{pool}_INPUT"][2] = 0.0
     sites["W_SCALAR"][3] = 0.0
+    sites["TSOI"][4] -= 273.15
     posterior = site_by_site(sites, SHORT, output=tmp_path / "posterior.nc")
-    assert [SiteStatus(s).name for s in posterior["status"].values[:4]] == [
+    assert [SiteStatus(s).name for s in posterior["status"].values[:5]] == [
         "TOO_FEW_OBSERVATIONS",
         "FORCING_INCOMPLETE",
         "NO_CARBON_INPUT",
         "NO_DECOMPOSITION",
+        "FORCING_OUT_OF_RANGE",
     ]
-    assert (posterior["converged"].values[:4] == 0).all()
-    assert np.isnan(posterior["mean"].values[:4]).all()
-    assert np.isfinite(posterior["mean"].values[4:]).all()
+    assert (posterior["converged"].values[:5] == 0).all()
+    assert np.isnan(posterior["mean"].values[:5]).all()
+    assert np.isfinite(posterior["mean"].values[5:]).all()
+
+
+def test_forcing_in_the_wrong_unit_everywhere_is_an_error(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    celsius = twin[0].assign(TSOI=twin[0]["TSOI"] - 273.15)
+    with pytest.raises(KernelError, match="TSOI"):
+        site_by_site(celsius, SHORT, output=tmp_path / "posterior.nc")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_chains_that_are_too_short_have_not_converged(
