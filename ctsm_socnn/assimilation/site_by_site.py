@@ -23,7 +23,7 @@ from ctsm_socnn.assimilation.posterior import posterior_dataset
 from ctsm_socnn.assimilation.screening import MODEL_FORCING, screen_sites
 from ctsm_socnn.assimilation.shards import Shard
 from ctsm_socnn.assimilation.site_block import BlockTask, Settings, run_block
-from ctsm_socnn.errors import FileError
+from ctsm_socnn.errors import ConfigError, FileError
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.netcdf import require_absent, write_dataset
 
@@ -86,8 +86,12 @@ def site_by_site(
     ------
     AssimilationError
         If another run works on `output`, or left unfinished sites of other settings there.
+    ConfigError
+        If the shard has no sites.
     FileError
         If the output exists or cannot be written.
+    KernelError
+        If the forcing of every site is out of range.
     """
     settings = settings or Settings()
     shard = shard or Shard(1, 1)
@@ -127,9 +131,14 @@ def _tasks(sites: xr.Dataset, settings: Settings, shard: Shard) -> list[BlockTas
     needed = sites[[name for name in _NEEDED if name in sites]]
     places = np.arange(status.size)
     chunks = np.split(places, places[_SITES_PER_BLOCK::_SITES_PER_BLOCK])
+    mine = shard.of(list(enumerate(chunks)))
+    if not mine:
+        raise ConfigError(
+            f"shard {shard} has no sites; there are only {len(chunks)} blocks of them"
+        )
     return [
         BlockTask(index, needed.isel(site=chunk), chunk, status[chunk], settings)
-        for index, chunk in shard.of(list(enumerate(chunks)))
+        for index, chunk in mine
     ]
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+import xarray as xr
+
 from ctsm_socnn.assimilation import (
     LIKELIHOODS,
     ONE_BATCH_COSTS,
@@ -28,8 +30,14 @@ from ctsm_socnn.assimilation import (
     random_sampling,
     site_by_site,
 )
+from ctsm_socnn.assimilation.figures import (
+    draw_parameter_posteriors,
+    draw_profile_fits,
+    draw_site_maps,
+    representative_sites,
+)
 from ctsm_socnn.assimilation.summary import posterior_summary
-from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.errors import ConfigError, FileError
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.schemas import open_file, open_sites, validate_posterior
@@ -58,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen method."""
     require_absent(arguments.output, overwrite=arguments.overwrite)
+    if arguments.figures is not None and not arguments.figures.is_dir():
+        raise FileError(f"{arguments.figures} is not a directory; make it, or leave out --figures")
     _METHODS[arguments.method](arguments)
     print(f"wrote {arguments.output}")
     return 0
@@ -80,6 +90,12 @@ def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
         "--scheduler",
         metavar="ADDRESS",
         help="compute on a dask cluster: its address or scheduler file, or `local`",
+    )
+    group.add_argument(
+        "--figures",
+        type=Path,
+        metavar="DIRECTORY",
+        help="draw fits, posteriors and maps into this existing directory",
     )
     group.add_argument(
         "--shard",
@@ -126,7 +142,21 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
         shard=shard,
         overwrite=arguments.overwrite,
     )
-    print(posterior_summary(posterior, sites.isel(site=posterior["site_index"].values)))
+    run_sites = sites.isel(site=posterior["site_index"].values)
+    print(posterior_summary(posterior, run_sites))
+    if arguments.figures is not None:
+        _draw(posterior, run_sites, arguments.figures)
+
+
+def _draw(posterior: xr.Dataset, sites: xr.Dataset, directory: Path) -> None:
+    chosen = representative_sites(posterior)
+    if not chosen:
+        print("no site has converged: nothing is drawn")
+        return
+    draw_profile_fits(posterior, sites, chosen, directory / "profile_fits.png")
+    draw_parameter_posteriors(posterior, chosen, directory / "parameter_posteriors.png")
+    for variable in ("mean", "contraction"):
+        draw_site_maps(posterior, variable, directory / f"{variable}_at_sites.png")
 
 
 def _plan(arguments: argparse.Namespace) -> SamplingPlan:

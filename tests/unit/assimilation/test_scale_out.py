@@ -68,3 +68,8 @@ def test_a_scheduler_that_does_not_run_is_an_error(sites: xr.Dataset, tmp_path: 
         site_by_site(
             sites, SHORT, output=tmp_path / "p.nc", scheduler=str(tmp_path / "no_such_file.json")
         )
+
+
+def test_a_shard_without_sites_is_refused(sites: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="only 3 blocks"):
+        site_by_site(sites, SHORT, output=tmp_path / "p.nc", shard=Shard(4, 4))
