@@ -88,7 +88,7 @@ def _out_of_range(sites: xr.Dataset, usable: NDArray[np.int64]) -> NDArray[np.in
     refused: list[int] = []
     message: KernelError | None = None
     for some in np.split(usable, range(_SITES_AT_A_TIME, usable.size, _SITES_AT_A_TIME)):
-        if _refusal(sites, some) is None:
+        if some.size == 0 or _refusal(sites, some) is None:
             continue
         for site in some:
             refusal = _refusal(sites, np.array([site]))
