@@ -52,6 +52,9 @@ class ChosenChain:
     index : int
     mean, sd : ndarray, shape (parameter,), 0 to 1
         Over the second half of its accepted states.
+    carbon : ndarray, shape (obs,), gC m-3
+        Mean of modelled carbon at the observations. A state that the published code calls singular
+        counts with the carbon of the one before it.
     gelman_rubin : ndarray, shape (parameter,), 1
         Of all chains, by the published formula.
     abandoned : bool
@@ -61,6 +64,7 @@ class ChosenChain:
     index: int
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]
+    carbon: NDArray[np.float64]
     gelman_rubin: NDArray[np.float64]
     abandoned: bool
 

@@ -83,6 +83,7 @@ def _sample_lanes(
             index=index,
             mean=mean[:, index, i],
             sd=sd[:, index, i],
+            carbon=carbon[: counts[i], index, i],
             gelman_rubin=gelman_rubin(mean[..., i], sd[..., i], accepted[:, i]),
             abandoned=bool(abandoned[i]),
         )

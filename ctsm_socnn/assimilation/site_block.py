@@ -145,8 +145,12 @@ def run_block(task: BlockTask) -> tuple[int, Block]:
     problems = list(site_problems(sites, likelihood))
     for place, chains in enumerate(sampler.run(problems, settings.sampling_plan, seeds)):
         _summarise(block, int(usable[place]), chains, identifiable[place], settings.limits)
+        if chains.chosen is not None:
+            here = likelihood.operator.site == place
+            block["soc_fit"][usable[place], likelihood.operator.obs[here]] = chains.chosen.carbon
     block["cpu_seconds"][usable] = (time.process_time() - started) / usable.size
-    _fit_profiles(block, usable, sites, likelihood)
+    if settings.sampler != PUBLISHED_SCHEME:
+        _fit_profiles(block, usable, sites, likelihood)
     return task.index, block
 
 

@@ -102,6 +102,9 @@ def test_the_posterior_says_how_it_was_judged(
     mean = posterior["gelman_rubin"].mean("parameter").values
     expected = np.where(mean <= 1.05, SiteStatus.CONVERGED, SiteStatus.RHAT_TOO_HIGH)
     np.testing.assert_array_equal(posterior["status"], expected)
+    observed = twin[0]["soc"].values[:2]
+    np.testing.assert_allclose(posterior["soc_fit"], observed, rtol=0.5)
+    assert np.isnan(posterior["soc_fit_sd"]).all()
 
 
 def test_it_goes_with_the_published_likelihood_only() -> None:
