@@ -270,6 +270,9 @@ coarse_fragments = "coarse_fragments_percent [%]"
 file = "covariates.nc"
 categorical = ["cov_land_cover"]
 
+[network]
+members = 3          # fewer than usual: the demo has five minutes
+
 [grid]
 target = "surfdata.nc"
 

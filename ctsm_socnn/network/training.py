@@ -78,6 +78,20 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: layers this small gain nothing, and lose minutes on a busy machine.
+
+    Results then do not depend on the number of processors either. The kernel keeps its threads.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def fit_network(
     network: ParameterNetwork,
     objective: Objective,
@@ -114,11 +128,12 @@ def fit_network(
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     saver = _Saver(checkpoint)
-    while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
-        run.one_epoch()
-        saver.maybe(run)
-        if progress is not None:
-            progress(run.epoch, run.curve[-1])
+    with _one_thread():
+        while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
+            run.one_epoch()
+            saver.maybe(run)
+            if progress is not None:
+                progress(run.epoch, run.curve[-1])
     saver.save(run)
     network.load_state_dict(run.best_weights)
     network.eval()
