@@ -134,6 +134,9 @@ class CaseConfig(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the directory")
     version: str = Field(description="CTSM version, for example release-clm5.0 or ctsm5.4")
     paramfile: Path = Field(description="parameter file to start from; only values are changed")
+    checkout: Path | None = Field(
+        None, description="CTSM checkout from which SourceMods are made, so that it reads the maps"
+    )
     scalars: Literal["one-batch", "map-median"] = Field(
         "one-batch", description="values where the model takes one value for all cells"
     )

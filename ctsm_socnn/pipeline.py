@@ -193,8 +193,10 @@ class _Run:
                 "usermods directories",
                 "usermods",
                 self.usermods,
-                after=["model_grid", "one_batch"],
-                settings={"case": [c.model_dump(exclude={"paramfile"}) for c in config.case]},
+                after=["sites", "model_grid", "one_batch"],
+                settings={
+                    "case": [c.model_dump(mode="json", exclude={"paramfile"}) for c in config.case]
+                },
                 inputs=[case.paramfile for case in config.case],
             ),
             Stage(
@@ -348,6 +350,8 @@ class _Run:
             convention=TurnoverConvention.UNNORMALISED if values is not None else None,
             maps=open_file(self.output / "model_grid.nc"),
             model_grid=target if target.exists() else None,
+            ctsm_root=case.checkout,
+            sites=self._sites(),
             source=f"{case.scalars} estimate of {self.output.name}",
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -104,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted.
     """
+    # The kernel and torch bring an OpenMP each; threads of one that wait in a loop starve the other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A log file must show the progress of a run while it runs.
         sys.stdout.reconfigure(line_buffering=True)
