@@ -271,9 +271,10 @@ def _with_absolute_paths(config: Config, directory: Path) -> Config:
         if isinstance(value, Path):
             return value if value.is_absolute() else directory / value
         if isinstance(value, BaseModel):
-            return value.model_copy(
-                update={name: absolute(getattr(value, name)) for name in type(value).model_fields}
-            )
+            fields = {name: getattr(value, name) for name in type(value).model_fields}
+            moved = {name: absolute(field) for name, field in fields.items()}
+            # Only what changes: a copied field would count as given by the user.
+            return value.model_copy(update={n: m for n, m in moved.items() if m != fields[n]})
         if isinstance(value, list):
             return [absolute(item) for item in value]
         return value

@@ -22,7 +22,14 @@ from ctsm_socnn.export.bundle import atomic_directory
 from ctsm_socnn.export.usermods import Usermods, create_newcase_line, write_usermods
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import atomic_output, write_dataset
-from ctsm_socnn.network import NetworkSettings, load_model, predict_maps, save_model, train
+from ctsm_socnn.network import (
+    NetworkSettings,
+    default_settings,
+    load_model,
+    predict_maps,
+    save_model,
+    train,
+)
 from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
 from ctsm_socnn.parameters import TurnoverConvention
@@ -112,7 +119,7 @@ class _Run:
         """All stages, each after those whose results it uses."""
         config = self.config
         assimilation = config.assimilation.model_dump()
-        network = config.network.model_dump()
+        network = {**self._network_settings().model_dump(), "method": config.network.method}
         seed = {"seed": config.seed}
         history = find_history([*config.forcing.history, *config.forcing.pools])
         surface = [config.forcing.surface] if config.forcing.surface else []
@@ -378,14 +385,15 @@ class _Run:
         return replace(settings, plan=replace(settings.sampling_plan, **lengths))
 
     def _network_settings(self) -> NetworkSettings:
+        """What the user gave, on top of the defaults of the method."""
         covariates, network = self.config.covariates, self.config.network
+        given = network.model_dump(include=network.model_fields_set - {"method"})
         inputs: dict[str, Any] = network.inputs.model_dump()
         if covariates.names is not None:
             inputs["covariates"] = tuple(covariates.names)
         if covariates.categorical:
             inputs["categorical"] = tuple(covariates.categorical)
-        plain = network.model_dump(exclude={"method"})
-        return NetworkSettings.model_validate({**plain, "inputs": inputs})
+        return default_settings(network.method).with_changes(**given | {"inputs": inputs})
 
     def _method_settings(self) -> MethodSettings:
         assimilation = self.config.assimilation

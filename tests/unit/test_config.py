@@ -105,3 +105,8 @@ def test_a_table_can_be_parsed_without_a_file(tmp_path: Path) -> None:
     assert (
         parse_config(table, where="table", directory=tmp_path).profiles.sites == tmp_path / "s.nc"
     )
+
+
+def test_only_what_the_file_says_counts_as_given(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + "[network]\nmembers = 2\n")
+    assert config.network.model_fields_set == {"members"}
