@@ -385,7 +385,7 @@ class _Run:
         return replace(settings, plan=replace(settings.sampling_plan, **lengths))
 
     def _network_settings(self) -> NetworkSettings:
-        """What the user gave, on top of the defaults of the method."""
+        """Put what the user gave on top of the defaults of the method."""
         covariates, network = self.config.covariates, self.config.network
         given = network.model_dump(include=network.model_fields_set - {"method"})
         inputs: dict[str, Any] = network.inputs.model_dump()
