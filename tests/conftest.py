@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import ctsm_socnn
+
 # As the command line sets it, before any OpenMP starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Processes that tests start import the package under test, wherever they are started.
+os.environ["PYTHONPATH"] = str(Path(ctsm_socnn.__file__).parents[1])
+os.environ["PYTHONSAFEPATH"] = "1"
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -101,10 +102,14 @@ class Model:
         return to_physical(self.centre(self.predict_members(self.transform(sites))))
 
     def predict_members(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Unit-cube parameters of each member, shape (member, n, 21); NaN for unusable rows."""
+        """Unit-cube parameters of each member, shape (member, n, 21); NaN for unusable rows.
+
+        In double precision, so that a cell's parameters do not depend on the cells beside it.
+        """
         numeric, classes = torch.from_numpy(inputs.numeric), torch.from_numpy(inputs.classes)
         with torch.no_grad():
-            values = [member.eval()(numeric, classes).numpy() for member in self.members]
+            members = [deepcopy(member).double().eval() for member in self.members]
+            values = [member(numeric, classes).numpy() for member in members]
         return np.where(inputs.usable[:, np.newaxis], np.stack(values), np.nan)
 
     @staticmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ctsm_socnn
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.demo import make_twin_world
 
@@ -114,13 +112,10 @@ def test_names_with_spaces_and_signs_are_only_names(world, tmp_path, capsys):
 
 
 def _python(code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    package = str(Path(ctsm_socnn.__file__).parents[1])
-    paths = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-c", code, *words],
         capture_output=True,
         text=True,
         timeout=120,
-        env={**os.environ, "PYTHONPATH": paths},
         check=False,
     )

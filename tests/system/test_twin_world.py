@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import ctsm_socnn
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.demo import make_twin_world
 from ctsm_socnn.demo.answer import EXPECTED_ORDER
@@ -115,19 +114,15 @@ def test_a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one(world,
 
 def _run_until_killed(configuration: Path, results: Path, stage: int) -> None:
     """Start the run and kill it without warning as soon as it says that the stage begins."""
-    package = str(Path(ctsm_socnn.__file__).parents[1])
-    paths = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "ctsm_socnn", *_words(configuration, results)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": paths},
         start_new_session=True,
     )
-    for line in process.stdout:
-        if line.startswith(f"[{stage}/") and line.rstrip().endswith("..."):
-            break
+    begins = (line.startswith(f"[{stage}/") and line.endswith("...\n") for line in process.stdout)
+    assert any(begins)
     os.killpg(process.pid, signal.SIGKILL)
     process.stdout.close()
     process.wait()
