@@ -12,7 +12,7 @@ from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.columns import Columns
 from ctsm_socnn.parameters import PARAMETERS
 
-__all__ = ["checked_rows", "records", "thread_count"]
+__all__ = ["checked_rows", "column_of_row", "records", "thread_count"]
 
 _OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"), ("fs3s1",))
 _ROUNDING: Final = 1e-12
@@ -69,10 +69,17 @@ def checked_rows(
     if rows.ndim != 2 or rows.shape[1] != len(PARAMETERS):
         raise KernelError(f"parameters have shape {rows.shape}, must be (rows, {len(PARAMETERS)})")
     _require_possible(rows)
-    return rows, _column_of_row(len(columns), len(rows), index)
+    return rows, column_of_row(len(columns), len(rows), index)
 
 
-def _column_of_row(columns: int, rows: int, index: ArrayLike | None) -> NDArray[np.int32]:
+def column_of_row(columns: int, rows: int, index: ArrayLike | None) -> NDArray[np.int32]:
+    """Return the 1-based column of each row, of so many columns and rows.
+
+    Raises
+    ------
+    KernelError
+        If the index has another shape or type, or a column that does not exist.
+    """
     if index is None:
         if columns not in (1, rows):
             raise KernelError(f"{rows} parameter rows and {columns} columns need an index")

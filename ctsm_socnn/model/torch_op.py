@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.model.columns import Columns
 from ctsm_socnn.model.equilibrium import soil_carbon, steady_state_vjp
+from ctsm_socnn.model.torch_steady_state import torch_soil_carbon
 
-__all__ = ["soc"]
+__all__ = ["soc", "uses_torch"]
+
+
+def uses_torch(parameters: torch.Tensor) -> bool:
+    """Whether the equations are computed by torch: on every device but the CPU."""
+    return parameters.device.type != "cpu"
 
 
 def soc(
@@ -22,21 +28,22 @@ def soc(
 ) -> torch.Tensor:
     """Steady-state soil carbon by layer, differentiable once with respect to the parameters.
 
-    Computed in double precision by the Fortran kernel; the gradient is its adjoint.
+    On the CPU, computed in double precision by the Fortran kernel; the gradient is its adjoint. On
+    any other device, by `torch_soil_carbon` in the parameters' precision.
 
     Parameters
     ----------
     columns : Columns
     parameters : torch.Tensor, shape (row, 21)
-        Physical units, on the CPU; float32 is converted.
+        Physical units.
     index : tensor or ndarray of int, shape (row,), optional
         0-based column of each row, as in `steady_state`.
     threads : int, optional
-        By default torch's number of threads.
+        On the CPU; by default torch's number of threads.
 
     Returns
     -------
-    torch.Tensor, shape (row, 20), gC m-3, of the parameters' type
+    torch.Tensor, shape (row, 20), gC m-3, of the parameters' type and on their device
 
     Raises
     ------
@@ -44,6 +51,8 @@ def soc(
         As `steady_state`.
     """
     column = index.detach().cpu().numpy() if isinstance(index, torch.Tensor) else index
+    if uses_torch(parameters):
+        return torch_soil_carbon(columns, parameters, column)
     result: torch.Tensor = _SoilCarbon.apply(  # type: ignore[no-untyped-call]
         parameters, columns, column, threads or torch.get_num_threads()
     )
