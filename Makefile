@@ -9,7 +9,7 @@ PYTEST_FLAGS ?=
 
 .PHONY: help demo test lint bench docs clean
 help:
-	@echo "make demo    build, then run the whole way on a made-up world (about five minutes)"
+	@echo "make demo    build, then run the whole way on a made-up world (a few minutes)"
 	@echo "make test    build, then run the tests"
 	@echo "make lint    ruff, mypy and fortitude"
 	@echo "make bench   measure speed against peers"
