@@ -106,7 +106,8 @@ def draw_depth_profiles(comparison: xr.Dataset, path: Path, *, overwrite: bool =
         axis.plot(middle, depth, color="black", linewidth=2.0, label="observed, median")
         lines = zip(comparison["method"].values, _LINE_COLOURS, _LINE_STYLES, strict=False)
         for method, colour, line in lines:
-            modelled = _modelled(comparison, str(method)) / _KILO
+            # As in the log scores; a method without carbon at depth must not stretch the axis.
+            modelled = np.maximum(_modelled(comparison, str(method)), LOG_FLOOR) / _KILO
             _, middle, _ = _quartiles(modelled, group)
             axis.plot(middle, depth, color=colour, linestyle=line, marker="o", ms=3, label=method)
         axis.invert_yaxis()
