@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "command_parser", "main"]
 
 EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
+EXIT_BROKEN_PIPE: Final = 141
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("ctsm_socnn.cli.demo", "go the whole way on a made-up world"),
@@ -103,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted.
+        Exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted,
+        141 the reader of the output went away.
     """
     # The kernel and torch bring an OpenMP each; threads of one that wait in a loop starve the other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -126,6 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"ctsm-socnn {name}: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except BrokenPipeError:
+        # Whoever reads the output has read enough, as in `| head`; flushing must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
         print(
             f"ctsm-socnn {name}: interrupted; run the same command again to go on", file=sys.stderr

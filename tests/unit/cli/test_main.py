@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +44,15 @@ def test_every_command_is_a_module_with_the_two_functions(name: str) -> None:
     module = importlib.import_module(COMMANDS[name][0])
     assert callable(module.add_arguments)
     assert callable(module.run)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    words = shlex.join([sys.executable, "-m", "ctsm_socnn", "parameters"])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {words} | true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 141
+    assert done.stderr == ""
