@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
-from ctsm_socnn.model import Columns, steady_state
+from ctsm_socnn.model import Columns, soil_carbon
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.site_selection import without_forcing
@@ -96,8 +96,7 @@ def score_parameters(
 
 def modelled_soc(sites: xr.Dataset, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     """Soil organic carbon by layer, shape (site, 20), gC m-3."""
-    soc: NDArray[np.float64] = steady_state(Columns.from_sites(sites), parameters).soc
-    return soc
+    return soil_carbon(Columns.from_sites(sites), parameters)
 
 
 def score_observations(

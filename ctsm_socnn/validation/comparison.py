@@ -16,9 +16,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.model import Columns, steady_state
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.network.scoring import score_observations
+from ctsm_socnn.network.scoring import modelled_soc, score_observations
 
 __all__ = [
     "SAMPLES",
@@ -89,11 +88,10 @@ def soc_of_parameters(sites: xr.Dataset, parameters: NDArray[np.float64]) -> NDA
     -------
     ndarray, shape (site, 20), gC m-3
     """
-    columns = Columns.from_sites(sites)
     known = np.flatnonzero(np.isfinite(parameters).all(axis=1))
-    soc = np.full((len(columns), sites.sizes["layer"]), np.nan)
+    soc = np.full((sites.sizes["site"], sites.sizes["layer"]), np.nan)
     if known.size:
-        soc[known] = steady_state(columns.take(known), parameters[known]).soc
+        soc[known] = modelled_soc(sites.isel(site=known), parameters[known])
     return soc
 
 

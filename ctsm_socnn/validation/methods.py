@@ -19,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation import one_batch, random_sampling
-from ctsm_socnn.model import SOIL_GRID, Columns, steady_state
+from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.network import Model, NetworkSettings, cross_validate
 from ctsm_socnn.network.folds import location_folds
 from ctsm_socnn.parameters import clm5_defaults
@@ -146,5 +146,5 @@ def _sampled_soc(
     parameters = drawn["parameters"].transpose("site", "draw", "parameter").values
     index = np.repeat(np.arange(n_sites), settings.draws)
     columns = Columns.from_sites(sites)
-    soc = steady_state(columns, parameters.reshape(index.size, -1), index).soc
+    soc = soil_carbon(columns, parameters.reshape(index.size, -1), index)
     return np.asarray(np.median(soc.reshape(n_sites, settings.draws, -1), axis=1))
