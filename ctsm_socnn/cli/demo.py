@@ -2,17 +2,21 @@
 
   ctsm-socnn demo
   ctsm-socnn demo -o somewhere --seed 7
+  ctsm-socnn demo -o paper --profiles 25444 --world-only
 
 Writes CLM history files, parameter files, a surface dataset, covariates and soil profiles of a
 region that does not exist to DIR/world, runs `build-params` on them exactly as on a user's files,
 with results in DIR/results, and compares the outcome with the truth. Exits 1 unless, out of sample,
-default < random sampling < one batch < network. Given again, it goes on where it was.
+default < random sampling < one batch < network. Given again, it goes on where it was. With
+--world-only it stops when the files are written: DIR/world/twin.toml is then a configuration to try
+things on, with as many profiles as you ask for.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +25,7 @@ from ctsm_socnn.errors import ConfigError
 __all__ = ["add_arguments", "run"]
 
 _SEED: Final = 2020
+DEFAULT_PROFILES: Final = 350
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
     add("--seed", type=int, default=_SEED, help="seed of the world (default: %(default)s)")
+    add(
+        "--profiles",
+        type=_positive,
+        default=DEFAULT_PROFILES,
+        metavar="N",
+        help="soil profiles of the world (default: %(default)s; the published study had 25444)",
+    )
+    add("--world-only", action="store_true", help="write the world's files and stop")
     add(
         "--workers",
         type=int,
@@ -41,39 +54,55 @@ def run(arguments: argparse.Namespace) -> int:
     from ctsm_socnn.config import load_config
     from ctsm_socnn.pipeline import build_params
 
-    configuration = _world(arguments.output, arguments.seed)
+    configuration = _world(arguments.output, arguments.seed, arguments.profiles)
+    if arguments.world_only:
+        print(f"Next: ctsm-socnn build-params {shlex.quote(str(configuration))} -o OUTPUT")
+        return 0
     config, text = load_config(configuration)
     results = arguments.output / "results"
     build_params(config, text, results, workers=arguments.workers)
     return _judge(configuration.parent, results)
 
 
-def _world(directory: Path, seed: int) -> Path:
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of profiles")
+    return int(text)
+
+
+def _world(directory: Path, seed: int, profiles: int) -> Path:
     """Make the world, or take the one that is there."""
-    from ctsm_socnn.config import load_config
     from ctsm_socnn.demo import CONFIGURATION, make_twin_world
     from ctsm_socnn.export.bundle import atomic_directory
 
     world = directory / "world"
-    configuration = world / CONFIGURATION
-    if configuration.exists():
-        made_with = load_config(configuration)[0].seed
-        if made_with != seed:
-            raise ConfigError(
-                f"{world} was made with seed {made_with}, not {seed}; give another --output"
-            )
-        return configuration
+    if world.exists():
+        _check_made_with(world, seed, profiles)
+        return world / CONFIGURATION
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
     print(f"Making the world in {world}", flush=True)
     with atomic_directory(world) as temporary:
-        make_twin_world(temporary, seed)
-    return configuration
+        make_twin_world(temporary, seed, profiles)
+    return world / CONFIGURATION
+
+
+def _check_made_with(world: Path, seed: int, profiles: int) -> None:
+    from ctsm_socnn.demo import TRUTH
+    from ctsm_socnn.schemas import open_file
+
+    made = open_file(world / TRUTH).attrs
+    for name, asked in (("seed", seed), ("profiles", profiles)):
+        if str(made.get(name)) != str(asked):
+            raise ConfigError(
+                f"{world} was made with {name} {made.get(name)}, not {asked}; give another --output"
+            )
 
 
 def _judge(world: Path, results: Path) -> int:
+    from ctsm_socnn.demo import TRUTH
     from ctsm_socnn.demo.answer import is_in_order, out_of_sample_nse, rank_correlations
     from ctsm_socnn.pipeline import COMPARISON_FILE
     from ctsm_socnn.schemas import open_file
@@ -81,7 +110,7 @@ def _judge(world: Path, results: Path) -> int:
 
     nse = out_of_sample_nse(open_file(results / "evaluation" / COMPARISON_FILE))
     order = " < ".join(f"{name} {value:.2f}" for name, value in nse.items())
-    truth, maps = open_file(world / "truth.nc"), open_file(results / "maps.nc")
+    truth, maps = open_file(world / TRUTH), open_file(results / "maps.nc")
     found = rank_correlations(truth, maps, MAPPED_PARAMETERS)
     print("Found maps against the truth, rank correlation:", end=" ")
     print(", ".join(f"{name} {value:.2f}" for name, value in found.items()))

@@ -21,12 +21,12 @@ from ctsm_socnn.netcdf import atomic_output, write_ctsm_input, write_dataset
 from ctsm_socnn.parameters import PARAMETERS, TurnoverConvention
 from ctsm_socnn.provenance import provenance_attributes
 
-__all__ = ["CONFIGURATION", "N_PROFILES", "make_twin_world"]
+__all__ = ["CONFIGURATION", "TRUTH", "make_twin_world"]
 
 Array = NDArray[np.float64]
 
-N_PROFILES: Final = 350
 CONFIGURATION: Final = "twin.toml"
+TRUTH: Final = "truth.nc"
 
 _N_LAT, _N_LON = 12, 16
 _COVARIATE_REFINEMENT: Final = 2
@@ -67,7 +67,7 @@ class _Grid:
         return rows.astype(np.int64), columns.astype(np.int64)
 
 
-def make_twin_world(directory: Path, seed: int, n_profiles: int = N_PROFILES) -> Path:
+def make_twin_world(directory: Path, seed: int, n_profiles: int) -> Path:
     """Write history, paramfiles, surface dataset, covariates, profiles and a configuration.
 
     Parameters
@@ -103,8 +103,8 @@ def make_twin_world(directory: Path, seed: int, n_profiles: int = N_PROFILES) ->
     covariates = _covariates(fine, fine.places(geography))
     covariates.attrs = provenance_attributes(seed=seed)
     write_dataset(covariates, directory / "covariates.nc")
-    truth = _truth(fine, fine.places(geography), seed)
-    write_dataset(truth, directory / "truth.nc")
+    truth = _truth(fine, fine.places(geography), seed).assign_attrs(profiles=n_profiles)
+    write_dataset(truth, directory / TRUTH)
     table = _profiles(geography, run, grid, mask, fine, n_profiles, seed)
     with atomic_output(directory / "profiles.csv") as temporary:
         table.to_csv(temporary, index=False)
