@@ -165,14 +165,14 @@ class Config(_Section):
 
 
 def load_config(
-    path: Path, *, data: Path | None = None, overrides: Sequence[str] = ()
+    path: str | Path, *, data: str | Path | None = None, overrides: Sequence[str] = ()
 ) -> tuple[Config, str]:
     """Read and check a configuration file.
 
     Parameters
     ----------
-    path : Path
-    data : Path, optional
+    path : str or Path
+    data : str or Path, optional
         Directory against which relative paths are resolved; by default that of `path`.
     overrides : sequence of str
         `section.key=value` with a TOML value, applied on top of the file.
@@ -199,7 +199,7 @@ def load_config(
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for override in overrides:
         _apply_override(table, override)
-    config = parse_config(table, where=str(path), directory=data or path.parent)
+    config = parse_config(table, where=str(path), directory=Path(data or path.parent))
     notes = "".join(f"\n# --set {override}" for override in overrides)
     return config, text.rstrip("\n") + notes + "\n"
 

@@ -26,7 +26,7 @@ FILL_VALUE: Final = 1e36
 """CLM's `spval`."""
 
 
-def require_absent(path: Path, *, overwrite: bool) -> None:
+def require_absent(path: str | Path, *, overwrite: bool) -> None:
     """Refuse an output that exists, unless `overwrite`.
 
     Raises
@@ -44,7 +44,7 @@ def require_absent(path: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` when the block ends well.
 
     Raises
@@ -72,7 +72,7 @@ def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_dataset(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+def write_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a dataset for people and later stages (netCDF-4, compressed).
 
     Parameters
@@ -87,13 +87,14 @@ def write_dataset(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -
     FileError
         If the output exists, or cannot be written.
     """
+    path = Path(path)
     clean = dataset.drop_encoding()
     encoding = {str(name): _encoding(variable) for name, variable in clean.variables.items()}
     with atomic_output(path, overwrite=overwrite) as temporary:
         _store(clean, temporary, path, "NETCDF4", encoding)
 
 
-def write_ctsm_input(dataset: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+def write_ctsm_input(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a dataset that CTSM reads (64-bit-offset classic, no NaN, no `_FillValue`).
 
     Raises
@@ -103,6 +104,7 @@ def write_ctsm_input(dataset: xr.Dataset, path: Path, *, overwrite: bool = False
     FileError
         If the output exists, or cannot be written.
     """
+    path = Path(path)
     clean = dataset.drop_encoding()
     for name, variable in clean.variables.items():
         _require_complete(str(name), variable, path)

@@ -58,7 +58,7 @@ SCORES_FILE: Final = "scores.json"
 def build_params(
     config: Config,
     configuration: str,
-    output: Path,
+    output: str | Path,
     *,
     workers: int = 1,
     overwrite: bool = False,
@@ -71,7 +71,7 @@ def build_params(
     config : Config
     configuration : str
         The same as text, for provenance.
-    output : Path
+    output : str or Path
         Directory for all results; made if absent.
     workers : int
         Processes of the site-by-site assimilation. Results do not depend on it.
@@ -85,6 +85,7 @@ def build_params(
     SocnnError
         Of the room in which something went wrong.
     """
+    output = Path(output)
     for case in config.case:
         resolve_version(case.version)
     _make_directory(output)

@@ -53,7 +53,7 @@ FORCING_DIMENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 _OBSERVATIONS: Final = ("soc", "soc_depth", "soc_top", "soc_bottom", "soc_sd", "soc_flag")
 
 
-def open_file(path: Path) -> xr.Dataset:
+def open_file(path: str | Path) -> xr.Dataset:
     """Open a netCDF file and load it.
 
     Raises
@@ -71,7 +71,7 @@ def open_file(path: Path) -> xr.Dataset:
         raise FileError(f"{path} cannot be read as netCDF: {error}") from error
 
 
-def open_sites(path: Path) -> xr.Dataset:
+def open_sites(path: str | Path) -> xr.Dataset:
     """Open a sites file and bring it into the schema.
 
     Layer and observation dimensions may have any name; `nbedrock` and `CELLSAND` may carry a month.

@@ -48,7 +48,7 @@ def site_by_site(
     sites: xr.Dataset,
     settings: Settings | None = None,
     *,
-    output: Path,
+    output: str | Path,
     workers: int = 1,
     scheduler: str | None = None,
     shard: Shard | None = None,
@@ -63,7 +63,7 @@ def site_by_site(
         The sites schema. Sites that cannot be run get a status that says why.
     settings : Settings, optional
         Sampler, likelihood, length of the chains, seed.
-    output : Path
+    output : str or Path
         The posterior file. While the run is under way finished sites lie in `OUTPUT.parts`; a run
         that was stopped goes on from them.
     workers : int
@@ -93,6 +93,7 @@ def site_by_site(
     KernelError
         If the forcing of every site is out of range.
     """
+    output = Path(output)
     settings = settings or Settings()
     shard = shard or Shard(1, 1)
     attributes = settings.attributes() | {"sites_sha256": _digest(sites)}

@@ -67,7 +67,7 @@ class _Grid:
         return rows.astype(np.int64), columns.astype(np.int64)
 
 
-def make_twin_world(directory: Path, seed: int, n_profiles: int) -> Path:
+def make_twin_world(directory: str | Path, seed: int, n_profiles: int) -> Path:
     """Write history, paramfiles, surface dataset, covariates, profiles and a configuration.
 
     Parameters
@@ -89,6 +89,7 @@ def make_twin_world(directory: Path, seed: int, n_profiles: int) -> Path:
     FileError
         If the directory is missing or read-only, or a file exists.
     """
+    directory = Path(directory)
     geography = Geography(seed)
     grid, fine = _Grid.over_region(1), _Grid.over_region(_COVARIATE_REFINEMENT)
     on_grid = grid.places(geography)

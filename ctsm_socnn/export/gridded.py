@@ -79,10 +79,10 @@ class GriddedDelivery:
 
 def write_gridded_parameters(
     maps: xr.Dataset,
-    output: Path,
+    output: str | Path,
     version: CtsmVersion | str,
     *,
-    model_grid: Path | None = None,
+    model_grid: str | Path | None = None,
     parameters: Collection[str] | None = None,
     overwrite: bool = False,
 ) -> GriddedDelivery:
@@ -92,10 +92,10 @@ def write_gridded_parameters(
     ----------
     maps : xarray.Dataset
         Parameter maps on the model grid (`ctsm_socnn.schemas.validate_maps`), with coordinates.
-    output : Path
+    output : str or Path
         64-bit-offset netCDF without missing values.
     version : CtsmVersion or str
-    model_grid : Path, optional
+    model_grid : str or Path, optional
         The case's surface dataset or mesh. Coordinates are compared with it and its land decides
         where values must be; without it, every cell must have one.
     parameters : collection of str, optional
@@ -115,7 +115,8 @@ def write_gridded_parameters(
         If the output exists or cannot be written.
     """
     target = resolve_version(version) if isinstance(version, str) else version
-    dataset, delivery = gridded_dataset(maps, target, model_grid=model_grid, parameters=parameters)
+    grid_file = None if model_grid is None else Path(model_grid)
+    dataset, delivery = gridded_dataset(maps, target, model_grid=grid_file, parameters=parameters)
     write_ctsm_input(dataset, output, overwrite=overwrite)
     return delivery
 

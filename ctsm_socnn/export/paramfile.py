@@ -53,8 +53,8 @@ class _Plan:
 
 
 def write_paramfile(
-    template: Path,
-    output: Path,
+    template: str | Path,
+    output: str | Path,
     values: ArrayLike,
     *,
     convention: TurnoverConvention,
@@ -68,9 +68,9 @@ def write_paramfile(
 
     Parameters
     ----------
-    template : Path
+    template : str or Path
         The paramfile that the user's CTSM uses now.
-    output : Path
+    output : str or Path
     values : array_like, shape (parameter,), registry order and units
     convention : TurnoverConvention
         Which temperature scalar the turnover times belong to.
@@ -99,6 +99,7 @@ def write_paramfile(
         If the version is unknown.
     """
     target = resolve_version(version) if isinstance(version, str) else version
+    template = Path(template)
     on_file = read_scalars(template, target)
     water = _water_limits(on_file)
     translation = translate(values, convention, target, water, elsewhere=mapped)
@@ -109,7 +110,7 @@ def write_paramfile(
     with atomic_output(output, overwrite=overwrite) as temporary:
         shutil.copyfile(template, temporary)
         _apply(plan, temporary)
-        _compare(Path(template), temporary, plan)
+        _compare(template, temporary, plan)
     return Delivery(target.name, written, translation.not_delivered)
 
 

@@ -80,18 +80,18 @@ class Usermods:
 
 
 def write_usermods(
-    directory: Path,
+    directory: str | Path,
     *,
     version: CtsmVersion | str | None = None,
-    template: Path,
+    template: str | Path,
     values: ArrayLike | None = None,
     convention: TurnoverConvention | None = None,
     maps: xr.Dataset | None = None,
-    model_grid: Path | None = None,
+    model_grid: str | Path | None = None,
     mapped: Collection[str] | None = None,
-    ctsm_root: Path | None = None,
+    ctsm_root: str | Path | None = None,
     keep_executable: bool = False,
-    case: Path | None = None,
+    case: str | Path | None = None,
     sites: xr.Dataset | None = None,
     source: str = "values given by the user",
     strict: bool = False,
@@ -101,11 +101,11 @@ def write_usermods(
 
     Parameters
     ----------
-    directory : Path
+    directory : str or Path
         Its absolute path goes into `user_nl_clm`.
     version : CtsmVersion or str, optional
         By default that of the checkout.
-    template : Path
+    template : str or Path
         Paramfile that the user's CTSM uses now.
     values : array_like, shape (parameter,), registry order and units, optional
         By default the medians of the maps over land.
@@ -113,16 +113,16 @@ def write_usermods(
         Of the values' turnover times; by default that of the maps.
     maps : xarray.Dataset, optional
         Parameter maps on the model grid.
-    model_grid : Path, optional
+    model_grid : str or Path, optional
         Surface dataset or mesh of the case, for checking the maps.
     mapped : collection of str, optional
         Parameters to deliver as maps; by default all.
-    ctsm_root : Path, optional
+    ctsm_root : str or Path, optional
         Checkout of CTSM or CESM from which SourceMods are made, so that the case reads the maps.
     keep_executable : bool
         Leave the SourceMods out, for clones (`create_clone --keepexe`) of a case that has them
         already: only paramfile and maps are new.
-    case : Path, optional
+    case : str or Path, optional
         Existing case that will take the SourceMods: its own and its decomposition must not stand
         against them.
     sites : xarray.Dataset, optional
@@ -143,7 +143,7 @@ def write_usermods(
     VersionError
         If the version is unknown, or neither it nor a checkout is given.
     """
-    directory = Path(directory).absolute()
+    directory, template = Path(directory).absolute(), Path(template)
     require_usermods_directory(directory)
     checkout = _checkout(ctsm_root, version)
     target = _target(version, checkout)
@@ -186,7 +186,7 @@ def write_usermods(
         readme = readme_text(
             version=target,
             source=source,
-            template=Path(template).name,
+            template=template.name,
             delivery=delivery,
             gridded=gridded,
             loss=loss,
@@ -221,10 +221,12 @@ def require_usermods_directory(directory: Path) -> None:
         )
 
 
-def _checkout(ctsm_root: Path | None, version: CtsmVersion | str | None) -> Checkout | None:
+def _checkout(ctsm_root: str | Path | None, version: CtsmVersion | str | None) -> Checkout | None:
     if ctsm_root is None:
         return None
-    return Checkout.open(ctsm_root, version.name if isinstance(version, CtsmVersion) else version)
+    return Checkout.open(
+        Path(ctsm_root), version.name if isinstance(version, CtsmVersion) else version
+    )
 
 
 def _target(version: CtsmVersion | str | None, checkout: Checkout | None) -> CtsmVersion:
@@ -241,9 +243,9 @@ def _reading(*, reads_maps: bool, keep_executable: bool) -> Maps:
     return Maps.BY_PARENT if keep_executable else Maps.BY_SOURCE_MODS
 
 
-def _write_source_mods(checkout: Checkout, directory: Path, case: Path | None) -> None:
+def _write_source_mods(checkout: Checkout, directory: Path, case: str | Path | None) -> None:
     mods = source_mods(checkout)
-    problems = [] if case is None else list(case_conflicts(case, mods))
+    problems = [] if case is None else list(case_conflicts(Path(case), mods))
     if problems:
         raise ExportError("; ".join(problems))
     target = directory / SOURCE_MODS

@@ -61,10 +61,10 @@ _LONG_NAMES: Final = {
 
 
 def read_climatology(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
-    pools: Sequence[Path] = (),
-    surface: Path | None = None,
+    pools: Sequence[str | Path] = (),
+    surface: str | Path | None = None,
     first_year: int | None = None,
     last_year: int | None = None,
     input_profiles: bool = False,
@@ -75,11 +75,11 @@ def read_climatology(
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : sequence of str or Path
         Monthly history files of one run.
-    pools : sequence of Path
+    pools : sequence of str or Path
         Files with instantaneous litter pools at month ends, from which dC/dt is exact.
-    surface : Path, optional
+    surface : str or Path, optional
         Surface dataset, for sand and bedrock where the history lacks them.
     first_year, last_year : int, optional
         Both included.
@@ -103,19 +103,21 @@ def read_climatology(
     ------
     ForcingError, GridError, FileError
     """
-    record = check_history(paths, surface, first_year, last_year)
+    surface = None if surface is None else Path(surface)
+    record = check_history([Path(path) for path in paths], surface, first_year, last_year)
     if input_profiles and record.source.generation is None:
         raise ForcingError(
             f"{record.paths[0]} holds column totals of the litter inputs, which have no profile; "
             "leave the profiles out, or give history with the fields of the pool budget"
         )
+    ends = [Path(path) for path in pools]
     totals = _empty_totals(record, input_profiles)
-    budget = _budget(record, pools, totals.closure)
-    fingerprint = f"{record.fingerprint(pools)} {input_profiles}"
+    budget = _budget(record, ends, totals.closure)
+    fingerprint = f"{record.fingerprint(ends)} {input_profiles}"
     if checkpoint is not None:
         totals.resume(checkpoint, fingerprint)
     saved = time.monotonic()
-    with tqdm(total=len(record.samples), unit="month", disable=not progress) as bar:
+    with tqdm(total=len(record.samples), unit="month", disable=None if progress else True) as bar:
         for dataset, block in record.blocks(skip=totals.blocks_done):
             _add_fields(totals, dataset, block, record)
             _add_inputs(totals, dataset, block, record, budget)

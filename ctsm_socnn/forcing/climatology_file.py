@@ -12,7 +12,7 @@ from ctsm_socnn.schemas import FORCING_DIMENSIONS, open_file
 __all__ = ["open_climatology"]
 
 
-def open_climatology(path: Path) -> xr.Dataset:
+def open_climatology(path: str | Path) -> xr.Dataset:
     """Open what `ctsm-socnn forcing` wrote.
 
     Raises

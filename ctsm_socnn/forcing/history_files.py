@@ -11,12 +11,12 @@ from ctsm_socnn.errors import FileError
 __all__ = ["find_history"]
 
 
-def find_history(patterns: Iterable[str | Path]) -> list[Path]:
+def find_history(patterns: str | Path | Iterable[str | Path]) -> list[Path]:
     """Expand file names that may hold `*`, `?` and `[...]`.
 
     Parameters
     ----------
-    patterns : iterable of str or Path
+    patterns : str or Path, or several
         `~` stands for the home directory.
 
     Returns
@@ -30,7 +30,7 @@ def find_history(patterns: Iterable[str | Path]) -> list[Path]:
         If a pattern matches no file.
     """
     found: set[Path] = set()
-    for pattern in patterns:
+    for pattern in [patterns] if isinstance(patterns, str | Path) else patterns:
         matches = glob.glob(str(Path(pattern).expanduser()))
         if not matches:
             raise FileError(f"no file matches {pattern}; quote the pattern and check the directory")

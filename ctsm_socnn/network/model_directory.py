@@ -34,7 +34,7 @@ _DESCRIPTION: Final = "model.json"
 _POINTS: Final = "training_inputs.npy"
 
 
-def save_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
+def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a model directory; it appears whole or not at all.
 
     Raises
@@ -57,7 +57,7 @@ def save_model(model: Model, path: Path, *, overwrite: bool = False) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: str | Path) -> Model:
     """Read a model directory.
 
     Raises

@@ -24,12 +24,12 @@ MISSING_RULES: Final[tuple[MissingRule, ...]] = ("drop", "nearest", "median")
 take the median over all cells (the most frequent class, where it is one)."""
 
 
-def open_covariates(path: Path, names: Sequence[str] | None = None) -> xr.Dataset:
+def open_covariates(path: str | Path, names: Sequence[str] | None = None) -> xr.Dataset:
     """Open covariates on a grid.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         netCDF file with variables on `lat, lon`, or on one dimension along which `lat` and `lon`
         lie; or a text table with columns `lon`, `lat` and one a covariate.
     names : sequence of str, optional
@@ -44,7 +44,8 @@ def open_covariates(path: Path, names: Sequence[str] | None = None) -> xr.Datase
     ------
     FileError, GridError, ConfigError
     """
-    grid = open_file(path) if Path(path).suffix == ".nc" else _table_of_points(path)
+    path = Path(path)
+    grid = open_file(path) if path.suffix == ".nc" else _table_of_points(path)
     dims = _grid_dimensions(grid, path)
     on_grid = {
         str(name).removeprefix(COVARIATE_PREFIX): name

@@ -35,7 +35,7 @@ _NOTED: Final = ("oc", "bulk_density")
 
 
 def read_profiles(
-    path: Path,
+    path: str | Path,
     profile_format: str = "generic",
     columns: Mapping[str, str] | None = None,
     bulk_density_from: str | None = None,
@@ -44,7 +44,7 @@ def read_profiles(
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
     profile_format : str
         One of `FORMATS`.
     columns : mapping of str to str, optional

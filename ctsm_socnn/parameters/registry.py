@@ -125,6 +125,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
 """The parameters in the order of every parameter axis."""
 
 PARAMETER_NAMES: Final[tuple[str, ...]] = tuple(p.name for p in PARAMETERS)
+"""Names of the 21 parameters, in the order of every parameter axis."""
 
 
 def parameter(name: str) -> Parameter:

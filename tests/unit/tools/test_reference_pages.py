@@ -1,9 +1,11 @@
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import ctsm_socnn
 from ctsm_socnn.cli.main import COMMANDS
 from ctsm_socnn.config import Config
 
@@ -34,3 +36,25 @@ def test_every_key_of_the_configuration_is_described(pages):
     assert len(rows) > 30
     assert [row for row in rows if row.endswith("|  |")] == []
     assert "| `paramfile` | required |" in text
+
+
+def test_every_public_name_has_its_signature_and_docstring(pages):
+    text = pages.python_page()
+    for name in sorted(set(ctsm_socnn.__all__) - {"SocnnError", "__version__"}):
+        section = text.split(f"\n### {name}\n")[1].split("\n### ")[0]
+        assert len(section.split()) > 8, name
+    assert "cs.open_sites(path: str | Path) -> xr.Dataset" in text
+    assert "    *,\n    pools: Sequence[str | Path] = ()," in text
+    assert "Names of the 21 parameters" in text
+
+
+def test_a_notebook_becomes_a_page_with_its_text_and_code(pages, tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "Text."]},
+        {"cell_type": "code", "source": ["a = 1\n", "b = 2"]},
+    ]
+    notebook = tmp_path / "page.ipynb"
+    notebook.write_text(json.dumps({"cells": cells}))
+    assert pages.notebook_page(notebook) == (
+        "# Title\nText.\n\n```python\na = 1\nb = 2\n```\n\n[This page as a notebook](page.ipynb)\n"
+    )
