@@ -1,4 +1,4 @@
-"""Steady-state soil carbon as a differentiable torch operation."""
+"""Steady-state soil carbon, and what profiles see of it, as differentiable torch operations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ctsm_socnn.model.columns import Columns
 from ctsm_socnn.model.equilibrium import soil_carbon, steady_state_vjp
 from ctsm_socnn.model.torch_steady_state import torch_soil_carbon
 
-__all__ = ["soc", "uses_torch"]
+__all__ = ["observe", "soc", "uses_torch"]
 
 
 def uses_torch(parameters: torch.Tensor) -> bool:
@@ -57,6 +58,40 @@ def soc(
         parameters, columns, column, threads or torch.get_num_threads()
     )
     return result
+
+
+def observe(matrix: sparse.csr_array, soc: torch.Tensor) -> torch.Tensor:
+    """Modelled values of observations, on the CPU.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array, shape (m, row * 20), 1
+        As `ObservationOperator.matrix`.
+    soc : torch.Tensor, shape (row, 20), gC m-3
+
+    Returns
+    -------
+    torch.Tensor, shape (m,), gC m-3
+    """
+    values: torch.Tensor = _Observe.apply(soc, matrix)  # type: ignore[no-untyped-call]
+    return values
+
+
+class _Observe(torch.autograd.Function):
+    """A sparse product; torch's own is slower, and its gradient slower still."""
+
+    @staticmethod
+    def forward(ctx: Any, soc: torch.Tensor, matrix: sparse.csr_array) -> torch.Tensor:
+        """Multiply."""
+        ctx.matrix, ctx.shape = matrix, soc.shape
+        return torch.from_numpy(matrix @ _as_numpy(soc).reshape(-1)).to(soc.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, bar: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Multiply by the transpose."""
+        gradient = torch.from_numpy(ctx.matrix.T @ _as_numpy(bar))
+        return gradient.reshape(ctx.shape).to(bar.dtype), None
 
 
 class _SoilCarbon(torch.autograd.Function):

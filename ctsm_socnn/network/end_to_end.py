@@ -6,16 +6,20 @@ another fit's parameters. Batches are of sites; each site brings as many observa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor, nn
 
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
+from ctsm_socnn.model.torch_op import observe
 from ctsm_socnn.model.torch_op import soc as soc_op
 from ctsm_socnn.network.ensemble import Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.losses import SocLoss
@@ -28,7 +32,7 @@ from ctsm_socnn.parameters import lower_bounds, upper_bounds
 
 __all__ = ["ProfileObjective", "train_end_to_end"]
 
-_N_LAYERS = 20
+_N_LAYERS: Final = 20
 
 
 def train_end_to_end(
@@ -81,6 +85,9 @@ def train_end_to_end(
 class ProfileObjective:
     """Loss of the soil carbon that parameters make, plus the penalty of the prior.
 
+    The kernel runs on as many threads as torch had when the objective was made; its results do
+    not depend on their number.
+
     Parameters
     ----------
     columns : Columns
@@ -94,9 +101,9 @@ class ProfileObjective:
         self, columns: Columns, operator: ObservationOperator, settings: NetworkSettings
     ) -> None:
         self._columns = columns
-        self._site = operator.site
+        self._operator = operator
+        self._threads = torch.get_num_threads()
         self._observed = torch.from_numpy(operator.values)
-        self._weights = torch.from_numpy(layer_weights(operator))
         self._low = torch.from_numpy(lower_bounds())
         self._span = torch.from_numpy(upper_bounds() - lower_bounds())
         self._loss = SocLoss(settings.loss, operator.values, operator.depth, operator.site)
@@ -104,6 +111,7 @@ class ProfileObjective:
         self._thickness = torch.from_numpy(stock_weights(operator))
         self._stock_weight = settings.stock_weight
         self._stock_variance = _stock_variance(operator)
+        self._batch = _Batch.of(operator, np.arange(len(columns)))
 
     def parameters(self) -> list[nn.Parameter]:
         """Quantities that are learnt beside the network."""
@@ -111,28 +119,50 @@ class ProfileObjective:
 
     def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
         """Loss of unit-cube parameters `unit` (len(rows), 21) at the sites `rows`."""
-        soc = soc_op(self._columns, self._low + self._span * unit, rows)
-        place = np.full(len(self._columns), -1)
-        place[rows] = np.arange(len(rows))
-        which = np.flatnonzero(place[self._site] >= 0)
-        local = torch.from_numpy(place[self._site[which]])
-        chosen = torch.from_numpy(which)
-        modelled = (soc[local] * self._weights[chosen]).sum(dim=1)
-        error = self._thickness[chosen] * (modelled - self._observed[chosen])
-        stock_error = torch.zeros(len(rows), dtype=error.dtype).index_add(0, local, error)
+        batch = self._observations(rows)
+        soc = soc_op(self._columns, self._low + self._span * unit, rows, self._threads)
+        modelled, observed = observe(batch.matrix, soc), self._observed[batch.which]
+        error = self._thickness[batch.which] * (modelled - observed)
+        stock_error = torch.zeros(len(rows), dtype=error.dtype).index_add(0, batch.site, error)
         return (
-            self._loss(modelled, self._observed[chosen], chosen)
+            self._loss(modelled, observed, batch.which)
             + self._stock_weight * torch.mean(stock_error**2) / self._stock_variance
             + self._prior_weight * torch.mean((unit - 0.5) ** 2)
         )
 
+    def _observations(self, rows: NDArray[np.intp]) -> _Batch:
+        # All sites in one batch is the rule, and then nothing changes between epochs.
+        if not np.array_equal(rows, self._batch.rows):
+            self._batch = _Batch.of(self._operator, rows)
+        return self._batch
 
-def layer_weights(operator: ObservationOperator) -> NDArray[np.float64]:
-    """Weights of each observation on its own site's layers, shape (m, 20)."""
-    matrix = operator.matrix.tocoo()
-    weights = np.zeros((len(operator.values), _N_LAYERS))
-    weights[matrix.row, matrix.col % _N_LAYERS] = matrix.data
-    return weights
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Observations of some sites.
+
+    `which` are their positions among all (m), `site` their sites' positions in `rows` (m), and
+    `matrix` (m, len(rows) * 20) models them.
+    """
+
+    rows: NDArray[np.intp]
+    which: Tensor
+    site: Tensor
+    matrix: sparse.csr_array
+
+    @classmethod
+    def of(cls, operator: ObservationOperator, rows: NDArray[np.intp]) -> _Batch:
+        place = np.full(operator.n_sites, -1)
+        place[rows] = np.arange(len(rows))
+        which = np.flatnonzero(place[operator.site] >= 0)
+        chosen = operator.matrix[which]
+        site, layer = np.divmod(chosen.indices, _N_LAYERS)
+        matrix = sparse.csr_array(
+            (chosen.data, place[site] * _N_LAYERS + layer, chosen.indptr),
+            shape=(len(which), len(rows) * _N_LAYERS),
+        )
+        local = torch.from_numpy(place[operator.site[which]])
+        return cls(rows, torch.from_numpy(which), local, matrix)
 
 
 def _stock_variance(operator: ObservationOperator) -> float:

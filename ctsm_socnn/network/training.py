@@ -82,7 +82,8 @@ def seeded(seed: int) -> Iterator[None]:
 def _one_thread() -> Iterator[None]:
     """Keep torch to one thread: layers this small gain nothing, and lose minutes on a busy machine.
 
-    Results then do not depend on the number of processors either. The kernel keeps its threads.
+    Results then do not depend on the number of processors either. An objective may run the kernel
+    on more.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

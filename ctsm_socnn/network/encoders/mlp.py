@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from ctsm_socnn.network.dropout import Dropout
 from ctsm_socnn.network.encoders.embedding import ClassEmbedding, small_output
 from ctsm_socnn.network.settings import EncoderSettings
 
@@ -26,9 +27,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = ClassEmbedding(n_numeric, class_counts, settings.embedding)
         widths = (self.embedding.width, *settings.widths)
-        layers: list[nn.Module] = [nn.Dropout(settings.input_dropout)]
+        layers: list[nn.Module] = [Dropout(settings.input_dropout)]
         for before, after in pairwise(widths):
-            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(settings.dropout)]
+            layers += [nn.Linear(before, after), nn.ReLU(), Dropout(settings.dropout)]
         self.layers = nn.Sequential(*layers, small_output(widths[-1], n_outputs))
 
     def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:

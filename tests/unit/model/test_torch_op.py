@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model import Columns, soil_carbon
-from ctsm_socnn.model.torch_op import soc
+from ctsm_socnn.model.torch_op import observe, soc
 
 MakeForcing = Callable[..., dict[str, Any]]
 MakeParameters = Callable[..., NDArray[np.float64]]
@@ -51,6 +52,23 @@ def test_single_precision_goes_in_and_out(
     assert parameters.grad is not None
     assert parameters.grad.dtype == torch.float32
     assert torch.isfinite(parameters.grad).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_observations_are_the_sparse_product_and_its_transpose(dtype: torch.dtype) -> None:
+    generator = np.random.default_rng(0)
+    dense = generator.uniform(size=(5, 40)) * (generator.uniform(size=(5, 40)) > 0.7)
+    carbon = torch.from_numpy(generator.uniform(size=(2, 20))).to(dtype).requires_grad_()
+    values = observe(sparse.csr_array(dense), carbon)
+    bar = torch.from_numpy(generator.uniform(size=5)).to(dtype)
+    values.backward(bar)
+    assert values.dtype == dtype
+    tolerance = {"rtol": 1e-6, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 1e-13}
+    expected = dense @ carbon.detach().double().numpy().ravel()
+    np.testing.assert_allclose(values.detach().numpy(), expected, **tolerance)
+    assert carbon.grad is not None
+    gradient = (dense.T @ bar.double().numpy()).reshape(2, 20)
+    np.testing.assert_allclose(carbon.grad.numpy(), gradient, **tolerance)
 
 
 def test_second_derivative_is_refused(columns: Columns, make_parameters: MakeParameters) -> None:

@@ -86,6 +86,27 @@ def test_the_prior_draws_to_the_centre(sites: xr.Dataset) -> None:
     assert float(drawn.loss(unit, ROWS) - free.loss(unit, ROWS)) == pytest.approx(2.0 * 0.04)
 
 
+def test_the_loss_of_all_sites_is_the_mean_of_its_batches(sites: xr.Dataset) -> None:
+    """All sites have four observations; orders and sizes of batches do not matter."""
+    objective = objective_of(sites)
+    unit = torch.from_numpy(np.random.default_rng(4).uniform(0.3, 0.7, (40, 21)))
+    order = np.random.default_rng(5).permutation(40)
+    together = float(objective.loss(unit, np.arange(40)))
+    batches = [float(objective.loss(unit[rows], rows)) for rows in (order[:20], order[20:])]
+    assert together == pytest.approx(np.mean(batches), rel=1e-12)
+
+
+def test_threads_of_the_kernel_do_not_change_the_loss(sites: xr.Dataset) -> None:
+    unit = torch.full((40, 21), 0.4, dtype=torch.float64)
+    before, losses = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        objective = objective_of(sites)
+        torch.set_num_threads(before)
+        losses.append(float(objective.loss(unit, np.arange(40))))
+    assert losses[0] == losses[1]
+
+
 def test_batches_give_a_model_too(sites: xr.Dataset) -> None:
     quick = QUICK.with_changes(epochs=30, batch_size=8, members=1)
     assert score_model(train_end_to_end(sites, quick, seed=0), sites)["nse"] > 0.8
