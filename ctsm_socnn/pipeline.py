@@ -41,7 +41,8 @@ from ctsm_socnn.regrid.weights import Method
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.stages import Stage, run_stages
 from ctsm_socnn.validation.comparison import compare_methods, comparison_json, format_comparison
-from ctsm_socnn.validation.figures import draw_observed_modelled, draw_parameter_maps
+from ctsm_socnn.validation.figures import draw_observed_modelled
+from ctsm_socnn.validation.map_figures import draw_parameter_maps
 from ctsm_socnn.validation.methods import (
     MethodSettings,
     predict_in_sample,

@@ -3,27 +3,45 @@
 Example:
   ctsm-socnn validate --sites sites.nc --run default='old/*.clm2.h0a.*.nc' --run ours='new/*.h0a.*.nc'
   ctsm-socnn validate --run ours='new/*.h0a.*.nc' --paramfile params.nc --ctsm ctsm5.4
+  ctsm-socnn validate --run ours='new/*.h0a.*.nc' --paramfile params.nc --ctsm ctsm5.4 --kernel \
+      --month-ends ours='new/*.h1i.*.nc' --surface surfdata.nc -o validation
 
 With --sites, the mean soil carbon of the last two years is compared with the profiles, runs side by
 side on the same profiles. With --paramfile, each scalar that this version reads from that file is
 compared with what the run's decay rates, scalars and fluxes show; exits 1 if one was not used.
+With --kernel, the offline kernel is driven by the run's own monthly fields: its scalars, rates,
+fractions, diffusivities and pools must be those of the run; exits 1 if one is not.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.errors import ConfigError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from ctsm_socnn.validation.kernel_run import KernelRun
     from ctsm_socnn.validation.parameters_in_use import Evidence
 
 __all__ = ["add_arguments", "run"]
+
+Runs = Mapping[str, Sequence[Path]]
+
+
+class _Part(NamedTuple):
+    """One comparison: its key and value in JSON, its text, and whether all is as it should be."""
+
+    key: str
+    value: Any
+    text: str
+    passed: bool = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sites", type=Path, metavar="SITES.nc", help="sites file with observed profiles")
     add("--paramfile", type=Path, metavar="FILE", help="paramfile that the runs were meant to use")
     add("--ctsm", metavar="VERSION", help="CTSM version of the runs; needed with --paramfile")
+    add("--kernel", action="store_true", help="compare the offline kernel with the run, too")
+    add(
+        "--month-ends",
+        action="append",
+        default=[],
+        metavar="NAME=PATTERN",
+        help="with --kernel: a run's history files with instantaneous pools at the ends of months",
+    )
+    add("--surface", type=Path, metavar="FILE", help="with --kernel: surface dataset of the runs")
     add("-o", "--output", type=Path, metavar="DIR", help="write scores, tables and figure there")
     add("--json", action="store_true", help="print JSON")
 
@@ -48,44 +75,47 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and write."""
     from ctsm_socnn.forcing import find_history
 
+    _require_sense(arguments)
+    runs = {name: find_history(found) for name, found in _patterns(arguments.runs).items()}
+    if arguments.output is not None:
+        _make_directory(arguments.output)
+    parts = list(_parts(runs, arguments))
+    result = {part.key: part.value for part in parts}
+    print(to_json(result) if arguments.json else "\n\n".join(part.text for part in parts))
+    if arguments.output is not None:
+        _write_text(to_json(result) + "\n", arguments.output / "validation.json")
+    return 0 if all(part.passed for part in parts) else 1
+
+
+def _require_sense(arguments: argparse.Namespace) -> None:
     if arguments.sites is None and arguments.paramfile is None:
         raise ConfigError("nothing to compare the runs with; give --sites, --paramfile or both")
     if arguments.paramfile is not None and arguments.ctsm is None:
         raise ConfigError("--paramfile needs --ctsm, for example --ctsm ctsm5.4")
-    runs = {name: find_history(found) for name, found in _patterns(arguments.runs).items()}
-    result: dict[str, Any] = {}
-    text = []
-    all_used = True
-    if arguments.sites is not None:
-        scores, table = _against_profiles(runs, arguments.sites, arguments.output)
-        result |= scores
-        text.append(table)
-    if arguments.paramfile is not None:
-        evidence = _against_paramfile(runs, arguments.paramfile, arguments.ctsm)
-        result["parameters"] = {
-            name: [asdict(e) for e in found] for name, found in evidence.items()
-        }
-        text += [_evidence_text(name, found) for name, found in evidence.items()]
-        all_used = all(e.verdict != "NOT used" for found in evidence.values() for e in found)
-    print(to_json(result) if arguments.json else "\n\n".join(text))
-    if arguments.output is not None:
-        _write_json(result, arguments.output / "validation.json")
-    return 0 if all_used else 1
+    if arguments.kernel and arguments.paramfile is None:
+        raise ConfigError("--kernel needs --paramfile, whose parameters the kernel is to use")
 
 
-def _patterns(described: Sequence[str]) -> dict[str, list[str]]:
+def _patterns(described: Sequence[str], option: str = "--run") -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for text in described:
         name, separator, pattern = text.partition("=")
         if not (name and separator and pattern):
-            raise ConfigError(f"--run {text}: must read NAME=PATTERN")
+            raise ConfigError(f"{option} {text}: must read NAME=PATTERN")
         found.setdefault(name, []).append(pattern)
     return found
 
 
-def _against_profiles(
-    runs: Mapping[str, Sequence[Path]], sites_file: Path, output: Path | None
-) -> tuple[dict[str, Any], str]:
+def _parts(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Part]:
+    if arguments.sites is not None:
+        yield from _against_profiles(runs, arguments.sites, arguments.output)
+    if arguments.paramfile is not None:
+        yield _against_paramfile(runs, arguments.paramfile, arguments.ctsm)
+    if arguments.kernel:
+        yield _against_kernel(runs, arguments)
+
+
+def _against_profiles(runs: Runs, sites_file: Path, output: Path | None) -> Iterator[_Part]:
     from ctsm_socnn.schemas import open_sites
     from ctsm_socnn.validation.comparison import (
         compare_methods,
@@ -98,19 +128,18 @@ def _against_profiles(
     sites = open_sites(sites_file)
     predictions = [predict_from_run(name, paths, sites) for name, paths in runs.items()]
     comparison = compare_methods(sites, predictions)
-    stocks = score_stocks(sites, predictions)
     if output is not None:
         _write_comparison(comparison, sites_file, output)
-    result = {"profiles": comparison_json(comparison), "stocks": stocks.to_dict("records")}
-    return result, f"{format_comparison(comparison)}\n\n{format_stocks(stocks)}"
+    yield _Part("profiles", comparison_json(comparison), format_comparison(comparison))
+    stocks = score_stocks(sites, predictions)
+    yield _Part("stocks", stocks.to_dict("records"), format_stocks(stocks))
 
 
-def _write_comparison(comparison: Any, sites_file: Path, output: Path) -> None:
+def _write_comparison(comparison: xr.Dataset, sites_file: Path, output: Path) -> None:
     from ctsm_socnn.netcdf import write_dataset
     from ctsm_socnn.provenance import provenance_attributes
     from ctsm_socnn.validation.figures import draw_observed_modelled
 
-    _make_directory(output)
     stamped = comparison.assign_attrs(
         provenance_attributes(seed=None, inputs={"sites": sites_file})
     )
@@ -118,16 +147,20 @@ def _write_comparison(comparison: Any, sites_file: Path, output: Path) -> None:
     draw_observed_modelled(comparison, output / "observed_modelled.png")
 
 
-def _against_paramfile(
-    runs: Mapping[str, Sequence[Path]], paramfile: Path, version_name: str
-) -> dict[str, list[Evidence]]:
+def _against_paramfile(runs: Runs, paramfile: Path, version_name: str) -> _Part:
     from ctsm_socnn.export.paramfile import read_scalars
     from ctsm_socnn.parameters.ctsm_versions import resolve_version
     from ctsm_socnn.validation.parameters_in_use import find_evidence
 
     version = resolve_version(version_name)
     expected = read_scalars(paramfile, version)
-    return {name: find_evidence(paths, version, expected) for name, paths in runs.items()}
+    evidence = {name: find_evidence(paths, version, expected) for name, paths in runs.items()}
+    return _Part(
+        "parameters",
+        {name: [asdict(e) for e in found] for name, found in evidence.items()},
+        "\n\n".join(_evidence_text(name, found) for name, found in evidence.items()),
+        not any(e.verdict == "NOT used" for found in evidence.values() for e in found),
+    )
 
 
 def _evidence_text(name: str, evidence: Sequence[Evidence]) -> str:
@@ -138,6 +171,59 @@ def _evidence_text(name: str, evidence: Sequence[Evidence]) -> str:
     return f"Run {name}:\n{format_evidence(evidence)}\nRun {name} {verdict}."
 
 
+def _against_kernel(runs: Runs, arguments: argparse.Namespace) -> _Part:
+    from ctsm_socnn.validation.kernel_check import (
+        check_kernel,
+        fields_that_differ,
+        format_kernel_check,
+        kernel_check_json,
+    )
+
+    values, texts, passed = {}, [], True
+    for name, opened in _kernel_runs(runs, arguments):
+        check = check_kernel(opened)
+        if arguments.output is not None:
+            _write_kernel_check(check, name, arguments)
+        differ = fields_that_differ(check)
+        verdict = f"DIFFERS from it in {', '.join(differ)}" if differ else "agrees with it"
+        values[name] = kernel_check_json(check)
+        texts.append(
+            f"The kernel under run {name}:\n{format_kernel_check(check)}\n"
+            f"The kernel under run {name} {verdict}."
+        )
+        passed = passed and not differ
+    return _Part("kernel", values, "\n\n".join(texts), passed)
+
+
+def _kernel_runs(runs: Runs, arguments: argparse.Namespace) -> Iterator[tuple[str, KernelRun]]:
+    from ctsm_socnn.forcing import find_history
+    from ctsm_socnn.parameters.ctsm_versions import resolve_version
+    from ctsm_socnn.validation.kernel_run import kernel_scheme, open_kernel_run
+
+    ends = _patterns(arguments.month_ends, "--month-ends")
+    unknown = sorted(set(ends) - set(runs))
+    if unknown:
+        raise ConfigError(f"--month-ends names {', '.join(unknown)}, which no --run does")
+    scheme = kernel_scheme(arguments.paramfile, resolve_version(arguments.ctsm))
+    for name, paths in runs.items():
+        instants = find_history(ends.get(name, []))
+        yield (
+            name,
+            open_kernel_run(paths, scheme, instants=instants, surface=arguments.surface),
+        )
+
+
+def _write_kernel_check(check: xr.Dataset, name: str, arguments: argparse.Namespace) -> None:
+    from ctsm_socnn.netcdf import write_dataset
+    from ctsm_socnn.provenance import provenance_attributes
+    from ctsm_socnn.validation.map_figures import draw_kernel_differences
+
+    inputs = {"paramfile": arguments.paramfile}
+    stamped = check.assign_attrs(provenance_attributes(seed=None, inputs=inputs))
+    write_dataset(stamped, arguments.output / f"kernel_{name}.nc")
+    draw_kernel_differences(check, arguments.output / f"kernel_{name}.png")
+
+
 def _make_directory(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -145,9 +231,8 @@ def _make_directory(output: Path) -> None:
         raise ConfigError(f"{output} cannot be made: {error.strerror}") from error
 
 
-def _write_json(result: Mapping[str, Any], path: Path) -> None:
+def _write_text(text: str, path: Path) -> None:
     from ctsm_socnn.netcdf import atomic_output
 
-    _make_directory(path.parent)
     with atomic_output(path) as temporary:
-        temporary.write_text(to_json(result) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

@@ -23,11 +23,11 @@ from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import MonthSample, open_history
 from ctsm_socnn.forcing.units import require_unit
 
-__all__ = ["ChangeFromEnds", "ChangeFromMeans", "PoolChange"]
+__all__ = ["DAY_DIGITS", "ChangeFromEnds", "ChangeFromMeans", "PoolChange", "read_instants"]
 
 _MONTHS_A_YEAR: Final = 12
 _SECONDS_A_DAY: Final = 86400.0
-_DAY_DIGITS: Final = 2
+DAY_DIGITS: Final = 2
 """Times are matched to a hundredth of a day: `time` is stored in single precision."""
 
 _TIMES_KEPT: Final = 3
@@ -92,14 +92,14 @@ class ChangeFromEnds:
 
     def __init__(self, paths: Sequence[Path], generation: Generation, grid: LandGrid) -> None:
         self._places = {
-            day: (path, index) for path in paths for index, day in enumerate(_end_days(path))
+            day: (path, index) for path in paths for index, day in enumerate(read_instants(path))
         }
         self._read = _PoolReader(generation, grid)
 
     def over(self, sample: MonthSample) -> NDArray[np.float64] | None:
         """Change between the two instants; None if either was not written."""
-        start = self._places.get(round(sample.start, _DAY_DIGITS))
-        end = self._places.get(round(sample.end, _DAY_DIGITS))
+        start = self._places.get(round(sample.start, DAY_DIGITS))
+        end = self._places.get(round(sample.end, DAY_DIGITS))
         if start is None or end is None:
             return None
         first = self._read(start)
@@ -134,8 +134,14 @@ class ChangeFromMeans:
         return change / between
 
 
-def _end_days(path: Path) -> list[float]:
-    """Days since 0001-01-01 of the instants of a file."""
+def read_instants(path: Path) -> list[float]:
+    """Days since 0001-01-01 of the instants of a file of instantaneous values.
+
+    Raises
+    ------
+    ForcingError, FileError
+        If it cannot be read or has no time.
+    """
     with open_history(path) as dataset:
         if "time" not in dataset.variables:
             raise ForcingError(f"{path} has no variable time: it is not a CLM history file")
@@ -143,4 +149,4 @@ def _end_days(path: Path) -> list[float]:
         calendar = str(getattr(time, "calendar", "standard")).lower()
         instants = cftime.num2date(np.asarray(time[:], dtype=np.float64), time.units, calendar)
     days = cftime.date2num(instants, "days since 0001-01-01", calendar)
-    return [round(float(day), _DAY_DIGITS) for day in days]
+    return [round(float(day), DAY_DIGITS) for day in days]

@@ -43,15 +43,17 @@ class HistoryFields:
     generation : Generation
         How the run spells its pools.
     grid : LandGrid
+    samples : list of MonthSample
+        The months that are read.
     period : str
         First and last month used.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         samples = order_months(_months(paths))
-        self._samples = samples[-_LAST_MONTHS:]
-        self.period = f"{self._samples[0]} to {self._samples[-1]}"
-        first = self._samples[0].path
+        self.samples = samples[-_LAST_MONTHS:]
+        self.period = f"{self.samples[0]} to {self.samples[-1]}"
+        first = self.samples[0].path
         with open_history(first) as dataset:
             self.grid = LandGrid.read(dataset, first)
             self._names = set(dataset.variables)
@@ -71,7 +73,7 @@ class HistoryFields:
 
     def _read(self, name: str) -> NDArray[np.float64]:
         parts = []
-        for path, samples in groupby(self._samples, key=attrgetter("path")):
+        for path, samples in groupby(self.samples, key=attrgetter("path")):
             indices = [sample.index for sample in samples]
             with open_history(path) as dataset:
                 values = read_field(dataset, name, self.grid, slice(0, max(indices) + 1))

@@ -87,9 +87,24 @@ def test_a_paramfile_that_the_run_did_not_use_fails_the_check(world, tmp_path, c
     assert next(e["found"] for e in evidence if e["item"] == "minpsi_hr") is None
 
 
+def test_the_kernel_is_compared_with_the_run_where_asked(world, tmp_path, capsys):
+    words = ["--paramfile", f"{world}/ctsm54_params.nc", "--ctsm", "ctsm5.4", "--kernel"]
+    status = main(["validate", *_run(world), *words, "-o", str(tmp_path / "out")])
+    out = capsys.readouterr().out
+    # The twin world's pools are those of the published scheme, which is not CTSM's.
+    assert status == 1
+    assert "K_SOM_PAS               relative" in out
+    assert "The kernel under run default DIFFERS from it in change of" in out
+    assert {"kernel_default.nc", "kernel_default.png"} <= {p.name for p in tmp_path.glob("out/*")}
+    assert main(["validate", *_run(world), *words, "--json"]) == 1
+    fields = json.loads(capsys.readouterr().out)["kernel"]["default"]
+    assert all(row["agrees"] for row in fields if row["field"].startswith("K_"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--run", "a=x", "--sites", "s.nc", "--kernel"], "--kernel needs --paramfile"),
         (["--run", "a=x"], "nothing to compare"),
         (["--run", "history.nc", "--sites", "s.nc"], "must read NAME=PATTERN"),
         (["--run", "a=absent*.nc", "--sites", "s.nc"], "no file matches"),

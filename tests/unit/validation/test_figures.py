@@ -6,12 +6,8 @@ from matplotlib.image import imread
 from ctsm_socnn.errors import FileError, ValidationError
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.validation.comparison import SAMPLES
-from ctsm_socnn.validation.figures import (
-    draw_bias_map,
-    draw_depth_profiles,
-    draw_observed_modelled,
-    draw_parameter_maps,
-)
+from ctsm_socnn.validation.figures import draw_depth_profiles, draw_observed_modelled
+from ctsm_socnn.validation.map_figures import draw_bias_map, draw_parameter_maps
 
 
 @pytest.fixture

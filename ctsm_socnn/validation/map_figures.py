@@ -1,0 +1,202 @@
+"""Maps: parameters, biases, and what differs between the kernel and a run."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib.style
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.parameters import parameter
+from ctsm_socnn.validation.figure_style import (
+    AMOUNT_COLOURS,
+    DIFFERENCE_COLOURS,
+    STYLE,
+    save_figure,
+)
+from ctsm_socnn.validation.figures import shown_values
+from ctsm_socnn.validation.scores import LOG_FLOOR
+
+__all__ = [
+    "MAPPED_PARAMETERS",
+    "draw_bias_map",
+    "draw_kernel_differences",
+    "draw_parameter_maps",
+]
+
+MAPPED_PARAMETERS: Final = ("efolding", "tau_s2", "tau_s3", "beta")
+"""Parameters that soil profiles tell most about."""
+
+_TITLE_WIDTH: Final = 36
+_BIAS_LIMIT: Final = 0.6
+"""Decades; a factor of four either way."""
+_KERNEL_LIMIT: Final = 3.0
+"""How often the allowed difference the colours of a map of differences reach."""
+
+
+def draw_bias_map(
+    comparison: xr.Dataset, method: str, path: Path, *, overwrite: bool = False
+) -> None:
+    """Draw, for each site, how far modelled carbon lies above or below the observed.
+
+    Parameters
+    ----------
+    comparison : xarray.Dataset
+        Result of `compare_methods` of sites with `lon` and `lat`.
+    method : str
+    path : Path
+    overwrite : bool
+    """
+    ratio = np.log10(np.maximum(shown_values(comparison, method), LOG_FLOOR))
+    ratio -= np.log10(np.maximum(comparison["observed"].values, LOG_FLOOR))
+    _, first, site = np.unique(comparison["site"].values, return_index=True, return_inverse=True)
+    mean = np.bincount(site, weights=ratio) / np.bincount(site)
+    lon, lat = (comparison[name].values[first] for name in ("lon", "lat"))
+    with matplotlib.style.context(dict(STYLE)):
+        figure = Figure(figsize=(6.2, 4.2), layout="constrained")
+        axis = figure.subplots()
+        points = axis.scatter(
+            lon,
+            lat,
+            c=mean,
+            cmap=DIFFERENCE_COLOURS,
+            vmin=-_BIAS_LIMIT,
+            vmax=_BIAS_LIMIT,
+            s=14,
+            edgecolors="0.4",
+            linewidths=0.3,
+        )
+        axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
+        axis.set_xlabel("longitude (degrees east)")
+        axis.set_ylabel("latitude (degrees north)")
+        label = "log10 of modelled over observed, mean of the profile"
+        figure.colorbar(points, ax=axis, label=label, shrink=0.85, extend="both")
+        save_figure(figure, path, overwrite=overwrite)
+
+
+def draw_parameter_maps(
+    maps: xr.Dataset,
+    path: Path,
+    *,
+    names: Sequence[str] = MAPPED_PARAMETERS,
+    overwrite: bool = False,
+) -> None:
+    """Draw maps of parameters; hatched where the network had to extrapolate.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset
+        In the schema of parameter maps, on `lat, lon`.
+    path : Path
+    names : sequence of str
+        Parameters to draw.
+    overwrite : bool
+
+    Raises
+    ------
+    ValidationError
+        If the maps are not on latitude and longitude.
+    """
+    if not {"lat", "lon"} <= set(maps.dims):
+        raise ValidationError(
+            f"maps have dimensions {tuple(maps.dims)}; only maps on (lat, lon) can be drawn"
+        )
+    columns = min(len(names), 2)
+    rows = -(-len(names) // columns)
+    with matplotlib.style.context(dict(STYLE)):
+        aspect = _aspect(maps)
+        figure = Figure(
+            figsize=(4.0 * columns, (2.9 / aspect + 0.6) * rows + 0.5), layout="constrained"
+        )
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axis, name in zip(axes.flat, names, strict=False):
+            _map_panel(axis, maps, name)
+        for axis in axes.flat[len(names) :]:
+            axis.set_visible(False)
+        figure.supxlabel("longitude (degrees east)", fontsize=9)
+        figure.supylabel("latitude (degrees north)", fontsize=9)
+        if "extrapolated" in maps:
+            figure.suptitle("hatched: covariates outside the training range", fontsize=9)
+        save_figure(figure, path, overwrite=overwrite)
+
+
+def draw_kernel_differences(check: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+    """Draw where the kernel and a run differ: one map a field, in units of what is allowed.
+
+    Parameters
+    ----------
+    check : xarray.Dataset
+        Result of `check_kernel`.
+    path : Path
+    overwrite : bool
+    """
+    fields = [str(name) for name in check["field"].values]
+    columns = 4
+    rows = -(-len(fields) // columns)
+    with matplotlib.style.context(dict(STYLE)):
+        figure = Figure(figsize=(2.4 * columns + 0.9, 1.75 * rows + 0.6), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axis, name in zip(axes.flat, fields, strict=False):
+            row = check.sel(field=name)
+            drawn = _difference_panel(axis, check, row["difference"] / row["allowed"])
+            axis.set_title(f"{name}\nallowed {float(row['allowed']):.1%}", fontsize=8)
+        for axis in axes.flat[len(fields) :]:
+            axis.set_visible(False)
+        label = "kernel less run, in units of the difference allowed"
+        figure.colorbar(drawn, ax=axes, label=label, shrink=0.6, extend="both", pad=0.01)
+        figure.supxlabel("longitude (degrees east)", fontsize=9)
+        figure.supylabel("latitude (degrees north)", fontsize=9)
+        save_figure(figure, path, overwrite=overwrite)
+
+
+def _difference_panel(axis: Axes, check: xr.Dataset, values: xr.DataArray) -> Any:
+    colours: dict[str, Any] = {
+        "cmap": DIFFERENCE_COLOURS,
+        "vmin": -_KERNEL_LIMIT,
+        "vmax": _KERNEL_LIMIT,
+    }
+    lon, lat = check["lon"].values, check["lat"].values
+    axis.set_facecolor("0.9")
+    if "lndgrid" in values.dims:
+        return axis.scatter(lon, lat, c=values.values, s=4, **colours)
+    return axis.pcolormesh(lon, lat, values.values, shading="nearest", rasterized=True, **colours)
+
+
+def _map_panel(axis: Axes, maps: xr.Dataset, name: str) -> None:
+    lon, lat = maps["lon"].values, maps["lat"].values
+    values = maps[name].transpose("lat", "lon").values
+    mesh = axis.pcolormesh(
+        lon, lat, values, cmap=AMOUNT_COLOURS, shading="nearest", rasterized=True
+    )
+    if "extrapolated" in maps:
+        flag = maps["extrapolated"].transpose("lat", "lon").values
+        _hatch(axis, lon, lat, (flag > 0) & np.isfinite(values))
+    axis.set_title(textwrap.fill(parameter(name).meaning, _TITLE_WIDTH), fontsize=9)
+    axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
+    unit = parameter(name).units
+    label = name if unit == "1" else f"{name} ({unit})"
+    figure = axis.get_figure()
+    if figure is not None:
+        figure.colorbar(mesh, ax=axis, label=label, shrink=0.8)
+
+
+def _hatch(
+    axis: Axes, lon: NDArray[np.float64], lat: NDArray[np.float64], flagged: NDArray[np.bool_]
+) -> None:
+    if flagged.any():
+        axis.contourf(lon, lat, flagged, levels=[0.5, 1.5], colors="none", hatches=["////"])
+
+
+def _aspect(maps: xr.Dataset) -> float:
+    """Width of the map over its height on paper."""
+    lon, lat = maps["lon"].values, maps["lat"].values
+    height = max(float(np.ptp(lat)), 1e-6)
+    return float(np.ptp(lon)) * float(np.cos(np.radians(lat.mean()))) / height
