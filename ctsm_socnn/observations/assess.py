@@ -18,7 +18,7 @@ from ctsm_socnn.observations.quality import (
     reason,
 )
 
-__all__ = ["assess", "repeated_profiles"]
+__all__ = ["assess", "repeated_profiles", "years_of"]
 
 _ORGANIC_SOIL: Final = 120.0
 """g kg-1 organic carbon: the limit of organic soil material of World Reference Base."""
@@ -35,7 +35,10 @@ _SAME_DIGITS: Final = 3
 
 _INDIRECT_CARBON: Final = "predict|spline|total|model|estimat|ignition|spectr"
 _INDIRECT_DENSITY: Final = "predict|model|grid|map|polaris|estimat|pedotransfer"
-_REJECTED: Final = "reject|bad|fail|suspect"
+_REJECTED: Final = "reject|bad|fail|suspect|audit"
+_YEAR: Final = r"\b(1[89]\d\d|20\d\d)\b"
+_INACCURATE: Final = r"^(?:over 10 km|0\.[1-9]\d*|[1-9][\d.]*)$"
+"""WoSIS says so in words, or in degrees."""
 _TRUE: Final = ("t", "true", "1", "yes", "y")
 
 
@@ -64,7 +67,8 @@ def assess(table: pd.DataFrame, bulk_density_from: str | None = None) -> pd.Data
         bits |= np.where(holds, reason(name).bit, 0).astype(np.int32)
     samples = {name: _column(table, name) for name in ("lon", "lat", "soc")}
     samples["upper"] = _column(table, "depth" if "depth" in table else "top")
-    repeated = repeated_profiles(table["_order"].to_numpy(np.int64), samples)
+    years = years_of(_words(table, "date"))
+    repeated = repeated_profiles(table["_order"].to_numpy(np.int64), samples, years)
     bits |= np.where(repeated, reason("duplicate_profile").bit, 0).astype(np.int32)
     return table.assign(flag_bits=bits)
 
@@ -160,13 +164,22 @@ def _place_tests(table: pd.DataFrame) -> dict[str, _Mask]:
     )
     impossible = ~(np.abs(lat) <= 90.0) | ~((lon >= -180.0) & (lon <= 360.0))
     tenths = np.isclose(lon * 10, np.round(lon * 10)) & np.isclose(lat * 10, np.round(lat * 10))
-    return {"bad_coordinates": impossible | moved.to_numpy(), "coarse_coordinates": tenths}
+    inaccurate = tenths | _matches(table, "position_accuracy", _INACCURATE)
+    return {"bad_coordinates": impossible | moved.to_numpy(), "coarse_coordinates": inaccurate}
+
+
+def years_of(dates: pd.Series[str]) -> NDArray[np.float64]:
+    """Years in words that hold one, whatever the order of day and month; NaN for the others."""
+    years = dates.str.extract(_YEAR, expand=False)
+    return np.asarray(years.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def repeated_profiles(
-    order: NDArray[np.int64], samples: Mapping[str, NDArray[np.float64]]
+    order: NDArray[np.int64],
+    samples: Mapping[str, NDArray[np.float64]],
+    years: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Find samples of profiles that repeat place, depths and values of an earlier one.
+    """Find samples of profiles that repeat place, depths, values and year of an earlier one.
 
     Parameters
     ----------
@@ -175,6 +188,8 @@ def repeated_profiles(
     samples : mapping of str to ndarray, shape (sample,)
         `lon`, `lat` (degrees), `upper` (m) and `soc` (gC m-3). Places must agree to four decimals,
         values to three digits, because databases round differently.
+    years : ndarray, shape (sample,)
+        Of sampling; NaN, which agrees with any, where it is unknown.
     """
     soc = np.abs(samples["soc"])
     scale = 10.0 ** (np.floor(np.log10(np.where(soc > 0, soc, 1.0))) - _SAME_DIGITS + 1)
@@ -187,6 +202,13 @@ def repeated_profiles(
         }
     )
     digest = pd.util.hash_pandas_object(key, index=False).to_numpy()
-    by_profile = pd.Series(digest).groupby(order).agg(lambda values: hash(tuple(values)))
+    profiles = pd.DataFrame(
+        {
+            "same": pd.Series(digest).groupby(order).agg(lambda values: hash(tuple(values))),
+            "year": pd.Series(years).groupby(order).first(),
+        }
+    )
+    unknown = profiles["year"].isna().groupby(profiles["same"]).transform("any")
+    repeated = profiles.duplicated() | (profiles.duplicated("same") & unknown)
     held = pd.Series(np.isfinite(soc)).groupby(order).any()
-    return np.asarray((by_profile.duplicated() & held).to_numpy()[order])
+    return np.asarray((repeated & held).to_numpy()[order])

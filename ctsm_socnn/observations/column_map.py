@@ -16,12 +16,13 @@ import pandas as pd
 
 from ctsm_socnn.errors import ProfileError
 
-__all__ = ["QUANTITIES", "UNITS", "Column", "ColumnMap", "parse_column"]
+__all__ = ["QUANTITIES", "UNITS", "Column", "ColumnMap", "numbers", "parse_column"]
 
 _LENGTH: Final = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}
 _CONTENT: Final = {"g/kg": 1.0, "%": 10.0, "percent": 10.0, "g/100g": 10.0, "kg/kg": 1000.0}
 _DENSITY: Final = {"g/cm3": 1.0, "kg/dm3": 1.0, "Mg/m3": 1.0, "t/m3": 1.0, "kg/m3": 0.001}
 _SHARE: Final = {"%": 1.0, "percent": 1.0, "fraction": 100.0}
+_SHARE_OF_WEIGHT: Final = {**_SHARE, "g/kg": 0.1}
 _CARBON: Final = {"gC/m3": 1.0, "g/m3": 1.0, "kgC/m3": 1000.0, "kg/m3": 1000.0}
 _ANGLE: Final = {"degrees": 1.0, "deg": 1.0}
 
@@ -34,15 +35,25 @@ UNITS: Final[Mapping[str, Mapping[str, float]]] = {
     "oc": _CONTENT,
     "bulk_density": _DENSITY,
     "coarse_fragments": _SHARE,
-    "coarse_fragments_weight": _SHARE,
-    "sand": _SHARE,
-    "clay": _SHARE,
+    "coarse_fragments_weight": _SHARE_OF_WEIGHT,
+    "sand": _SHARE_OF_WEIGHT,
+    "clay": _SHARE_OF_WEIGHT,
     "soc": _CARBON,
     "soc_sd": _CARBON,
 }
 """Numeric quantity -> accepted unit -> factor to m, g kg-1, g cm-3, percent, gC m-3, degrees."""
 
-_TEXT: Final = ("profile_id", "source", "date", "oc_basis", "bd_basis", "flag", "litter", "wetland")
+_TEXT: Final = (
+    "profile_id",
+    "source",
+    "date",
+    "position_accuracy",
+    "oc_basis",
+    "bd_basis",
+    "flag",
+    "litter",
+    "wetland",
+)
 
 QUANTITIES: Final = (*UNITS, *_TEXT)
 """All quantities that a table may give."""
@@ -149,6 +160,25 @@ def parse_column(text: str) -> Column:
     return Column(match["name"], match["unit"])
 
 
+def numbers(values: pd.Series[str], name: str, where: str) -> pd.Series[float]:
+    """Read a column as numbers, NaN where it is empty.
+
+    Raises
+    ------
+    ProfileError
+        If a value is no number.
+    """
+    read = pd.to_numeric(values, errors="coerce")
+    wrong = read.isna() & values.notna() & (values.astype("string").str.strip() != "")
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ProfileError(
+            f"{where}: column {name} holds {values.iloc[row]!r} in data row {row + 1}, "
+            "which is no number; correct it or leave the field empty"
+        )
+    return read.astype(np.float64)
+
+
 def _converted(
     values: pd.Series[str], quantity: str, column: Column, where: str
 ) -> pd.Series[float] | pd.Series[str]:
@@ -162,15 +192,7 @@ def _converted(
             f"{where}: column {column.name} ({quantity}) {said}; write "
             f"'{column.name} [UNIT]' with UNIT one of {', '.join(accepted)}{_hint(quantity, unit)}"
         )
-    numbers = pd.to_numeric(values, errors="coerce")
-    wrong = numbers.isna() & values.notna() & (values.astype("string").str.strip() != "")
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ProfileError(
-            f"{where}: column {column.name} holds {values.iloc[row]!r} in data row {row + 1}, "
-            "which is no number; correct it or leave the field empty"
-        )
-    return numbers.astype(np.float64) * accepted[unit]
+    return numbers(values, column.name, where) * accepted[unit]
 
 
 def _hint(quantity: str, unit: str | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -24,6 +25,8 @@ _DRAWN: Final = 300
 """Profiles that are drawn one by one behind the quantiles, evenly picked."""
 
 _KILO: Final = 1e-3
+_SMALLEST_DRAWN: Final = 0.1
+"""kgC m-3: less is below what a laboratory can tell, and would stretch the axis."""
 
 
 def summary(profiles: xr.Dataset) -> dict[str, int]:
@@ -95,6 +98,7 @@ def draw_depth_profiles(profiles: xr.Dataset, path: Path, *, overwrite: bool = F
     _draw_quantiles(axes, middle, _KILO * soc)
     axes.set(xscale="log", xlabel="organic carbon (kgC m$^{-3}$)", ylabel="depth (m)")
     axes.set_ylim(_DEPTH_EDGES[-1], 0.0)
+    axes.set_xlim(left=_SMALLEST_DRAWN)
     _save(figure, path, overwrite)
 
 
@@ -115,15 +119,14 @@ def draw_map(profiles: xr.Dataset, path: Path, *, overwrite: bool = False) -> No
     good = count > 0
     lon, lat = (profiles[name].values for name in ("lon", "lat"))
     axes.scatter(lon[~good], lat[~good], s=8, marker="x", color="0.6", label="not usable")
-    colour = np.log10(_KILO * total[good] / count[good])
-    points = axes.scatter(lon[good], lat[good], s=6, c=colour, cmap="viridis")
-    figure.colorbar(
-        points, ax=axes, shrink=0.8, label="log$_{10}$ mean organic carbon (kgC m$^{-3}$)"
-    )
+    if good.any():
+        mean = np.maximum(_KILO * total[good] / count[good], _SMALLEST_DRAWN)
+        points = axes.scatter(lon[good], lat[good], s=6, c=mean, cmap="viridis", norm=LogNorm())
+        figure.colorbar(points, ax=axes, shrink=0.8, label="mean organic carbon (kgC m$^{-3}$)")
     axes.set(xlabel="longitude (degrees)", ylabel="latitude (degrees)")
     axes.set_aspect(1.0 / np.cos(np.radians(np.nanmean(lat))))
     if (~good).any():
-        axes.legend(frameon=False, loc="lower left")
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderpad=0.0)
     _save(figure, path, overwrite)
 
 

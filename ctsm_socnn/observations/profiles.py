@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ProfileError
-from ctsm_socnn.observations.assess import assess, repeated_profiles
+from ctsm_socnn.observations.assess import assess, repeated_profiles, years_of
 from ctsm_socnn.observations.quality import EXCLUDING, NOTES, flag_attributes, reason
 
 __all__ = ["merge_profiles", "profile_index", "profiles_from_sites", "profiles_from_table"]
@@ -130,7 +130,9 @@ def merge_profiles(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Data
     upper = merged["depth"] if "depth" in merged else merged["top"]
     key = {"lon": merged["lon"].values[index], "lat": merged["lat"].values[index]}
     key |= {"upper": upper.values, "soc": merged["soc"].values}
-    repeated = np.where(repeated_profiles(index, key), reason("duplicate_profile").bit, 0)
+    dates = merged["date"].values if "date" in merged else np.full(merged.sizes["profile"], "")
+    years = years_of(pd.Series(dates[index], dtype="string"))
+    repeated = np.where(repeated_profiles(index, key, years), reason("duplicate_profile").bit, 0)
     flags = merged["flag"].values | repeated.astype(np.int32)
     merged["flag"] = ("sample", flags, parts[0]["flag"].attrs)
     return merged

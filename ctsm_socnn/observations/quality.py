@@ -70,8 +70,8 @@ _EXCLUDING: Final = (
     ("layer_upside_down", "bottom is not below top"),
     ("layer_overlaps", "the layer begins above the bottom of the one before"),
     ("above_surface", "litter layer above the mineral surface"),
-    ("rejected_at_source", "the database itself marks the value as bad"),
-    ("duplicate_profile", "same place and layers as an earlier profile"),
+    ("rejected_at_source", "the database itself marks the value as bad, or as a repeat"),
+    ("duplicate_profile", "same place, layers and year as an earlier profile"),
     ("bad_coordinates", "longitude or latitude is missing, impossible or varies in the profile"),
 )
 _NOTES: Final = (
@@ -80,7 +80,7 @@ _NOTES: Final = (
     ("fragments_by_weight", "coarse fragments were converted from weight to volume"),
     ("carbon_indirect", "organic carbon is predicted, splined or total carbon"),
     ("bulk_density_indirect", "bulk density is predicted or read off a map"),
-    ("coarse_coordinates", "coordinates are given to a tenth of a degree or less"),
+    ("coarse_coordinates", "coordinates are known to a tenth of a degree or less"),
     ("organic_soil", "organic carbon is above 120 g kg-1"),
     ("wetland", "the database marks the site as a wetland"),
 )

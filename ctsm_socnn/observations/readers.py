@@ -13,6 +13,7 @@ import xarray as xr
 
 from ctsm_socnn.errors import ConfigError, ProfileError
 from ctsm_socnn.observations.column_map import Column, ColumnMap, parse_column
+from ctsm_socnn.observations.computed_columns import add_computed_columns
 from ctsm_socnn.observations.databases import DATABASES, Database
 from ctsm_socnn.observations.profiles import profiles_from_sites, profiles_from_table
 from ctsm_socnn.observations.tables import read_database, read_table
@@ -30,6 +31,7 @@ FORMATS: Final[Mapping[str, str]] = {
 """Name of a format -> what it is."""
 
 _INDIRECT: Final = "~"
+_NO_CHOICE: Final = (Column("", None), False)
 _NOTED: Final = ("oc", "bulk_density")
 """Quantities for which it is noted where an indirect value is used."""
 
@@ -88,15 +90,28 @@ def _read_generic(path: Path, described: Mapping[str, str]) -> pd.DataFrame:
 
 def _select(joined: pd.DataFrame, database: Database, where: str) -> pd.DataFrame:
     """Take the best column that has a value, quantity by quantity and layer by layer."""
-    quantities = list(database.columns)
-    selected = pd.DataFrame(index=joined.index)
-    for choice in zip_longest(*database.columns.values()):
-        for quantity, text in zip(quantities, choice, strict=True):
-            column = parse_column(str(text or "").lstrip(_INDIRECT))
+    choices = [[_described(text) for text in texts] for texts in database.columns.values()]
+    names = [column.name for choice in choices for column, _ in choice]
+    joined = add_computed_columns(joined, names, where)
+    selected = _identity(joined, database)
+    for rank in zip_longest(*choices, fillvalue=_NO_CHOICE):
+        for quantity, (column, indirect) in zip(database.columns, rank, strict=True):
             if column.name in joined:
-                indirect = str(text).startswith(_INDIRECT)
                 selected = _filled(selected, joined, quantity, column, indirect, where)
     return selected
+
+
+def _identity(joined: pd.DataFrame, database: Database) -> pd.DataFrame:
+    """Name of each profile, where only several columns together are one."""
+    held = [name for name in database.identity if name in joined]
+    if not held:
+        return pd.DataFrame(index=joined.index)
+    return pd.DataFrame({"profile_id": joined[held].fillna("").agg("/".join, axis=1)})
+
+
+def _described(text: str) -> tuple[Column, bool]:
+    """Column, and whether its values are indirect."""
+    return parse_column(text.lstrip(_INDIRECT)), text.startswith(_INDIRECT)
 
 
 def _filled(

@@ -18,6 +18,8 @@ __all__ = ["read_database", "read_table"]
 
 _SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _SQLITE: Final = (".sqlite", ".sqlite3", ".db", ".gpkg")
+_VIEW: Final = "_vw"
+"""What older copies of the laboratory data mart append to the names of their tables."""
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -99,7 +101,7 @@ def read_database(path: Path, database: Database) -> pd.DataFrame:
     for source in database.sources:
         table = _read_source(path, source, single=len(database.sources) == 1)
         if table is not None:
-            table = table.rename(columns=dict(source.rename))
+            table = _preferred_first(table.rename(columns=dict(source.rename)), source)
             joined = table if joined is None else _join(joined, table, source, path)
     assert joined is not None
     return joined
@@ -128,7 +130,9 @@ def _read_sqlite(path: Path, source: Source) -> pd.DataFrame | None:
             names = pd.read_sql_query(
                 "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')", connection
             )["name"]
-            found = [name for name in names if name.lower().endswith(source.name)]
+            found = [
+                name for name in names if name.lower().removesuffix(_VIEW).endswith(source.name)
+            ]
             if not _is_one(found, source, path):
                 return None
             table = pd.read_sql_query(f'SELECT * FROM "{found[0]}"', connection)
@@ -148,6 +152,14 @@ def _is_one(found: list[Path] | list[str], source: Source, path: Path) -> bool:
     if not found and source.required:
         raise FileError(f"{path} holds no table whose name has '{source.name}'")
     return len(found) == 1
+
+
+def _preferred_first(table: pd.DataFrame, source: Source) -> pd.DataFrame:
+    for name, value in source.prefer.items():
+        if name in table:
+            others = table[name].astype("string").str.strip().fillna("") != value
+            table = table.loc[others.sort_values(kind="stable").index]
+    return table.reset_index(drop=True)
 
 
 def _join(joined: pd.DataFrame, table: pd.DataFrame, source: Source, path: Path) -> pd.DataFrame:

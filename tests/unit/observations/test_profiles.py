@@ -99,6 +99,22 @@ def test_repeated_profile_is_flagged_once():
     assert reasons(profiles) == [[], ["duplicate_profile"], []]
 
 
+@pytest.mark.parametrize(
+    ("dates", "repeated"),
+    [
+        (["1998-06-11", "6/11/1998"], True),
+        (["1998-06-11", "2011"], False),
+        (["1998", ""], True),
+        (["", "1998"], True),
+    ],
+)
+def test_same_values_of_another_year_are_no_repetition(dates, repeated):
+    layer = (0.0, 0.1, 20.0, 1.3, 0.0)
+    parts = [table(layer, profile=date).assign(date=date) for date in dates]
+    flags = reasons(profiles_from_table(pd.concat(parts), "t"))
+    assert flags == [[], ["duplicate_profile"] if repeated else []]
+
+
 @pytest.mark.parametrize(("lon", "lat"), [(np.nan, 40.0), (500.0, 40.0), (281.0, 95.0)])
 def test_impossible_place_is_flagged(lon, lat):
     frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(lon=lon, lat=lat)
