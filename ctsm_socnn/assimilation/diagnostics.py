@@ -1,7 +1,8 @@
 """What chains say of the posterior, and whether they can be believed.
 
 Convergence is judged by `arviz-stats`: rank-normalised R-hat, bulk and tail effective sample size
-(Vehtari et al. 2021, doi:10.1214/20-BA1221).
+(Vehtari et al. 2021, doi:10.1214/20-BA1221). Ranks are taken here, of all parameters at once: R-hat
+and bulk size share them, and `arviz-stats` would rank each parameter three times by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import xarray as xr
 from arviz_stats.base import array_stats
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.parameters import PARAMETER_NAMES
@@ -74,18 +76,46 @@ class Convergence:
 
 
 def convergence(draws: NDArray[np.float64]) -> Convergence:
-    """Diagnose chains.
+    """Diagnose chains; equal to `rhat`, `ess` (bulk) and `ess` (tail) of `arviz-stats`.
 
     Parameters
     ----------
     draws : ndarray, shape (parameter, chain, draw)
     """
+    halves = _half_chains(draws)
+    bulk = _normal_scores(halves)
+    spread = _normal_scores(np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True)))
+    quantiles = np.quantile(draws, _TAIL, axis=(1, 2), keepdims=True)
+    tails = [_half_chains((draws <= quantile).astype(np.float64)) for quantile in quantiles]
     with np.errstate(invalid="ignore", divide="ignore"):
         return Convergence(
-            rhat=np.asarray(array_stats.rhat(draws)),
-            ess_bulk=np.asarray(array_stats.ess(draws, method="bulk")),
-            ess_tail=np.asarray(array_stats.ess(draws, method="tail", prob=_TAIL)),
+            rhat=np.maximum(*(array_stats.rhat(z, method="identity") for z in (bulk, spread))),
+            ess_bulk=np.asarray(array_stats.ess(bulk, method="identity")),
+            ess_tail=np.minimum(*(array_stats.ess(tail, method="identity") for tail in tails)),
         )
+
+
+def _half_chains(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each chain as two, so that a trend within it shows; shape (parameter, 2 chain, draw / 2)."""
+    half = draws.shape[2] // 2
+    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+
+
+def _normal_scores(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Replace draws by normal quantiles of their ranks among all draws of their parameter."""
+    pooled = draws.reshape(draws.shape[0], -1)
+    size = pooled.shape[1]
+    order = np.argsort(pooled, axis=1)
+    ordered = np.take_along_axis(pooled, order, axis=1)
+    is_new = np.ones(pooled.shape, dtype=bool)
+    is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    # Equal draws, as of a chain that stands still, share the mean of their ranks.
+    first = np.flatnonzero(is_new)
+    count = np.diff(first, append=pooled.size)
+    ranks = np.empty_like(pooled)
+    shared = np.repeat(first % size + 0.5 * (count + 1), count)
+    np.put_along_axis(ranks, order, shared.reshape(pooled.shape), axis=1)
+    return np.asarray(ndtri((ranks - 0.375) / (size + 0.25))).reshape(draws.shape)
 
 
 def identifiable_parameters(sites: xr.Dataset) -> NDArray[np.bool_]:
