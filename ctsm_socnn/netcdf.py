@@ -10,17 +10,25 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
 from ctsm_socnn.errors import ExportError, FileError
 
-__all__ = ["FILL_VALUE", "atomic_output", "require_absent", "write_ctsm_input", "write_dataset"]
+__all__ = [
+    "FILL_VALUE",
+    "atomic_output",
+    "require_absent",
+    "write_ctsm_input",
+    "write_dataset",
+    "write_in_parts",
+]
 
 FILL_VALUE: Final = 1e36
 """CLM's `spval`."""
@@ -94,6 +102,41 @@ def write_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = Fa
         _store(clean, temporary, path, "NETCDF4", encoding)
 
 
+def write_in_parts(
+    parts: Iterable[xr.Dataset], dimension: str, path: str | Path, *, overwrite: bool = False
+) -> None:
+    """Write a dataset as `write_dataset` does, of which only one part at a time is in memory.
+
+    Parameters
+    ----------
+    parts : iterable of xarray.Dataset
+        Consecutive parts along `dimension`, alike in all else; attributes and variables without
+        the dimension are those of the first. Parts of equal length are written fastest.
+    dimension : str
+        Becomes the file's unlimited dimension.
+    path : Path
+    overwrite : bool
+
+    Raises
+    ------
+    FileError
+        If the output exists, or cannot be written.
+    """
+    path, length = Path(path), 0
+    with atomic_output(path, overwrite=overwrite) as temporary:
+        for part in parts:
+            clean = part.drop_encoding()
+            if length == 0:
+                encoding = {
+                    str(name): _encoding_of_part(variable, dimension)
+                    for name, variable in clean.variables.items()
+                }
+                _store(clean, temporary, path, "NETCDF4", encoding, unlimited=[dimension])
+            else:
+                _append(clean, dimension, length, temporary, path)
+            length += clean.sizes[dimension]
+
+
 def write_ctsm_input(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a dataset that CTSM reads (64-bit-offset classic, no NaN, no `_FillValue`).
 
@@ -119,12 +162,49 @@ def _store(
     path: Path,
     form: Literal["NETCDF4", "NETCDF3_64BIT"],
     encoding: dict[str, dict[str, Any]],
+    unlimited: Iterable[str] = (),
 ) -> None:
     """Write a file; the netCDF library reports a full disk as a RuntimeError."""
     try:
-        dataset.to_netcdf(temporary, format=form, engine="netcdf4", encoding=encoding)
+        dataset.to_netcdf(
+            temporary,
+            format=form,
+            engine="netcdf4",
+            encoding=encoding,
+            unlimited_dims=list(unlimited),
+        )
     except RuntimeError as error:
         raise FileError(f"{path} cannot be written ({error}); is the disk full?") from error
+
+
+def _append(part: xr.Dataset, dimension: str, start: int, temporary: Path, path: Path) -> None:
+    """Write a part behind what the file holds."""
+    stop = start + part.sizes[dimension]
+    try:
+        with netCDF4.Dataset(temporary, "a") as file:
+            for name, variable in part.variables.items():
+                if dimension in variable.dims:
+                    file[str(name)][start:stop] = _with_fill_value(variable.values)
+    except RuntimeError as error:
+        raise FileError(f"{path} cannot be written ({error}); is the disk full?") from error
+
+
+def _with_fill_value(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if values.dtype.kind == "f":
+        return np.where(np.isnan(values), values.dtype.type(FILL_VALUE), values)
+    return values.astype(object) if values.dtype.kind == "U" else values
+
+
+def _encoding_of_part(variable: xr.Variable, dimension: str) -> dict[str, Any]:
+    """Choose an encoding that suits later parts too: any of them may have missing values."""
+    encoding = _encoding(variable)
+    if dimension in variable.dims:
+        if variable.dims[0] != dimension:
+            raise ValueError(f"{dimension} must be the first dimension, found {variable.dims}")
+        encoding["chunksizes"] = variable.shape
+        if variable.dtype.kind == "f":
+            encoding["_FillValue"] = variable.dtype.type(FILL_VALUE)
+    return encoding
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:

@@ -53,8 +53,15 @@ FORCING_DIMENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 _OBSERVATIONS: Final = ("soc", "soc_depth", "soc_top", "soc_bottom", "soc_sd", "soc_flag")
 
 
-def open_file(path: str | Path) -> xr.Dataset:
-    """Open a netCDF file and load it.
+def open_file(path: str | Path, *, load: bool = True) -> xr.Dataset:
+    """Open a netCDF file.
+
+    Parameters
+    ----------
+    path : Path
+    load : bool
+        Whether to read all of it now and close it; otherwise values are read, each time anew, where
+        they are used: for files larger than the memory.
 
     Raises
     ------
@@ -65,23 +72,27 @@ def open_file(path: str | Path) -> xr.Dataset:
     if not path.exists():
         raise FileError(f"{path} does not exist")
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as dataset:
+        dataset = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False, cache=load)
+        if not load:
+            return dataset
+        with dataset:
             return dataset.load()
     except (OSError, ValueError, RuntimeError) as error:
         raise FileError(f"{path} cannot be read as netCDF: {error}") from error
 
 
-def open_sites(path: str | Path) -> xr.Dataset:
+def open_sites(path: str | Path, *, load: bool = True) -> xr.Dataset:
     """Open a sites file and bring it into the schema.
 
     Layer and observation dimensions may have any name; `nbedrock` and `CELLSAND` may carry a month.
+    `load` is that of `open_file`.
 
     Raises
     ------
     FileError, ProfileError
         If the file cannot be read or does not hold what a sites file must.
     """
-    sites = _with_schema_dimensions(open_file(path), str(path))
+    sites = _with_schema_dimensions(open_file(path, load=load), str(path))
     if "month" in sites.get("nbedrock", xr.DataArray()).dims:
         sites["nbedrock"] = _constant_over_month(sites["nbedrock"], str(path))
     if "month" in sites.get("CELLSAND", xr.DataArray()).dims:

@@ -83,7 +83,7 @@ def one_batch(
         raise ConfigError(
             f"unknown one-batch cost {cost!r}; choose from {', '.join(ONE_BATCH_COSTS)}"
         )
-    status = screen_sites(sites, ObservationOperator.from_sites(sites, below_bedrock), 1)
+    status = screen_sites(sites, below_bedrock, 1)
     usable = np.flatnonzero(status == SiteStatus.CONVERGED)
     if usable.size == 0:
         raise AssimilationError(

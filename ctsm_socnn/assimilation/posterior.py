@@ -17,7 +17,10 @@ from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import validate_posterior
 
-__all__ = ["posterior_dataset", "random_sampling"]
+__all__ = ["CPU_SECONDS", "posterior_dataset", "random_sampling"]
+
+CPU_SECONDS: Final = "cpu_seconds"
+"""Global attribute: what the run cost, all its interruptions included."""
 
 _SITE_PARAMETER: Final = ("site", "parameter")
 
@@ -42,7 +45,7 @@ _VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "evaluations": (("site",), "evaluations of the model"),
     "status": (("site",), "whether the chains have converged, or why not"),
 }
-"""Variable -> dimensions and long name. CPU time stays out: it differs from run to run."""
+"""Variable -> dimensions and long name. CPU time is an attribute: it differs from run to run."""
 
 _FROM_SITES: Final = ("lon", "lat", "profile_id")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final
 
@@ -11,15 +12,34 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model import Columns
-from ctsm_socnn.model.observation import ObservationOperator
+from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES
 
-__all__ = ["MODEL_FORCING", "SiteStatus", "screen_sites"]
+__all__ = [
+    "MODEL_FORCING",
+    "READ_VARIABLES",
+    "SITES_AT_A_TIME",
+    "SiteStatus",
+    "screen_sites",
+    "site_slices",
+]
 
 MODEL_FORCING: Final = tuple(name for name in FORCING_DIMENSIONS if name != "CELLSAND")
 """Forcing that the published model reads; sand has no effect in it."""
 
-_SITES_AT_A_TIME: Final = 500
+READ_VARIABLES: Final = (
+    *MODEL_FORCING,
+    "soc",
+    "soc_depth",
+    "soc_top",
+    "soc_bottom",
+    "soc_sd",
+    "soc_flag",
+)
+"""All of a sites file that decides the result of a site."""
+
+SITES_AT_A_TIME: Final = 512
+"""A multiple of the sites of a block."""
 
 
 class SiteStatus(IntEnum):
@@ -42,17 +62,22 @@ class SiteStatus(IntEnum):
         return self.name.lower()
 
 
+def site_slices(count: int) -> Iterator[slice]:
+    """Places of sites that are read at a time: how many there are in all does not cost memory."""
+    return (slice(start, start + SITES_AT_A_TIME) for start in range(0, count, SITES_AT_A_TIME))
+
+
 def screen_sites(
-    sites: xr.Dataset, operator: ObservationOperator, fewest_observations: int
+    sites: xr.Dataset, below_bedrock: BelowBedrock, fewest_observations: int
 ) -> NDArray[np.int8]:
     """Status of each site before anything is run.
 
     Parameters
     ----------
     sites : xarray.Dataset
-        The sites schema.
-    operator : ObservationOperator
-        The observations used.
+        The sites schema; may be open and not loaded.
+    below_bedrock : {"deepest", "drop"}
+        See `ObservationOperator.from_sites`.
     fewest_observations : int
         A site with fewer is left out.
 
@@ -64,10 +89,30 @@ def screen_sites(
     Raises
     ------
     KernelError
-        If the forcing of every site is out of range: its unit is wrong.
+        If no site can be used and the kernel refuses some: the unit of their forcing is wrong.
     """
+    status = np.empty(sites.sizes["site"], dtype=np.int8)
+    message: KernelError | None = None
+    names = [name for name in READ_VARIABLES if name in sites]
+    for places in site_slices(status.size):
+        some = sites[names].isel(site=places).load()
+        found = _incomplete(some, below_bedrock, fewest_observations)
+        refusals = _refusals(some, np.flatnonzero(found == SiteStatus.CONVERGED))
+        found[list(refusals)] = SiteStatus.FORCING_OUT_OF_RANGE
+        message = next(iter(refusals.values()), message)
+        status[places] = found
+    if message is not None and not (status == SiteStatus.CONVERGED).any():
+        raise message
+    return status
+
+
+def _incomplete(
+    sites: xr.Dataset, below_bedrock: BelowBedrock, fewest_observations: int
+) -> NDArray[np.int8]:
+    """Status by what can be seen without the kernel."""
     status = np.zeros(sites.sizes["site"], dtype=np.int8)
-    count = np.bincount(operator.site, minlength=status.size)
+    observed = ObservationOperator.from_sites(sites, below_bedrock).site
+    count = np.bincount(observed, minlength=status.size)
     carbon = sum(_by_site(sites, name).sum(axis=1) for name in INPUT_VARIABLES)
     moisture = _by_site(sites, "W_SCALAR") * _by_site(sites, "O_SCALAR")
     complete = np.all([np.isfinite(_by_site(sites, n)).all(axis=1) for n in MODEL_FORCING], axis=0)
@@ -78,26 +123,15 @@ def screen_sites(
         (SiteStatus.FORCING_INCOMPLETE, ~complete),
     ):
         status[mask] = reason
-    usable = np.flatnonzero(status == SiteStatus.CONVERGED)
-    status[_out_of_range(sites, usable)] = SiteStatus.FORCING_OUT_OF_RANGE
     return status
 
 
-def _out_of_range(sites: xr.Dataset, usable: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sites whose forcing the kernel refuses."""
-    refused: list[int] = []
-    message: KernelError | None = None
-    for some in np.split(usable, range(_SITES_AT_A_TIME, usable.size, _SITES_AT_A_TIME)):
-        if some.size == 0 or _refusal(sites, some) is None:
-            continue
-        for site in some:
-            refusal = _refusal(sites, np.array([site]))
-            if refusal is not None:
-                refused.append(int(site))
-                message = refusal
-    if message is not None and len(refused) == usable.size:
-        raise message
-    return np.array(refused, dtype=np.int64)
+def _refusals(sites: xr.Dataset, usable: NDArray[np.int64]) -> dict[int, KernelError]:
+    """Sites whose forcing the kernel refuses, and what it says."""
+    if usable.size == 0 or _refusal(sites, usable) is None:
+        return {}
+    each = {int(site): _refusal(sites, np.array([site])) for site in usable}
+    return {site: error for site, error in each.items() if error is not None}
 
 
 def _refusal(sites: xr.Dataset, some: NDArray[np.int64]) -> KernelError | None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self, TypeVar
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from ctsm_socnn.assimilation.posterior import CPU_SECONDS
+from ctsm_socnn.assimilation.screening import site_slices
 from ctsm_socnn.errors import AssimilationError, ConfigError
-from ctsm_socnn.schemas import validate_posterior
+from ctsm_socnn.netcdf import require_absent, write_in_parts
+from ctsm_socnn.provenance import history_line
+from ctsm_socnn.schemas import open_file, validate_posterior
 
 __all__ = ["Shard", "merge_posteriors"]
 
@@ -67,49 +73,80 @@ class Shard:
         return items[self.number - 1 :: self.count]
 
 
-def merge_posteriors(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+def merge_posteriors(
+    parts: Sequence[xr.Dataset], *, output: str | Path, overwrite: bool = False
+) -> xr.Dataset:
     """Put the posteriors of all shards together, in the order of the sites.
 
     Parameters
     ----------
     parts : sequence of xarray.Dataset
-        The posterior schema, with `site_index`.
+        The posterior schema, with `site_index` rising; may be open and not loaded.
+    output : Path
+        File to write.
+    overwrite : bool
+        Whether `output` may be replaced.
 
     Returns
     -------
     xarray.Dataset
-        Equal to the posterior of an undivided run.
+        Equal to the posterior of an undivided run, opened from `output`.
 
     Raises
     ------
     AssimilationError
         If the parts are of different runs, overlap, or leave sites out.
+    FileError
+        If the output exists or cannot be written.
     """
+    require_absent(output, overwrite=overwrite)
     for part in parts:
         validate_posterior(part)
-    first = parts[0]
+    _require_one_run(parts)
+    places = [part["site_index"].values for part in parts]
+    _require_each_site_once(np.concatenate(places))
+    seconds = sum(float(part.attrs[CPU_SECONDS]) for part in parts)
+    history = f"{history_line()}\n{parts[0].attrs.get('history', '')}"
+    attributes = parts[0].attrs | {CPU_SECONDS: f"{seconds:.1f}", "history": history}
+    slabs = (
+        _slab(parts, places, slab).assign_attrs(attributes)
+        for slab in site_slices(sum(index.size for index in places))
+    )
+    write_in_parts(slabs, "site", output, overwrite=overwrite)
+    return open_file(output, load=False)
+
+
+def _require_one_run(parts: Sequence[xr.Dataset]) -> None:
     for name in _ALIKE:
         values = sorted({str(part.attrs.get(name)) for part in parts})
         if len(values) > 1:
             raise AssimilationError(
                 f"these are parts of different runs: {name} is {' and '.join(values)}"
             )
-    merged = xr.concat(
-        list(parts),
-        dim="site",
-        data_vars="minimal",
-        coords="minimal",
-        compat="override",
-        join="exact",
-    )
-    merged = merged.sortby("site_index")
-    index = merged["site_index"].values
+
+
+def _require_each_site_once(index: NDArray[np.int64]) -> None:
     if np.unique(index).size < index.size:
         raise AssimilationError("some sites are in more than one part; give each shard once")
-    if not np.array_equal(index, np.arange(index.size)):
-        missing = np.setdiff1d(np.arange(index.max() + 1), index)
+    missing = np.setdiff1d(np.arange(index.max() + 1), index)
+    if missing.size:
         raise AssimilationError(
             f"{missing.size} sites are in no part, the first at place {missing[0]}; "
             "give all shards of the run"
         )
-    return merged.assign_attrs(first.attrs)
+
+
+def _slab(
+    parts: Sequence[xr.Dataset], places: Sequence[NDArray[np.int64]], slab: slice
+) -> xr.Dataset:
+    """Take consecutive sites from the parts that hold them."""
+    rows = [slice(*np.searchsorted(index, (slab.start, slab.stop))) for index in places]
+    held = [
+        part.isel(site=row).load()
+        for part, row in zip(parts, rows, strict=True)
+        if row.start < row.stop
+    ]
+    together = xr.concat(
+        held, dim="site", data_vars="minimal", coords="minimal", compat="override", join="exact"
+    )
+    return together.sortby("site_index")

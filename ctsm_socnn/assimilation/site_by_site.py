@@ -7,25 +7,31 @@ do not depend on workers, blocks or interruptions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor, as_completed
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
+from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Block, Checkpoint
 from ctsm_socnn.assimilation.executors import open_executor
-from ctsm_socnn.assimilation.posterior import posterior_dataset
-from ctsm_socnn.assimilation.screening import MODEL_FORCING, screen_sites
+from ctsm_socnn.assimilation.posterior import CPU_SECONDS, posterior_dataset
+from ctsm_socnn.assimilation.progress import progress_bar
+from ctsm_socnn.assimilation.screening import (
+    READ_VARIABLES,
+    SITES_AT_A_TIME,
+    screen_sites,
+    site_slices,
+)
 from ctsm_socnn.assimilation.shards import Shard
 from ctsm_socnn.assimilation.site_block import BlockTask, Settings, run_block
 from ctsm_socnn.errors import ConfigError, FileError
-from ctsm_socnn.model.observation import ObservationOperator
-from ctsm_socnn.netcdf import require_absent, write_dataset
+from ctsm_socnn.netcdf import require_absent, write_in_parts
+from ctsm_socnn.schemas import open_file
 
 __all__ = ["site_by_site"]
 
@@ -33,15 +39,10 @@ _SITES_PER_BLOCK: Final = 8
 _FEWEST_OBSERVATIONS: Final = 2
 """As published: a profile of one layer is not assimilated."""
 
-_NEEDED: Final = (
-    *MODEL_FORCING,
-    "soc",
-    "soc_depth",
-    "soc_top",
-    "soc_bottom",
-    "soc_sd",
-    "soc_flag",
-)
+_BLOCKS_AHEAD: Final = 4
+"""Blocks that wait for each worker of this machine; more would only cost memory."""
+
+_BLOCKS_ON_A_CLUSTER: Final = 1000
 
 
 def site_by_site(
@@ -60,7 +61,9 @@ def site_by_site(
     Parameters
     ----------
     sites : xarray.Dataset
-        The sites schema. Sites that cannot be run get a status that says why.
+        The sites schema; may be open and not loaded (`open_sites(path, load=False)`), so that
+        memory does not grow with the number of sites. Sites that cannot be run get a status that
+        says why.
     settings : Settings, optional
         Sampler, likelihood, length of the chains, seed.
     output : str or Path
@@ -75,12 +78,12 @@ def site_by_site(
     overwrite : bool
         Whether `output` may be replaced.
     progress : bool
-        Whether to show a progress bar (on a terminal only).
+        Whether to tell on standard error how far the run is.
 
     Returns
     -------
     xarray.Dataset
-        The posterior, as written.
+        The posterior, opened from `output`: values are read where they are used.
 
     Raises
     ------
@@ -96,60 +99,101 @@ def site_by_site(
     output = Path(output)
     settings = settings or Settings()
     shard = shard or Shard(1, 1)
-    attributes = settings.attributes() | {"sites_sha256": _digest(sites)}
-    fingerprint = attributes | {"shard": str(shard)}
     require_absent(output, overwrite=overwrite)
-    tasks = _tasks(sites, settings, shard)
-    with Checkpoint(output, fingerprint, overwrite=overwrite) as checkpoint:
-        missing = [task for task in tasks if checkpoint.load(task.index) is None]
-        n_sites, n_missing = (sum(t.site_index.size for t in some) for some in (tasks, missing))
+    blocks = _blocks_of(sites.sizes["site"], shard)
+    status = screen_sites(sites, settings.below_bedrock, _FEWEST_OBSERVATIONS)
+    attributes = settings.attributes() | {"sites_sha256": _digest(sites)}
+    with Checkpoint(output, attributes | {"shard": str(shard)}, overwrite=overwrite) as checkpoint:
+        cpu_seconds = _cpu_seconds_of_finished(checkpoint, blocks)
+        missing = {index: blocks[index] for index in blocks if index not in cpu_seconds}
+        n_sites, n_missing = (sum(p.size for p in some.values()) for some in (blocks, missing))
         with (
             open_executor(workers if len(missing) > 1 else 1, scheduler) as executor,
-            tqdm(
-                total=n_sites,
-                initial=n_sites - n_missing,
-                desc="sites",
-                unit="site",
-                disable=None if progress else True,
-            ) as bar,
+            progress_bar(n_sites, n_sites - n_missing, show=progress) as bar,
         ):
-            for index, block in _run(missing, executor):
+            ahead = _BLOCKS_AHEAD * workers if scheduler is None else _BLOCKS_ON_A_CLUSTER
+            for index, block in _run(_tasks(sites, status, missing, settings), executor, ahead):
                 checkpoint.save(index, block)
+                cpu_seconds[index] = float(np.nansum(block["cpu_seconds"]))
                 bar.update(block["status"].size)
-        blocks = [_finished(checkpoint, task.index) for task in tasks]
-        places = np.concatenate([task.site_index for task in tasks])
-        posterior = posterior_dataset(
-            sites.isel(site=places), places, blocks, seed=settings.seed, settings=attributes
-        )
-        write_dataset(posterior, output, overwrite=overwrite)
+        attributes[CPU_SECONDS] = f"{sum(cpu_seconds.values()):.1f}"
+        parts = _posterior_parts(sites, blocks, checkpoint, settings.seed, attributes)
+        write_in_parts(parts, "site", output, overwrite=overwrite)
         checkpoint.finish()
-    return posterior
+    return open_file(output, load=False)
 
 
-def _tasks(sites: xr.Dataset, settings: Settings, shard: Shard) -> list[BlockTask]:
-    operator = ObservationOperator.from_sites(sites, settings.below_bedrock)
-    status = screen_sites(sites, operator, _FEWEST_OBSERVATIONS)
-    needed = sites[[name for name in _NEEDED if name in sites]]
-    places = np.arange(status.size)
+def _blocks_of(n_sites: int, shard: Shard) -> dict[int, NDArray[np.int64]]:
+    """Index of each block of a shard, and the places of its sites."""
+    places = np.arange(n_sites)
     chunks = np.split(places, places[_SITES_PER_BLOCK::_SITES_PER_BLOCK])
-    mine = shard.of(list(enumerate(chunks)))
-    if not mine:
+    blocks = dict(shard.of(list(enumerate(chunks))))
+    if not blocks:
         raise ConfigError(
             f"shard {shard} has no sites; there are only {len(chunks)} blocks of them"
         )
-    return [
-        BlockTask(index, needed.isel(site=chunk), chunk, status[chunk], settings)
-        for index, chunk in mine
-    ]
+    return blocks
 
 
-def _run(tasks: list[BlockTask], executor: Executor | None) -> Iterator[tuple[int, Block]]:
-    """Blocks as they are finished, in any order."""
+def _cpu_seconds_of_finished(
+    checkpoint: Checkpoint, blocks: Mapping[int, NDArray[np.int64]]
+) -> dict[int, float]:
+    """CPU seconds of each block that an earlier run has finished."""
+    found = ((index, checkpoint.load(index)) for index in blocks)
+    return {i: float(np.nansum(block["cpu_seconds"])) for i, block in found if block is not None}
+
+
+def _tasks(
+    sites: xr.Dataset,
+    status: NDArray[np.int8],
+    blocks: Mapping[int, NDArray[np.int64]],
+    settings: Settings,
+) -> Iterator[BlockTask]:
+    """Tasks in order, read from the sites as they are asked for."""
+    needed = sites[[name for name in READ_VARIABLES if name in sites]]
+    for slab in site_slices(status.size):
+        inside = {i: p for i, p in blocks.items() if slab.start <= p[0] < slab.stop}
+        if inside:
+            read = needed.isel(site=slab).load()
+        for index, places in inside.items():
+            block = read.isel(site=places - slab.start)
+            yield BlockTask(index, block, places, status[places], settings)
+
+
+def _run(
+    tasks: Iterable[BlockTask], executor: Executor | None, ahead: int
+) -> Iterator[tuple[int, Block]]:
+    """Blocks as they are finished, in any order; at most `ahead` are held at a time."""
     if executor is None:
         yield from map(run_block, tasks)
         return
-    for future in as_completed([executor.submit(run_block, task) for task in tasks]):
-        yield future.result()
+    waiting: set[Future[tuple[int, Block]]] = set()
+    for task in tasks:
+        waiting.add(executor.submit(run_block, task))
+        if len(waiting) >= ahead:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    while waiting:
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
+
+
+def _posterior_parts(
+    sites: xr.Dataset,
+    blocks: Mapping[int, NDArray[np.int64]],
+    checkpoint: Checkpoint,
+    seed: int,
+    attributes: Mapping[str, str],
+) -> Iterator[xr.Dataset]:
+    """Parts of the posterior file, in the order of the sites."""
+    indices, per_part = list(blocks), SITES_AT_A_TIME // _SITES_PER_BLOCK
+    for start in range(0, len(indices), per_part):
+        some = indices[start : start + per_part]
+        places = np.concatenate([blocks[index] for index in some])
+        found = [_finished(checkpoint, index) for index in some]
+        yield posterior_dataset(
+            sites.isel(site=places), places, found, seed=seed, settings=attributes
+        )
 
 
 def _finished(checkpoint: Checkpoint, index: int) -> Block:
@@ -165,9 +209,10 @@ def _finished(checkpoint: Checkpoint, index: int) -> Block:
 def _digest(sites: xr.Dataset) -> str:
     """Checksum of all that decides the result, so that a checkpoint of other sites is refused."""
     digest = sha256()
-    for name in _NEEDED:
+    for name in READ_VARIABLES:
         if name in sites:
-            values = np.ascontiguousarray(sites[name].values)
+            values = sites[name]
             digest.update(f"{name} {values.dtype} {values.shape}".encode())
-            digest.update(values.tobytes())
+            for places in site_slices(values.sizes["site"]):
+                digest.update(np.ascontiguousarray(values.isel(site=places).values).tobytes())
     return digest.hexdigest()

@@ -124,7 +124,7 @@ def _one_batch(arguments: argparse.Namespace) -> None:
 
 
 def _site_by_site(arguments: argparse.Namespace) -> None:
-    sites = open_sites(arguments.sites)
+    sites = open_sites(arguments.sites, load=False)
     settings = Settings(
         sampler=arguments.sampler,
         likelihood=arguments.likelihood,

@@ -12,8 +12,6 @@ import argparse
 from pathlib import Path
 
 from ctsm_socnn.assimilation import merge_posteriors
-from ctsm_socnn.netcdf import require_absent, write_dataset
-from ctsm_socnn.provenance import history_line
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["add_arguments", "run"]
@@ -28,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge the files."""
-    require_absent(arguments.output, overwrite=arguments.overwrite)
-    merged = merge_posteriors([open_file(path) for path in arguments.parts])
-    merged.attrs["history"] = f"{history_line()}\n{merged.attrs.get('history', '')}"
-    write_dataset(merged, arguments.output, overwrite=arguments.overwrite)
+    parts = [open_file(path, load=False) for path in arguments.parts]
+    merged = merge_posteriors(parts, output=arguments.output, overwrite=arguments.overwrite)
     print(f"wrote {arguments.output}: {merged.sizes['site']} sites")
     return 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import netCDF4
@@ -8,7 +9,13 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.errors import ExportError, FileError
-from ctsm_socnn.netcdf import FILL_VALUE, atomic_output, write_ctsm_input, write_dataset
+from ctsm_socnn.netcdf import (
+    FILL_VALUE,
+    atomic_output,
+    write_ctsm_input,
+    write_dataset,
+    write_in_parts,
+)
 
 
 def dataset(values: list[float]) -> xr.Dataset:
@@ -87,3 +94,43 @@ def test_output_has_the_permissions_of_an_ordinary_file(tmp_path: Path) -> None:
     ordinary.touch()
     write_dataset(dataset([1.0]), tmp_path / "a.nc")
     assert (tmp_path / "a.nc").stat().st_mode == ordinary.stat().st_mode
+
+
+def pieces(fail_at: int = 9) -> Iterator[xr.Dataset]:
+    """Three parts of 4, 4 and 2 rows; only the second has a missing value."""
+    whole = many_kinds()
+    for number, rows in enumerate((slice(0, 4), slice(4, 8), slice(8, 10))):
+        if number == fail_at:
+            raise KeyboardInterrupt
+        yield whole.isel(n=rows)
+
+
+def many_kinds() -> xr.Dataset:
+    values = np.arange(20.0).reshape(10, 2)
+    values[5, 1] = np.nan
+    return xr.Dataset(
+        {
+            "x": (("n", "m"), values, {"units": "1"}),
+            "single": ("n", np.arange(10, dtype=np.float32)),
+            "flag": ("n", np.arange(10, dtype=np.int8)),
+            "grid": ("m", [0.5, 1.5]),
+        },
+        coords={"name": ("n", [f"site {i}" * (i + 1) for i in range(10)])},
+        attrs={"seed": "1"},
+    )
+
+
+def test_parts_make_the_same_dataset_as_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    write_in_parts(pieces(), "n", path)
+    with xr.open_dataset(path) as again:
+        xr.testing.assert_identical(again.load(), many_kinds())
+    with netCDF4.Dataset(path) as raw:
+        raw.set_auto_mask(False)
+        assert raw["x"][5, 1] == FILL_VALUE
+
+
+def test_parts_that_stop_leave_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_in_parts(pieces(fail_at=2), "n", tmp_path / "a.nc")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import SamplingPlan, Settings, Shard, merge_posteriors, site_by_site
 from ctsm_socnn.errors import AssimilationError, ConfigError
-from ctsm_socnn.schemas import open_file
+from ctsm_socnn.schemas import open_file, open_sites
 
 SHORT = Settings(plan=SamplingPlan(chains=4, warmup=60, draws=40), seed=4)
 
@@ -33,18 +34,34 @@ def parts_of(sites: xr.Dataset, directory: Path) -> list[xr.Dataset]:
 
 
 def test_shards_merge_to_the_whole(sites: xr.Dataset, whole: xr.Dataset, tmp_path: Path) -> None:
-    merged = merge_posteriors(parts_of(sites, tmp_path))
+    merged = merge_posteriors(parts_of(sites, tmp_path), output=tmp_path / "merged.nc")
+    xr.testing.assert_identical(merged.drop_attrs(), whole.drop_attrs())
+
+
+def test_results_do_not_depend_on_how_many_sites_are_in_memory(
+    sites: xr.Dataset, whole: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sites.nc"
+    sites.to_netcdf(path)
+    monkeypatch.setattr(sys.modules["ctsm_socnn.assimilation.screening"], "SITES_AT_A_TIME", 8)
+    monkeypatch.setattr(sys.modules["ctsm_socnn.assimilation.site_by_site"], "SITES_AT_A_TIME", 8)
+    opened = open_sites(path, load=False)
+    found = site_by_site(opened, SHORT, output=tmp_path / "posterior.nc")
+    xr.testing.assert_identical(found.drop_attrs(), whole.drop_attrs())
+    merged = merge_posteriors(parts_of(opened, tmp_path), output=tmp_path / "merged.nc")
     xr.testing.assert_identical(merged.drop_attrs(), whole.drop_attrs())
 
 
 def test_parts_that_do_not_fit_are_refused(sites: xr.Dataset, tmp_path: Path) -> None:
     second, first = parts_of(sites, tmp_path)
+    output = tmp_path / "merged.nc"
     with pytest.raises(AssimilationError, match="in no part"):
-        merge_posteriors([second])
+        merge_posteriors([second], output=output)
     with pytest.raises(AssimilationError, match="more than one part"):
-        merge_posteriors([first, second, second])
+        merge_posteriors([first, second, second], output=output)
     with pytest.raises(AssimilationError, match="different runs: seed is 4 and 5"):
-        merge_posteriors([first, second.assign_attrs(seed="5")])
+        merge_posteriors([first, second.assign_attrs(seed="5")], output=output)
+    assert not output.exists()
 
 
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "-1/2"])

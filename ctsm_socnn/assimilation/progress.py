@@ -1,0 +1,53 @@
+"""How far a run of many sites is: a bar on a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final, Never, TextIO
+
+from tqdm import tqdm
+
+__all__ = ["progress_bar"]
+
+_SECONDS_BETWEEN_LINES: Final = 60.0
+_LINE: Final = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
+
+
+class _LineByLine:
+    """Text stream that ends each state of the bar with a newline instead of going back."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        line = text.strip()
+        if line:
+            self._stream.write(f"{line}\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def progress_bar(total: int, done: int, *, show: bool) -> tqdm[Never]:
+    """Open a bar that counts sites; rate and time left follow from those of this run.
+
+    Parameters
+    ----------
+    total : int
+    done : int
+        Sites that an earlier run has finished.
+    show : bool
+        Whether to show anything.
+    """
+    to_terminal = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        initial=done,
+        desc="sites",
+        unit=" sites",
+        disable=not show,
+        file=sys.stderr if to_terminal else _LineByLine(sys.stderr),
+        bar_format=None if to_terminal else _LINE,
+        mininterval=0.1 if to_terminal else _SECONDS_BETWEEN_LINES,
+        delay=0.0 if to_terminal else _SECONDS_BETWEEN_LINES,
+    )
