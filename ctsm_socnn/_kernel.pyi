@@ -16,6 +16,13 @@ def proda_prepare(
     bedrock: NDArray[int32],
     carbon_input: NDArray[float64],
 ) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+def proda_first_impossible(
+    parameters: NDArray[float64],
+    lowest: NDArray[float64],
+    highest: NDArray[float64],
+    most_passed_on: float,
+    threads: int,
+) -> int: ...
 def proda_pools(
     climate: NDArray[float64],
     exchange: NDArray[float64],
@@ -23,7 +30,9 @@ def proda_pools(
     parameters: NDArray[float64],
     column: NDArray[int32],
     threads: int,
-) -> NDArray[float64]: ...
+    pools: NDArray[float64],
+    soc: NDArray[float64],
+) -> None: ...
 def proda_soil_carbon(
     climate: NDArray[float64],
     exchange: NDArray[float64],
@@ -31,7 +40,8 @@ def proda_soil_carbon(
     parameters: NDArray[float64],
     column: NDArray[int32],
     threads: int,
-) -> NDArray[float64]: ...
+    soc: NDArray[float64],
+) -> None: ...
 def proda_gradient(
     climate: NDArray[float64],
     exchange: NDArray[float64],
@@ -40,7 +50,10 @@ def proda_gradient(
     column: NDArray[int32],
     soc_bar: NDArray[float64],
     threads: int,
-) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64]]: ...
+    soc: NDArray[float64],
+    parameters_bar: NDArray[float64],
+    input_bar: NDArray[float64],
+) -> None: ...
 def proda_coefficients(
     climate: NDArray[float64],
     exchange: NDArray[float64],

@@ -1,5 +1,7 @@
 ! The flat face of the kernel that f2py compiles: explicit shapes, double precision, one status code.
 ! Nothing is computed here; ctsm_socnn.model is the only caller.
+!
+! Large results are `inout`: f2py would fill with zeros, on one thread, what it allocates itself.
 
 !> The vertical grid: node depths, thicknesses and interface depths (m).
 subroutine grid(node, thickness, interface_bottom)
@@ -33,18 +35,30 @@ subroutine proda_prepare(n, temperature, water, oxygen, nitrogen, thaw, thaw_las
    end do
 end subroutine proda_prepare
 
-!> Pools of the `proda` scheme at steady state (proda_batch).
-subroutine proda_pools(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, threads, pools)
+!> The first row whose parameters are impossible, or 0 (proda_domain).
+subroutine proda_first_impossible(n_rows, parameters, lowest, highest, most_passed_on, threads, row)
+   use proda_domain, only: first_impossible_row
+   implicit none
+   integer, intent(in) :: n_rows, threads
+   double precision, intent(in) :: parameters(21, n_rows), lowest(21), highest(21), most_passed_on
+   integer, intent(out) :: row
+   !f2py threadsafe
+
+   row = first_impossible_row(n_rows, parameters, lowest, highest, most_passed_on, threads)
+end subroutine proda_first_impossible
+
+!> Pools and soil carbon of the `proda` scheme at steady state (proda_batch).
+subroutine proda_pools(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, threads, pools, soc)
    use proda_batch, only: batch_pools
    implicit none
    integer, intent(in) :: n_columns, n_rows, threads
    double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
-   double precision, intent(out) :: pools(20, 7, n_rows)
+   double precision, intent(inout) :: pools(20, 7, n_rows), soc(20, n_rows)
    !f2py threadsafe
 
-   call batch_pools(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, threads, pools)
+   call batch_pools(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, threads, pools, soc)
 end subroutine proda_pools
 
 !> Soil carbon of the `proda` scheme at steady state (proda_batch).
@@ -55,7 +69,7 @@ subroutine proda_soil_carbon(n_columns, climate, exchange, carbon_input, n_rows,
    double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
-   double precision, intent(out) :: soc(20, n_rows)
+   double precision, intent(inout) :: soc(20, n_rows)
    !f2py threadsafe
 
    call batch_soil_carbon(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, threads, soc)
@@ -71,7 +85,7 @@ subroutine proda_gradient(n_columns, climate, exchange, carbon_input, n_rows, pa
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
    double precision, intent(in) :: soc_bar(20, n_rows)
-   double precision, intent(out) :: soc(20, n_rows), parameters_bar(21, n_rows), input_bar(4, n_rows)
+   double precision, intent(inout) :: soc(20, n_rows), parameters_bar(21, n_rows), input_bar(4, n_rows)
    !f2py threadsafe
 
    call batch_gradient(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, soc_bar, threads, soc, &

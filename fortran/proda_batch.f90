@@ -1,13 +1,14 @@
 !> Many parameter vectors at many columns: blocks of lanes, shared out to OpenMP threads.
 !>
 !> In every procedure `column` is the 1-based column that a row's parameters are for. The last block is filled up with
-!> copies of the last row.
+!> copies of the last row. While a row is put into its lane, the records of the next row's column are fetched.
 module proda_batch
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, n_months, n_pools
    use proda_parameters, only: n_parameters
    use proda_forcing, only: n_climate, n_input
    use proda_transport, only: n_exchange
+   use memory, only: prefetch
    use proda_coefficients, only: assemble_lane, assemble_lane_slopes, complete_block
    use column_block, only: block_coefficients, block_slopes, block_factors, block_solution
    use steady_state, only: solve_steady_state, pools_of, soil_carbon_of
@@ -44,29 +45,32 @@ contains
       end do
    end subroutine batch_coefficients
 
-   !> Pools (gC m-3) of each row.
-   subroutine batch_pools(n_columns, climate, exchange, input, n_rows, parameters, column, threads, pools)
+   !> Pools of each row, and its soil carbon (gC m-3).
+   subroutine batch_pools(n_columns, climate, exchange, input, n_rows, parameters, column, threads, pools, soc)
       integer, intent(in) :: n_columns, n_rows, threads
       real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
       real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
       real(dp), intent(in) :: parameters(n_parameters, n_rows)
       integer, intent(in) :: column(n_rows)
-      real(dp), intent(out) :: pools(n_layers, n_pools, n_rows)
+      real(dp), intent(out) :: pools(n_layers, n_pools, n_rows), soc(n_layers, n_rows)
 
       type(block_coefficients) :: c
       type(block_factors) :: factors
       type(block_solution) :: y
-      real(dp) :: of_block(lanes, n_layers, n_pools)
+      real(dp) :: pools_of_block(lanes, n_layers, n_pools), soc_of_block(lanes, n_layers)
       integer :: first, row
 
-      !$omp parallel do num_threads(threads) private(c, factors, y, of_block, row) schedule(static)
+      !$omp parallel do num_threads(threads) schedule(static) &
+      !$omp private(c, factors, y, pools_of_block, soc_of_block, row)
       do first = 1, n_rows, lanes
          call assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
          call complete_block(c)
          call solve_steady_state(c, factors, y)
-         call pools_of(c, y, of_block)
+         call pools_of(c, y, pools_of_block)
+         call soil_carbon_of(c, y, soc_of_block)
          do row = first, min(first + lanes - 1, n_rows)
-            pools(:, :, row) = of_block(row - first + 1, :, :)
+            pools(:, :, row) = pools_of_block(row - first + 1, :, :)
+            soc(:, row) = soc_of_block(row - first + 1, :)
          end do
       end do
    end subroutine batch_pools
@@ -125,6 +129,7 @@ contains
          do lane = 1, lanes
             row = min(first + lane - 1, n_rows)
             next = column(min(row + 1, n_rows))
+            call prefetch(n_layers*n_exchange, exchange(:, :, next))
             call assemble_lane_slopes(lane, parameters(:, row), climate(:, :, :, column(row)), &
                                       exchange(:, :, column(row)), input(:, column(row)), c, slopes, &
                                       climate(:, :, :, next))
@@ -157,6 +162,7 @@ contains
       do lane = 1, lanes
          row = min(first + lane - 1, n_rows)
          next = column(min(row + 1, n_rows))
+         call prefetch(n_layers*n_exchange, exchange(:, :, next))
          call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
                             input(:, column(row)), c, climate(:, :, :, next))
       end do

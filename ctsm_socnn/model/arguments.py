@@ -8,14 +8,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.columns import Columns
 from ctsm_socnn.parameters import PARAMETERS
 
 __all__ = ["checked_rows", "column_of_row", "records", "thread_count"]
 
-_OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"), ("fs3s1",))
-_ROUNDING: Final = 1e-12
+_OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
+_MOST_PASSED_ON: Final = 1.0 + 1e-12
 _COLUMN: Final = {p.name: i for i, p in enumerate(PARAMETERS)}
 _LARGEST_Q10: Final = 100.0
 """Far beyond any soil; keeps the powers of two of the temperature scalar within their range."""
@@ -56,7 +57,7 @@ def thread_count(threads: int | None) -> int:
 
 
 def checked_rows(
-    columns: Columns, parameters: ArrayLike, index: ArrayLike | None
+    columns: Columns, parameters: ArrayLike, index: ArrayLike | None, threads: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Return the checked parameters, shape (row, 21), and the 1-based column of each row.
 
@@ -68,7 +69,7 @@ def checked_rows(
     rows = np.ascontiguousarray(np.atleast_2d(np.asarray(parameters, dtype=np.float64)))
     if rows.ndim != 2 or rows.shape[1] != len(PARAMETERS):
         raise KernelError(f"parameters have shape {rows.shape}, must be (rows, {len(PARAMETERS)})")
-    _require_possible(rows)
+    _require_possible(rows, threads)
     return rows, column_of_row(len(columns), len(rows), index)
 
 
@@ -96,34 +97,21 @@ def column_of_row(columns: int, rows: int, index: ArrayLike | None) -> NDArray[n
     return (chosen + 1).astype(np.int32)
 
 
-def _require_possible(rows: NDArray[np.float64]) -> None:
-    """Look at the extremes of each parameter, and at single rows only where these are wrong."""
-    if len(rows) == 0:
-        return
-    lowest, highest = rows.min(axis=0), rows.max(axis=0)
-    if not ((lowest >= _LOWEST) & (highest <= _HIGHEST)).all():  # false for NaN
-        _complain_of_value(rows)
-    for names in _OUTFLOWS:
-        which = [_COLUMN[name] for name in names]
-        if highest[which].sum() > 1.0 + _ROUNDING:
-            _require_conserving(rows[:, which].sum(axis=1), names)
+def _require_possible(rows: NDArray[np.float64], threads: int) -> None:
+    wrong = _kernel.proda_first_impossible(rows.T, _LOWEST, _HIGHEST, _MOST_PASSED_ON, threads)
+    if wrong > 0:
+        raise KernelError(f"row {wrong - 1}: {_complaint(rows[wrong - 1])}")
 
 
-def _complain_of_value(rows: NDArray[np.float64]) -> None:
-    possible = (rows >= _LOWEST) & (rows <= _HIGHEST)
-    row, which = (int(i) for i in np.argwhere(~possible)[0])
-    parameter = PARAMETERS[which]
-    raise KernelError(
-        f"row {row}: {parameter.name} ({parameter.meaning}) is {rows[row, which]:g} "
-        f"{parameter.units}, must be finite and positive, at most {_HIGHEST[which]:g}"
+def _complaint(row: NDArray[np.float64]) -> str:
+    for parameter, value, low, high in zip(PARAMETERS, row, _LOWEST, _HIGHEST, strict=True):
+        if not low <= value <= high:
+            return (
+                f"{parameter.name} ({parameter.meaning}) is {value:g} {parameter.units}, "
+                f"must be finite and positive, at most {high:g}"
+            )
+    totals = {" + ".join(names): sum(row[_COLUMN[name]] for name in names) for names in _OUTFLOWS}
+    names, total = max(totals.items(), key=lambda outflow: float(outflow[1]))
+    return (
+        f"{names} is {total:g}; more carbon would leave the pool than it loses, must be at most 1"
     )
-
-
-def _require_conserving(total: NDArray[np.float64], names: tuple[str, ...]) -> None:
-    beyond = total > 1.0 + _ROUNDING
-    if beyond.any():
-        row = int(np.argmax(beyond))
-        raise KernelError(
-            f"row {row}: {' + '.join(names)} is {total[row]:g}; more carbon would leave the "
-            "pool than it loses, must be at most 1"
-        )

@@ -14,9 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.arguments import checked_rows, records, thread_count
-from ctsm_socnn.model.columns import Columns
+from ctsm_socnn.model.columns import N_LAYERS, POOLS_WITH_INPUT, Columns
+from ctsm_socnn.parameters import PARAMETERS
 
 __all__ = ["SOIL_POOLS", "SteadyState", "soil_carbon", "steady_state", "steady_state_vjp"]
+
+N_POOLS: Final = 7
+N_PARAMETERS: Final = len(PARAMETERS)
 
 SOIL_POOLS: Final = slice(4, 7)
 """Where the pools that count as soil carbon stand: S1, S2, S3."""
@@ -68,9 +72,11 @@ def steady_state(
     KernelError
         Naming the row and the parameter that is impossible, or the shape.
     """
-    rows, column = checked_rows(columns, parameters, index)
-    pools = _kernel.proda_pools(*records(columns), rows.T, column, thread_count(threads)).T
-    return SteadyState(pools, pools[:, SOIL_POOLS].sum(axis=1))
+    count = thread_count(threads)
+    rows, column = checked_rows(columns, parameters, index, count)
+    pools, soc = np.empty((len(rows), N_POOLS, N_LAYERS)), np.empty((len(rows), N_LAYERS))
+    _kernel.proda_pools(*records(columns), rows.T, column, count, pools.T, soc.T)
+    return SteadyState(pools, soc)
 
 
 def soil_carbon(
@@ -90,10 +96,10 @@ def soil_carbon(
     KernelError
         As `steady_state`.
     """
-    rows, column = checked_rows(columns, parameters, index)
-    soc: NDArray[np.float64] = _kernel.proda_soil_carbon(
-        *records(columns), rows.T, column, thread_count(threads)
-    ).T
+    count = thread_count(threads)
+    rows, column = checked_rows(columns, parameters, index, count)
+    soc = np.empty((len(rows), N_LAYERS))
+    _kernel.proda_soil_carbon(*records(columns), rows.T, column, count, soc.T)
     return soc
 
 
@@ -124,11 +130,30 @@ def steady_state_vjp(
     KernelError
         As `steady_state`; also if `soc_bar` has another shape.
     """
-    rows, column = checked_rows(columns, parameters, index)
+    count = thread_count(threads)
+    rows, column = checked_rows(columns, parameters, index, count)
     bar = np.ascontiguousarray(soc_bar, dtype=np.float64)
-    if bar.shape != (len(rows), 20):
-        raise KernelError(f"soc_bar has shape {bar.shape}, must be ({len(rows)}, 20)")
-    soc, parameters_bar, _ = _kernel.proda_gradient(
-        *records(columns), rows.T, column, bar.T, thread_count(threads)
+    if bar.shape != (len(rows), N_LAYERS):
+        raise KernelError(f"soc_bar has shape {bar.shape}, must be ({len(rows)}, {N_LAYERS})")
+    soc, parameters_bar, _ = adjoint(columns, rows, column, bar, count)
+    return soc, parameters_bar
+
+
+def adjoint(
+    columns: Columns,
+    rows: NDArray[np.float64],
+    column: NDArray[np.int32],
+    bar: NDArray[np.float64],
+    threads: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Soil carbon (row, 20) and gradients by parameters (row, 21) and annual input (row, 4).
+
+    The arguments are those that `checked_rows` returns: nothing is checked here.
+    """
+    n = len(rows)
+    soc, parameters_bar = np.empty((n, N_LAYERS)), np.empty((n, N_PARAMETERS))
+    input_bar = np.empty((n, len(POOLS_WITH_INPUT)))
+    _kernel.proda_gradient(
+        *records(columns), rows.T, column, bar.T, threads, soc.T, parameters_bar.T, input_bar.T
     )
-    return soc.T, parameters_bar.T
+    return soc, parameters_bar, input_bar

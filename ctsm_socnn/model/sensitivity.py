@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ctsm_socnn import _kernel
-from ctsm_socnn.model.arguments import checked_rows, records, thread_count
+from ctsm_socnn.model.arguments import checked_rows, thread_count
 from ctsm_socnn.model.columns import N_LAYERS, Columns
+from ctsm_socnn.model.equilibrium import adjoint
 
 __all__ = ["input_jacobian", "jacobian"]
 
@@ -67,17 +67,14 @@ def _by_layer(
     columns: Columns, parameters: ArrayLike, index: ArrayLike | None, threads: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Run the adjoint once for each layer of each row."""
-    rows, column = checked_rows(columns, parameters, index)
-    count = len(rows)
-    layers = np.tile(np.eye(N_LAYERS), (count, 1))
-    _, parameters_bar, input_bar = _kernel.proda_gradient(
-        *records(columns),
-        np.repeat(rows, N_LAYERS, axis=0).T,
+    used = thread_count(threads)
+    rows, column = checked_rows(columns, parameters, index, used)
+    n = len(rows)
+    _, parameters_bar, input_bar = adjoint(
+        columns,
+        np.repeat(rows, N_LAYERS, axis=0),
         np.repeat(column, N_LAYERS),
-        layers.T,
-        thread_count(threads),
+        np.tile(np.eye(N_LAYERS), (n, 1)),
+        used,
     )
-    return (
-        parameters_bar.T.reshape(count, N_LAYERS, -1),
-        input_bar.T.reshape(count, N_LAYERS, -1),
-    )
+    return parameters_bar.reshape(n, N_LAYERS, -1), input_bar.reshape(n, N_LAYERS, -1)

@@ -154,6 +154,27 @@ def test_impossible_parameters_are_named(
         soil_carbon(columns, parameters)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_first_impossible_row_is_named_whatever_the_threads(
+    columns: Columns, make_parameters: MakeParameters, threads: int
+) -> None:
+    parameters = make_parameters(1000)
+    parameters[[998, 500, 321], PARAMETER_NAMES.index("fs2s3")] = 1.0
+    parameters[321, PARAMETER_NAMES.index("fs2s1")] = 0.5
+    parameters[322, PARAMETER_NAMES.index("tau_l1")] = np.nan
+    with pytest.raises(KernelError, match=r"row 321: fs2s1 \+ fs2s3 is 1\.5; more carbon"):
+        soil_carbon(columns, parameters, np.zeros(1000, dtype=int), threads)
+
+
+def test_fractions_may_exceed_one_by_rounding(
+    columns: Columns, make_parameters: MakeParameters
+) -> None:
+    parameters = make_parameters(3)
+    parameters[:, PARAMETER_NAMES.index("fs1s3")] = 0.04
+    parameters[1, PARAMETER_NAMES.index("fs1s2")] = 0.96 + 5e-13
+    assert np.isfinite(soil_carbon(columns, parameters)).all()
+
+
 def test_wrong_shapes_are_named(columns: Columns, make_parameters: MakeParameters) -> None:
     parameters = make_parameters(3)
     with pytest.raises(KernelError, match=r"parameters have shape \(3, 20\), must be \(rows, 21\)"):
