@@ -39,7 +39,15 @@ def test_what_build_params_would_refuse_is_refused(configuration, override, mess
     assert err.count("\n") == 1
 
 
-def test_sites_of_the_north_east_are_counted(shared_data, capsys):
-    example = Path(__file__).resolve().parents[3] / "examples" / "northeast_us.toml"
-    assert main(["check", str(example), "--data", str(shared_data / "data"), "--workers", "2"]) == 0
-    assert "sites: 997 in sites.nc" in capsys.readouterr().out
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("example", "line"),
+    [
+        ("northeast_us.toml", "sites: 997 in sites.nc"),
+        ("conus.toml", "12 months (0661-01 to 0661-12) in 1 files, 3798 land cells"),
+    ],
+)
+def test_the_examples_can_be_run(shared_data, capsys, example, line):
+    path = Path(__file__).resolve().parents[3] / "examples" / example
+    assert main(["check", str(path), "--data", str(shared_data / "data"), "--workers", "2"]) == 0
+    assert line in capsys.readouterr().out
