@@ -46,6 +46,7 @@ _KILO: Final = 1000.0
 _COLUMNS: Final = (
     ("nse", "NSE", 1.0, 2),
     ("r2", "R²", 1.0, 2),
+    ("ccc", "CCC", 1.0, 2),
     ("rmse", "RMSE", 1.0 / _KILO, 1),
     ("bias", "bias", 1.0 / _KILO, 1),
     ("log_nse", "log NSE", 1.0, 2),
@@ -182,7 +183,7 @@ def format_comparison(comparison: xr.Dataset) -> str:
             lines.append(f"{_SAMPLE_TITLES[sample]}: {count} at {_count_sites(comparison)} sites")
             lines += [*_table_lines(rows), ""]
     lines.append("RMSE and bias in kgC m-3, of log10 in decades; stock: 0-1 m. R² is the squared")
-    lines.append("correlation, NSE is 1 - SSE/SST; bias is modelled - observed.")
+    lines.append("correlation, NSE is 1 - SSE/SST, CCC concordance; bias is modelled - observed.")
     return "\n".join(lines)
 
 

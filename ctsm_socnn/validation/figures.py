@@ -22,7 +22,7 @@ from ctsm_socnn.validation.figure_style import (
     STYLE,
     save_figure,
 )
-from ctsm_socnn.validation.intervals import DEPTH_EDGES
+from ctsm_socnn.validation.groups import DEPTH_EDGES
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
 __all__ = ["best_sample", "draw_depth_profiles", "draw_observed_modelled", "shown_values"]

@@ -1,4 +1,4 @@
-"""Scores by group of observations, and how sure they are.
+"""How sure scores are.
 
 Layers of a profile share their errors, and so do neighbouring profiles: intervals come from
 drawing whole blocks of the map with replacement. All scores are functions of six sums, so that a
@@ -7,34 +7,32 @@ replicate costs a product of its block counts with the sums of the blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.validation.comparison import SAMPLES
-from ctsm_socnn.validation.scores import LOG_FLOOR, scores
+from ctsm_socnn.validation.comparison import SAMPLES, Sample
+from ctsm_socnn.validation.scores import LOG_FLOOR, SCORE_NAMES
 
-__all__ = ["DEPTH_EDGES", "bootstrap_intervals", "depth_groups", "grouped_scores", "map_blocks"]
+__all__ = [
+    "INTERVAL_SCORES",
+    "LEAST_BLOCKS",
+    "answers",
+    "block_counts",
+    "bootstrap_intervals",
+    "map_blocks",
+    "replicated_scores",
+]
 
 Array = NDArray[np.float64]
 
-DEPTH_EDGES: Final = (0.0, 0.1, 0.3, 0.6, 1.0, 2.0, 10.0)
-"""m; limits of the depth intervals of tables."""
-
-_LEAST_BLOCKS: Final = 5
-_INTERVAL_SCORES: Final = ("nse", "r2", "rmse", "bias", "log_nse", "log_r2", "log_rmse", "log_bias")
-
-
-def depth_groups(depth: Array, edges: Sequence[float] = DEPTH_EDGES) -> NDArray[np.str_]:
-    """Name of the interval in which each depth (m) lies, such as `0.1-0.3 m`."""
-    names = np.array([f"{top:g}-{bottom:g} m" for top, bottom in pairwise(edges)])
-    return names[np.clip(np.searchsorted(edges, depth, side="right") - 1, 0, names.size - 1)]
+LEAST_BLOCKS: Final = 5
+"""Fewer blocks of the map give no interval."""
+INTERVAL_SCORES: Final = tuple(name for name in SCORE_NAMES if name != "n")
+"""Scores that have intervals, in the order of `replicated_scores`."""
 
 
 def map_blocks(lon: Array, lat: Array, size: float = 2.0) -> NDArray[np.int64]:
@@ -44,39 +42,6 @@ def map_blocks(lon: Array, lat: Array, size: float = 2.0) -> NDArray[np.int64]:
     cells = np.stack([np.floor((lon % 360.0) / size), np.floor((lat + 90.0) / size)], axis=1)
     _, block = np.unique(cells, axis=0, return_inverse=True)
     return np.asarray(block.ravel(), dtype=np.int64)
-
-
-def grouped_scores(comparison: xr.Dataset, group: NDArray[np.str_]) -> pd.DataFrame:
-    """Scores of every method within groups of observations.
-
-    Parameters
-    ----------
-    comparison : xarray.Dataset
-        Result of `compare_methods`.
-    group : ndarray of str, shape (observation,)
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `sample, method, group` and those of `scores`; groups are sorted.
-
-    Raises
-    ------
-    ValidationError
-        If the groups do not fit the observations.
-    """
-    if group.shape != (comparison.sizes["observation"],):
-        raise ValidationError(
-            f"{group.size} groups were given for {comparison.sizes['observation']} observations"
-        )
-    observed = comparison["observed"].values
-    rows = []
-    for sample, method, modelled in _answers(comparison):
-        for name in np.unique(group):
-            inside = group == name
-            found = scores(observed[inside], modelled[inside])
-            rows.append({"sample": sample, "method": method, "group": str(name), **found})
-    return pd.DataFrame(rows)
 
 
 def bootstrap_intervals(
@@ -113,31 +78,36 @@ def bootstrap_intervals(
         If there are fewer than five blocks.
     """
     n_blocks = int(block.max()) + 1
-    if n_blocks < _LEAST_BLOCKS:
+    if n_blocks < LEAST_BLOCKS:
         raise ValidationError(
-            f"the observations lie in {n_blocks} blocks; intervals need at least {_LEAST_BLOCKS}, "
+            f"the observations lie in {n_blocks} blocks; intervals need at least {LEAST_BLOCKS}, "
             "choose smaller blocks"
         )
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=replicates)
+    counts = block_counts(n_blocks, seed=seed, replicates=replicates)
     methods = [str(name) for name in comparison["method"].values]
-    shape = (len(methods), len(SAMPLES), len(_INTERVAL_SCORES))
+    shape = (len(methods), len(SAMPLES), len(INTERVAL_SCORES))
     low, high = np.full(shape, np.nan), np.full(shape, np.nan)
     tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     observed = comparison["observed"].values
-    for sample, method, modelled in _answers(comparison):
-        replicated = _replicated_scores(observed, modelled, block, counts)
+    for sample, method, modelled in answers(comparison):
+        replicated = replicated_scores(observed, modelled, block, counts)
         at = methods.index(method), SAMPLES.index(sample)
         low[at], high[at] = np.nanquantile(replicated, tails, axis=0)
     dims = ("method", "sample", "score")
     return xr.Dataset(
         {"low": (dims, low), "high": (dims, high)},
-        coords={"method": methods, "sample": list(SAMPLES), "score": list(_INTERVAL_SCORES)},
+        coords={"method": methods, "sample": list(SAMPLES), "score": list(INTERVAL_SCORES)},
         attrs={"level": level, "replicates": replicates, "blocks": n_blocks, "seed": seed},
     )
 
 
-def _answers(comparison: xr.Dataset) -> list[tuple[str, str, Array]]:
+def block_counts(n_blocks: int, *, seed: int, replicates: int = 1000) -> NDArray[np.int64]:
+    """How often each block is drawn in each replicate, shape (replicate, block)."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=replicates)
+
+
+def answers(comparison: xr.Dataset) -> list[tuple[Sample, str, Array]]:
     """Sample, method and modelled values, of the samples that each method has."""
     return [
         (sample, str(method), values)
@@ -151,7 +121,7 @@ def _answers(comparison: xr.Dataset) -> list[tuple[str, str, Array]]:
     ]
 
 
-def _replicated_scores(
+def replicated_scores(
     observed: Array, modelled: Array, block: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> Array:
     """Scores of each replicate, shape (replicate, score)."""
@@ -168,11 +138,13 @@ def _block_sums(observed: Array, modelled: Array, block: NDArray[np.int64]) -> A
 
 
 def _scores_of_sums(sums: Array) -> Array:
-    """NSE, squared correlation, RMSE and bias from the six sums, shape (replicate, 4)."""
+    """NSE, squared correlation, concordance, RMSE and bias from the six sums: (replicate, 5)."""
     n, o, m, oo, mm, om = sums.T
     sst, ssm, covariance = oo - o * o / n, mm - m * m / n, om - o * m / n
     sse = oo + mm - 2.0 * om
     with np.errstate(invalid="ignore", divide="ignore"):
         nse = np.where(sst > 0.0, 1.0 - sse / sst, np.nan)
         r2 = np.where((sst > 0.0) & (ssm > 0.0), covariance**2 / (sst * ssm), np.nan)
-    return np.stack([nse, r2, np.sqrt(np.maximum(sse, 0.0) / n), (m - o) / n], axis=1)
+        apart = sst + ssm + (m - o) ** 2 / n
+        ccc = np.where(apart > 0.0, 2.0 * covariance / apart, np.nan)
+    return np.stack([nse, r2, ccc, np.sqrt(np.maximum(sse, 0.0) / n), (m - o) / n], axis=1)

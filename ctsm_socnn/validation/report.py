@@ -20,12 +20,8 @@ import xarray as xr
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.validation.comparison import SAMPLES, scores_of
 from ctsm_socnn.validation.figures import draw_depth_profiles, draw_observed_modelled
-from ctsm_socnn.validation.intervals import (
-    bootstrap_intervals,
-    depth_groups,
-    grouped_scores,
-    map_blocks,
-)
+from ctsm_socnn.validation.groups import depth_groups, grouped_scores
+from ctsm_socnn.validation.intervals import bootstrap_intervals, map_blocks
 from ctsm_socnn.validation.map_figures import draw_bias_map, draw_parameter_maps
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 `nse` is 1 - SSE/SST about the mean of the observations; `r2` is the squared correlation. The two
 agree only for an unbiased regression, and papers call both "R2"; here they never share a name.
+`ccc` is Lin's (1989, Biometrics 45, 255-268) concordance: correlation less what bias and scale cost.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LOG_FLOOR: Final = 1.0
 parameter set empties to 1e-200 would decide every log score.
 """
 
-_LINEAR: Final = ("nse", "r2", "rmse", "bias")
+_LINEAR: Final = ("nse", "r2", "ccc", "rmse", "bias")
 SCORE_NAMES: Final = ("n", *_LINEAR, *(f"log_{name}" for name in _LINEAR))
 """Keys of what `scores` returns, in the order of tables."""
 
@@ -38,9 +39,10 @@ def scores(observed: ArrayLike, modelled: ArrayLike) -> dict[str, float]:
     Returns
     -------
     dict
-        `n`; `nse` (1 - SSE/SST), `r2` (squared correlation), `rmse` and `bias` (modelled -
-        observed), in the unit of the values; the same of log10 as `log_nse` and so on, in decades.
-        `nse` is NaN where all observations are equal, `r2` also where all modelled values are.
+        `n`; `nse` (1 - SSE/SST), `r2` (squared correlation), `ccc` (concordance), `rmse` and `bias`
+        (modelled - observed), in the unit of the values; the same of log10 as `log_nse` and so on,
+        in decades. `nse` is NaN where all observations are equal, `r2` also where all modelled
+        values are, `ccc` where both are and agree.
 
     Raises
     ------
@@ -127,6 +129,12 @@ def _linear_scores(
     return {
         "nse": 1.0 - sse / sst if varied else float("nan"),
         "r2": covariance**2 / (sst * ssm) if both_varied else float("nan"),
+        "ccc": _concordance(sst, ssm, covariance, error),
         "rmse": float(np.sqrt(sse / error.size)),
         "bias": float(error.mean()),
     }
+
+
+def _concordance(sst: float, ssm: float, covariance: float, error: NDArray[np.float64]) -> float:
+    apart = sst + ssm + error.size * float(error.mean()) ** 2
+    return 2.0 * covariance / apart if apart > 0.0 else float("nan")

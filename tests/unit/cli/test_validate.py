@@ -55,6 +55,18 @@ def test_the_scores_are_those_of_the_soil_pools_in_the_history(world, capsys):
     assert {row["depth"] for row in result["stocks"]} >= {0.3, 1.0}
 
 
+def test_scores_come_by_group_with_intervals(world, capsys):
+    words = [*_run(world), "--sites", f"{world}/sites.nc", "--by", "depth", "--by", "nbedrock"]
+    assert main(["validate", *words, "--json"]) == 0
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert set(groups) == {"depth", "nbedrock"}
+    assert sum(row["n"] for row in groups["depth"]) == sum(row["n"] for row in groups["nbedrock"])
+    top = next(row for row in groups["depth"] if row["group"] == "0-0.1 m")
+    assert top["rmse_low"] <= top["rmse"] <= top["rmse_high"]
+    assert main(["validate", *words, "--by", "soil_order"]) == 2
+    assert "no variable 'soil_order'" in capsys.readouterr().err
+
+
 def test_results_are_written_where_asked(world, tmp_path, capsys):
     out = tmp_path / "validation"
     assert main(["validate", *_run(world), "--sites", f"{world}/sites.nc", "-o", str(out)]) == 0

@@ -14,7 +14,7 @@ from ctsm_socnn.parameters import to_physical
 KEYS = {
     prefix + name
     for prefix in ("", "log_", "stock_", "stock_log_")
-    for name in ("nse", "r2", "rmse", "bias")
+    for name in ("nse", "r2", "ccc", "rmse", "bias")
 }
 
 

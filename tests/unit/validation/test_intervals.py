@@ -6,9 +6,8 @@ from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.validation.comparison import SAMPLES
 from ctsm_socnn.validation.intervals import (
     bootstrap_intervals,
-    depth_groups,
-    grouped_scores,
     map_blocks,
+    replicated_scores,
 )
 from ctsm_socnn.validation.scores import scores
 
@@ -31,16 +30,6 @@ def comparison() -> xr.Dataset:
     )
 
 
-def test_depths_fall_into_named_intervals():
-    assert depth_groups(np.array([0.0, 0.1, 0.29, 1.5, 99.0])).tolist() == [
-        "0-0.1 m",
-        "0.1-0.3 m",
-        "0.1-0.3 m",
-        "1-2 m",
-        "2-10 m",
-    ]
-
-
 def test_blocks_do_not_depend_on_how_longitude_is_counted():
     lon, lat = np.array([-75.0, -75.1, 100.0, 285.0]), np.array([40.1, 40.2, 40.1, 40.3])
     block = map_blocks(lon, lat)
@@ -48,24 +37,9 @@ def test_blocks_do_not_depend_on_how_longitude_is_counted():
     assert block[2] != block[0]
 
 
-def test_scores_of_a_group_are_those_of_its_observations(comparison):
-    group = np.where(np.arange(N) % 3 == 0, "a", "b")
-    table = grouped_scores(comparison, group)
-    assert list(table["sample"]) == ["in", "in", "out", "out"]
-    row = table[(table["method"] == "rough") & (table["group"] == "a")].iloc[0]
-    inside = group == "a"
-    expected = scores(
-        comparison["observed"].values[inside], comparison["modelled"].values[0, 1, inside]
-    )
-    assert row["n"] == inside.sum()
-    assert row["log_nse"] == pytest.approx(expected["log_nse"])
-
-
 def test_a_replicate_that_draws_every_block_once_gives_the_scores(comparison):
-    from ctsm_socnn.validation.intervals import _replicated_scores
-
     observed, modelled = comparison["observed"].values, comparison["modelled"].values[0, 1]
-    once = _replicated_scores(observed, modelled, np.arange(N) % 7, np.ones((1, 7), dtype=int))
+    once = replicated_scores(observed, modelled, np.arange(N) % 7, np.ones((1, 7), dtype=int))
     expected = scores(observed, modelled)
     assert once[0] == pytest.approx([expected[name] for name in list(expected)[1:]])
 
@@ -108,8 +82,3 @@ def test_the_same_seed_gives_the_same_intervals(comparison):
 def test_too_few_blocks_are_refused(comparison):
     with pytest.raises(ValidationError, match="in 2 blocks"):
         bootstrap_intervals(comparison, np.arange(N) % 2, seed=0)
-
-
-def test_groups_of_another_length_are_refused(comparison):
-    with pytest.raises(ValidationError, match="3 groups were given for 400"):
-        grouped_scores(comparison, np.array(["a", "b", "c"]))

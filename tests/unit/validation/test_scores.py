@@ -32,6 +32,8 @@ def test_scores_follow_their_definitions():
     assert result["r2"] == pytest.approx(np.corrcoef(observed, modelled)[0, 1] ** 2)
     assert result["rmse"] == pytest.approx(np.sqrt(sse / 200))
     assert result["bias"] == pytest.approx(np.mean(modelled) - np.mean(observed))
+    apart = np.var(observed) + np.var(modelled) + result["bias"] ** 2
+    assert result["ccc"] == pytest.approx(2 * np.cov(observed, modelled, ddof=0)[0, 1] / apart)
     logs = np.log10(observed), np.log10(modelled)
     assert result["log_r2"] == pytest.approx(np.corrcoef(*logs)[0, 1] ** 2)
     assert result["log_rmse"] == pytest.approx(np.sqrt(np.mean((logs[1] - logs[0]) ** 2)))
@@ -43,6 +45,14 @@ def test_a_scaled_model_keeps_r2_and_loses_nse():
     assert result["r2"] == pytest.approx(1.0)
     assert result["nse"] < 0.0
     assert result["log_bias"] == pytest.approx(np.log10(3.0))
+
+
+def test_concordance_punishes_scale_and_shift_alone():
+    observed, _ = _pairs()
+    assert scores(observed, observed)["ccc"] == pytest.approx(1.0)
+    assert scores(observed, 3.0 * observed)["ccc"] < 0.7
+    assert scores(observed, observed + 5.0 * observed.std())["ccc"] < 0.1
+    assert np.isnan(scores([5.0, 5.0], [5.0, 5.0])["ccc"])
 
 
 def test_the_mean_of_the_observations_has_nse_zero_and_no_r2():
