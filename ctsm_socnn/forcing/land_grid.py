@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ForcingError, GridError
+from ctsm_socnn.forcing.months import stored_values
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.schemas import N_LAYERS
 
@@ -60,7 +61,7 @@ class LandGrid:
         """
         dims = ("lndgrid",) if "lndgrid" in dataset.dimensions else ("lat", "lon")
         _require_history(dataset, dims, path)
-        lat, lon = (np.asarray(dataset[name][:], dtype=np.float64) for name in ("lat", "lon"))
+        lat, lon = (stored_values(dataset, name).astype(np.float64) for name in ("lat", "lon"))
         land = np.flatnonzero(_land_mask(dataset, dims, path))
         if land.size == 0:
             raise ForcingError(
@@ -161,7 +162,7 @@ def read_field(
         )
     selection: list[slice] = [] if samples is None else [samples]
     selection += [slice(N_LAYERS)] * len(levels)
-    values = grid.take(np.asarray(variable[(*selection, Ellipsis)]))
+    values = grid.take(stored_values(dataset, name, (*selection, Ellipsis)))
     if values.dtype.kind == "i":
         fill = getattr(variable, "_FillValue", None)
         return np.where(values == fill, np.nan, values)
@@ -181,7 +182,7 @@ def require_soil_levels(dataset: netCDF4.Dataset, path: Path) -> None:
     for name in _LEVEL_DIMENSIONS:
         if name not in dataset.variables:
             continue
-        nodes = np.asarray(dataset[name][:N_LAYERS], dtype=np.float64)
+        nodes = stored_values(dataset, name, slice(N_LAYERS)).astype(np.float64)
         if nodes.size < N_LAYERS or np.abs(nodes - SOIL_GRID.node_depth).max() > _NODE_TOLERANCE:
             raise ForcingError(
                 f"{path}: {name} has nodes at {nodes[0]:g} ... {nodes[-1]:g} m ({nodes.size} used), "
@@ -206,6 +207,6 @@ def _require_history(dataset: netCDF4.Dataset, dims: tuple[str, ...], path: Path
 def _land_mask(dataset: netCDF4.Dataset, dims: tuple[str, ...], path: Path) -> NDArray[np.bool_]:
     for name, limit in (("landmask", 0.5), ("landfrac", 0.0)):
         if name in dataset.variables and dataset[name].dimensions == dims:
-            values = np.asarray(dataset[name][:], dtype=np.float64).ravel()
+            values = stored_values(dataset, name).astype(np.float64).ravel()
             return (values > limit) & (values < _LARGEST_VALUE)
     raise ForcingError(f"{path} has neither landmask nor landfrac on ({', '.join(dims)})")

@@ -15,10 +15,19 @@ from typing import Any, Final
 import cftime
 import netCDF4
 import numpy as np
+from numpy.typing import NDArray
 
 from ctsm_socnn.errors import FileError, ForcingError
+from ctsm_socnn.forcing.classic_file import missing_bytes
 
-__all__ = ["MonthSample", "choose_period", "open_history", "order_months", "read_months"]
+__all__ = [
+    "MonthSample",
+    "choose_period",
+    "open_history",
+    "order_months",
+    "read_months",
+    "stored_values",
+]
 
 _SHORTEST_MONTH: Final = 27.0
 _LONGEST_MONTH: Final = 32.0
@@ -77,8 +86,31 @@ def open_history(path: Path) -> netCDF4.Dataset:
             f"{path} cannot be read as netCDF ({error.strerror or error}); "
             "it may be missing, cut short or still being written"
         ) from error
+    if missing := missing_bytes(path):
+        dataset.close()
+        raise FileError(
+            f"{path} ends {missing} bytes before what its header promises; it was cut short or is "
+            "still being written. Copy it again, or leave it out"
+        )
     dataset.set_auto_mask(False)
     return dataset
+
+
+def stored_values(dataset: netCDF4.Dataset, name: str, selection: Any = Ellipsis) -> NDArray[Any]:
+    """Read a variable of an open history file as it is stored.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged where the variable lies.
+    """
+    try:
+        return np.asarray(dataset[name][selection])
+    except (OSError, RuntimeError) as error:
+        raise FileError(
+            f"{dataset.filepath()} is damaged: {name} cannot be read ({error}). Copy the file again, "
+            "or leave it out"
+        ) from error
 
 
 def read_months(dataset: netCDF4.Dataset, path: Path) -> list[MonthSample]:
@@ -167,7 +199,7 @@ def _time_bounds(dataset: netCDF4.Dataset, path: Path) -> tuple[Any, str, str]:
     if " since " not in units:
         raise ForcingError(f"{path}: time has units '{units}', must be 'days since ...'")
     calendar = str(getattr(time, "calendar", "standard")).lower()
-    return np.asarray(dataset[name][:], dtype=np.float64), units, calendar
+    return stored_values(dataset, name).astype(np.float64), units, calendar
 
 
 def _sample(

@@ -20,7 +20,7 @@ from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing.field_names import LITTER_POOLS, Generation
 from ctsm_socnn.forcing.fields import DENSITY_UNIT
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
-from ctsm_socnn.forcing.months import MonthSample, open_history
+from ctsm_socnn.forcing.months import MonthSample, open_history, stored_values
 from ctsm_socnn.forcing.units import require_unit
 
 __all__ = ["DAY_DIGITS", "ChangeFromEnds", "ChangeFromMeans", "PoolChange", "read_instants"]
@@ -147,6 +147,7 @@ def read_instants(path: Path) -> list[float]:
             raise ForcingError(f"{path} has no variable time: it is not a CLM history file")
         time = dataset["time"]
         calendar = str(getattr(time, "calendar", "standard")).lower()
-        instants = cftime.num2date(np.asarray(time[:], dtype=np.float64), time.units, calendar)
+        stored = stored_values(dataset, "time").astype(np.float64)
+        instants = cftime.num2date(stored, time.units, calendar)
     days = cftime.date2num(instants, "days since 0001-01-01", calendar)
     return [round(float(day), DAY_DIGITS) for day in days]

@@ -176,7 +176,8 @@ def _bedrock(
     if not ((values >= 1) & (values <= N_LAYERS)).all():
         raise ForcingError(
             f"{holder}: {BEDROCK} lies between {np.nanmin(values):g} and {np.nanmax(values):g} "
-            f"or is missing at a land cell; it must be 1 to {N_LAYERS}"
+            f"or is missing at a land cell; it must be 1 to {N_LAYERS}. Unless landmask "
+            "has the wrong sense (1 must mark land), the history is damaged"
         )
     return values.astype(np.int64)
 

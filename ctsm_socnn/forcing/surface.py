@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ForcingError, GridError
 from ctsm_socnn.forcing.land_grid import LandGrid
-from ctsm_socnn.forcing.months import open_history
+from ctsm_socnn.forcing.months import open_history, stored_values
 from ctsm_socnn.model import SOIL_GRID
 
 __all__ = ["bedrock_layer", "read_surface_bedrock", "read_surface_sand", "surface_level"]
@@ -79,12 +79,14 @@ def _read(dataset: netCDF4.Dataset, name: str, grid: LandGrid, path: Path) -> ND
     if name not in dataset.variables:
         raise ForcingError(f"{path} has no {name}; give the surface dataset (fsurdat) of the run")
     _require_grid(dataset, grid, path)
-    return grid.take(np.asarray(dataset[name][:], dtype=np.float64))
+    return grid.take(stored_values(dataset, name).astype(np.float64))
 
 
 def _require_grid(dataset: netCDF4.Dataset, grid: LandGrid, path: Path) -> None:
     lon, lat = (
-        np.asarray(dataset[name][:], dtype=np.float64) if name in dataset.variables else np.empty(0)
+        stored_values(dataset, name).astype(np.float64)
+        if name in dataset.variables
+        else np.empty(0)
         for name in ("LONGXY", "LATIXY")
     )
     if lon.shape != grid.shape:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 
 from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing import find_history, read_climatology
@@ -16,6 +19,11 @@ from ctsm_socnn.parameters import century_normalisation
 from ctsm_socnn.schemas import INPUT_VARIABLES
 
 pytestmark = pytest.mark.real_data
+
+NEEDED = re.compile(
+    "LIT|CWD|M_|TSOI$|[WO]_SCALAR|FPI_vr|ALTMAX|PCT_SAND|nbedrock|land|lat|lon|lev|time"
+)
+"""What the climatology reads, of the hundreds of fields of the run."""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +120,46 @@ def test_one_dimensional_land_grid_opens(run):
     np.testing.assert_array_equal(
         read_surface_bedrock(surface, grid), [20, 14, 12, 20, 9, 17, 16, 20, 8]
     )
+
+
+@pytest.mark.parametrize("month", [1, 2])
+def test_one_dimensional_twin_holds_the_values_of_the_run(run, month):
+    names = ("TSOI", "W_SCALAR", "O_SCALAR", "LITFALL", "TOTSOMC", "LIT_MET_C_vr", "LIT_MET_HR_vr")
+    twin = run / "lndgrid" / f"un0.clm2.h0a.2000-{month:02d}.nc"
+    first = run / "history" / "stock.clm2.h0a.2000-02-01-00000.nc"
+    with open_history(twin) as flat, open_history(first) as gridded:
+        grids = LandGrid.read(flat, twin), LandGrid.read(gridded, first)
+        for name in names:
+            on_list = read_field(flat, name, grids[0], slice(0, 1))
+            on_grid = read_field(gridded, name, grids[1], slice(month - 1, month))
+            np.testing.assert_array_equal(on_list, on_grid)
+
+
+def test_run_on_a_list_of_cells_gives_the_same_climatology(run, tmp_path):
+    streams = {}
+    for stream in ("h0a", "h1i"):
+        originals = find_history([run / "history" / f"*.clm2.{stream}.*.nc"])[:2]
+        streams[stream] = originals, [_on_a_list(path, tmp_path) for path in originals]
+    on_grid, on_list = (
+        read_climatology(streams["h0a"][form], pools=streams["h1i"][form]) for form in (0, 1)
+    )
+    assert on_list.attrs["litter_closure_largest"] < 2e-4
+    assert on_list["TSOI"].dims == ("month", "layer", "lndgrid")
+    for name in ("TSOI", *INPUT_VARIABLES, "nbedrock", "CELLSAND"):
+        flat = on_grid[name].values.reshape(on_list[name].shape)
+        np.testing.assert_array_equal(on_list[name].values, flat)
+
+
+def _on_a_list(path, directory):
+    """Write a history file of the run as CTSM would on an unstructured grid."""
+    with xr.open_dataset(path, decode_times=False, mask_and_scale=False) as dataset:
+        wanted = [str(name) for name in dataset.variables if NEEDED.match(str(name))]
+        stacked = dataset[wanted].load().stack(lndgrid=("lat", "lon"), create_index=False)
+    for name in ("lat", "lon"):
+        stacked[name] = ("lndgrid", stacked[name].values)
+    stacked = stacked.transpose(..., "lndgrid")
+    stacked.to_netcdf(directory / path.name, format="NETCDF3_64BIT")
+    return directory / path.name
 
 
 @pytest.mark.parametrize(

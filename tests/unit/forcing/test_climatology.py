@@ -207,10 +207,34 @@ def test_mask_of_the_wrong_sense_is_seen(history_file):
         read_climatology([history_file(edit=empty)])
 
 
-def test_cut_file_in_the_middle_is_named(history_file):
+def test_inverted_mask_is_seen(history_file):
+    def invert(dataset):
+        return dataset.assign(landmask=1 - dataset["landmask"])
+
+    with pytest.raises(ForcingError, match="landmask has the wrong sense"):
+        read_climatology([history_file(edit=invert)])
+
+
+@pytest.mark.parametrize("left", [200, -1, -5000])
+def test_cut_file_in_the_middle_is_named(history_file, left):
     paths = [history_file(f"{year}.nc", year=year) for year in (1, 2, 3)]
-    paths[1].write_bytes(paths[1].read_bytes()[:200])
-    with pytest.raises(FileError, match=r"2\.nc cannot be read"):
+    paths[1].write_bytes(paths[1].read_bytes()[:left])
+    with pytest.raises(FileError, match=r"2\.nc (cannot be read|ends \d+ bytes before)"):
+        read_climatology(paths)
+
+
+def test_damaged_file_in_the_middle_is_named(history_file):
+    paths = [history_file(f"{year}.nc", year=year) for year in (1, 2, 3)]
+    with xr.open_dataset(paths[1], decode_times=False) as dataset:
+        noisy = dataset.load()
+    noisy["TSOI"] = noisy["TSOI"] + np.random.default_rng(0).random(noisy["TSOI"].shape)
+    checked = {"TSOI": {"zlib": True, "fletcher32": True}}
+    noisy.to_netcdf(paths[1], format="NETCDF4", encoding=checked)
+    content = bytearray(paths[1].read_bytes())
+    fullest = max(range(0, len(content) - 64, 64), key=lambda i: len(set(content[i : i + 64])))
+    content[fullest : fullest + 64] = bytes(64)
+    paths[1].write_bytes(content)
+    with pytest.raises(FileError, match=r"2\.nc is damaged: TSOI cannot be read"):
         read_climatology(paths)
 
 
