@@ -54,6 +54,30 @@ def proda_gradient(
     parameters_bar: NDArray[float64],
     input_bar: NDArray[float64],
 ) -> None: ...
+def proda_full_gradient(
+    climate: NDArray[float64],
+    exchange: NDArray[float64],
+    carbon_input: NDArray[float64],
+    parameters: NDArray[float64],
+    column: NDArray[int32],
+    soc_bar: NDArray[float64],
+    threads: int,
+    parameters_bar: NDArray[float64],
+    climate_bar: NDArray[float64],
+    input_bar: NDArray[float64],
+) -> None: ...
+def proda_change(
+    climate: NDArray[float64],
+    exchange: NDArray[float64],
+    carbon_input: NDArray[float64],
+    parameters: NDArray[float64],
+    column: NDArray[int32],
+    parameters_change: NDArray[float64],
+    climate_change: NDArray[float64],
+    input_change: NDArray[float64],
+    threads: int,
+    soc_change: NDArray[float64],
+) -> None: ...
 def proda_coefficients(
     climate: NDArray[float64],
     exchange: NDArray[float64],

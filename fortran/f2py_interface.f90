@@ -92,6 +92,41 @@ subroutine proda_gradient(n_columns, climate, exchange, carbon_input, n_rows, pa
                        parameters_bar, input_bar)
 end subroutine proda_gradient
 
+!> Gradient by parameters, climate and annual input (proda_sensitivity).
+subroutine proda_full_gradient(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, soc_bar, &
+                               threads, parameters_bar, climate_bar, input_bar)
+   use proda_sensitivity, only: batch_full_gradient
+   implicit none
+   integer, intent(in) :: n_columns, n_rows, threads
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: parameters(21, n_rows)
+   integer, intent(in) :: column(n_rows)
+   double precision, intent(in) :: soc_bar(20, n_rows)
+   double precision, intent(inout) :: parameters_bar(21, n_rows), climate_bar(20, 12, 4, n_rows), input_bar(4, n_rows)
+   !f2py threadsafe
+
+   call batch_full_gradient(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, soc_bar, threads, &
+                            parameters_bar, climate_bar, input_bar)
+end subroutine proda_full_gradient
+
+!> Change of soil carbon with parameters, climate and annual input (proda_sensitivity).
+subroutine proda_change(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, parameters_change, &
+                        climate_change, input_change, threads, soc_change)
+   use proda_sensitivity, only: batch_change
+   implicit none
+   integer, intent(in) :: n_columns, n_rows, threads
+   double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
+   double precision, intent(in) :: parameters(21, n_rows)
+   integer, intent(in) :: column(n_rows)
+   double precision, intent(in) :: parameters_change(21, n_rows), climate_change(20, 12, 4, n_rows)
+   double precision, intent(in) :: input_change(4, n_rows)
+   double precision, intent(inout) :: soc_change(20, n_rows)
+   !f2py threadsafe
+
+   call batch_change(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, parameters_change, &
+                     climate_change, input_change, threads, soc_change)
+end subroutine proda_change
+
 !> Coefficients of the `proda` scheme (proda_batch).
 subroutine proda_coefficients(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, scalar, &
                               litter_scalar, lower, upper, profile)

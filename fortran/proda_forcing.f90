@@ -1,6 +1,6 @@
 !> What the `proda` scheme keeps of a column: everything that does not depend on the parameters, computed once.
 !>
-!> The climate record of a column holds four fields of 20 layers and 12 months (`i_decades` ... `i_oxygen_nitrogen`),
+!> The climate record of a column holds four fields of 20 layers and 12 months (`i_decades` ... `i_nitrogen`),
 !> the exchange record six profiles of 20 layers (see proda_transport), the input record five numbers.
 module proda_forcing
    use kinds, only: dp
@@ -10,7 +10,7 @@ module proda_forcing
    private
 
    public :: n_climate, n_input
-   public :: i_decades, i_water, i_oxygen, i_oxygen_nitrogen
+   public :: i_decades, i_water, i_oxygen, i_nitrogen
    public :: i_input_cwd, i_input_l1, i_input_l2, i_input_l3, i_surface_only
    public :: prepare_column
 
@@ -18,7 +18,7 @@ module proda_forcing
    integer, parameter :: i_decades = 1          !< (T - 298.15 K) / 10 K
    integer, parameter :: i_water = 2            !< water scalar
    integer, parameter :: i_oxygen = 3           !< oxygen scalar / 12
-   integer, parameter :: i_oxygen_nitrogen = 4  !< oxygen scalar * nitrogen scalar / 12
+   integer, parameter :: i_nitrogen = 4         !< nitrogen scalar
 
    integer, parameter :: n_input = 5
    integer, parameter :: i_input_cwd = 1        !< carbon input by pool, gC m-2 yr-1
@@ -54,7 +54,7 @@ contains
       climate(:, :, i_decades) = (temperature - reference_temperature)/10.0_dp
       climate(:, :, i_water) = water
       climate(:, :, i_oxygen) = oxygen/n_months
-      climate(:, :, i_oxygen_nitrogen) = oxygen*nitrogen/n_months
+      climate(:, :, i_nitrogen) = nitrogen
 
       exchange = 0.0_dp
       do month = 1, n_months

@@ -8,11 +8,11 @@ module proda_rates
    use soil_grid, only: n_layers, n_months, node_depth
    use exponentials, only: powers_of_two
    use memory, only: prefetch
-   use proda_forcing, only: n_climate, i_decades, i_water, i_oxygen, i_oxygen_nitrogen
+   use proda_forcing, only: n_climate, i_decades, i_water, i_oxygen, i_nitrogen
    implicit none (type, external)
    private
 
-   public :: month_mean_scalars, month_mean_scalar_slopes, depth_scalars, least_scalar
+   public :: month_mean_scalars, month_mean_scalar_slopes, temperature_scalars, depth_scalars, least_scalar
 
    !> Added to each layer's scalar, so that a soil in which nothing can decompose (w_scaling = 0, efolding = 0, frozen
    !> and dry all year) has a steady state, absurdly large but finite. Far below the exchange that the floor on
@@ -41,17 +41,17 @@ contains
       real(dp), intent(in), optional :: next(n_records*n_climate)
 
       real(dp), dimension(n_paired) :: with_oxygen, with_nitrogen
-      real(dp) :: warmth(n_paired, n_pairs), wetness, sums(2)
+      real(dp) :: warmth(n_paired, n_pairs), monthly, sums(2)
       integer :: pair, i
 
       call temperature_scalars(q10, climate(:, :, i_decades), warmth, next)
-      !$omp simd private(wetness, sums)
+      !$omp simd private(monthly, sums)
       do i = 1, n_paired
          sums = 0.0_dp
          do pair = 1, n_pairs
-            wetness = warmth(i, pair)*min(1.0_dp, climate(i, pair, i_water)*w_scaling)
-            sums(1) = sums(1) + wetness*climate(i, pair, i_oxygen)
-            sums(2) = sums(2) + wetness*climate(i, pair, i_oxygen_nitrogen)
+            monthly = warmth(i, pair)*min(1.0_dp, climate(i, pair, i_water)*w_scaling)*climate(i, pair, i_oxygen)
+            sums(1) = sums(1) + monthly
+            sums(2) = sums(2) + monthly*climate(i, pair, i_nitrogen)
          end do
          with_oxygen(i) = sums(1)
          with_nitrogen(i) = sums(2)
@@ -72,24 +72,25 @@ contains
 
       real(dp), dimension(n_paired) :: with_oxygen, with_nitrogen
       real(dp), dimension(n_paired) :: oxygen_by_q10, nitrogen_by_q10, oxygen_by_water, nitrogen_by_water
-      real(dp) :: warmth(n_paired, n_pairs), wetness, slope, sums(6)
+      real(dp) :: warmth(n_paired, n_pairs), wetness, monthly, slope, sums(6)
       integer :: pair, i
 
       call temperature_scalars(q10, climate(:, :, i_decades), warmth, next)
-      !$omp simd private(wetness, slope, sums)
+      !$omp simd private(wetness, monthly, slope, sums)
       do i = 1, n_paired
          sums = 0.0_dp
          do pair = 1, n_pairs
             wetness = climate(i, pair, i_water)*w_scaling
-            slope = warmth(i, pair)*merge(climate(i, pair, i_water), 0.0_dp, wetness < 1.0_dp)
-            wetness = warmth(i, pair)*min(1.0_dp, wetness)
-            sums(1) = sums(1) + wetness*climate(i, pair, i_oxygen)
-            sums(2) = sums(2) + wetness*climate(i, pair, i_oxygen_nitrogen)
-            sums(5) = sums(5) + slope*climate(i, pair, i_oxygen)
-            sums(6) = sums(6) + slope*climate(i, pair, i_oxygen_nitrogen)
-            slope = wetness*climate(i, pair, i_decades)
-            sums(3) = sums(3) + slope*climate(i, pair, i_oxygen)
-            sums(4) = sums(4) + slope*climate(i, pair, i_oxygen_nitrogen)
+            slope = merge(climate(i, pair, i_water), 0.0_dp, wetness < 1.0_dp)
+            slope = warmth(i, pair)*slope*climate(i, pair, i_oxygen)
+            sums(5) = sums(5) + slope
+            sums(6) = sums(6) + slope*climate(i, pair, i_nitrogen)
+            monthly = warmth(i, pair)*min(1.0_dp, wetness)*climate(i, pair, i_oxygen)
+            sums(1) = sums(1) + monthly
+            sums(2) = sums(2) + monthly*climate(i, pair, i_nitrogen)
+            slope = monthly*climate(i, pair, i_decades)
+            sums(3) = sums(3) + slope
+            sums(4) = sums(4) + slope*climate(i, pair, i_nitrogen)
          end do
          with_oxygen(i) = sums(1)
          with_nitrogen(i) = sums(2)

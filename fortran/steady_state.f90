@@ -18,7 +18,7 @@ module steady_state
    implicit none (type, external)
    private
 
-   public :: solve_steady_state, pools_of, soil_carbon_of
+   public :: solve_steady_state, solve_soil, pools_of, soil_carbon_of
 
 contains
 
@@ -28,12 +28,12 @@ contains
       type(block_factors), intent(out) :: factors
       type(block_solution), intent(out) :: y
 
-      real(dp) :: source(lanes, 2, n_layers)
+      real(dp) :: source(lanes, 3, n_layers)
 
       call solve_litter(c, factors, y)
       call enter_soil(c, y, source)
       call factorise_soil(c, factors)
-      call solve_soil(c, factors, source, y)
+      call solve_soil(c, factors, source, y%soil)
    end subroutine solve_steady_state
 
    !> Litter per unit of annual input; pool 1 is L1, 2 stands for both L2 and L3, which share rate and profile. The two
@@ -76,11 +76,12 @@ contains
       end do
    end subroutine solve_litter
 
-   !> Carbon that leaves litter and enters S1 and S2, gC m-3 yr-1. Coarse woody debris is split between L2 and L3.
+   !> Carbon that leaves litter and enters S1, S2 and S3 (none), gC m-3 yr-1. Coarse woody debris is split between L2
+   !> and L3.
    pure subroutine enter_soil(c, y, source)
       type(block_coefficients), intent(in) :: c
       type(block_solution), intent(in) :: y
-      real(dp), intent(out) :: source(lanes, 2, n_layers)
+      real(dp), intent(out) :: source(lanes, 3, n_layers)
 
       real(dp) :: from_l1(lanes), from_l2(lanes), from_l3(lanes)
       integer :: lane, j
@@ -95,6 +96,7 @@ contains
             source(lane, 1, j) = c%litter_scalar(lane, j)*(from_l1(lane)*y%litter(lane, 1, j) &
                                                            + from_l2(lane)*y%litter(lane, 2, j))
             source(lane, 2, j) = c%litter_scalar(lane, j)*from_l3(lane)*y%litter(lane, 2, j)
+            source(lane, 3, j) = 0.0_dp
          end do
       end do
    end subroutine enter_soil
@@ -184,12 +186,12 @@ contains
       end do
    end subroutine factorise_soil
 
-   !> Forward and back substitution of S1-S3.
-   pure subroutine solve_soil(c, factors, source, y)
+   !> Forward and back substitution of S1-S3 (gC m-3 yr-1) for what enters them.
+   pure subroutine solve_soil(c, factors, source, soil)
       type(block_coefficients), intent(in) :: c
       type(block_factors), intent(in) :: factors
-      real(dp), intent(in) :: source(lanes, 2, n_layers)
-      type(block_solution), intent(inout) :: y
+      real(dp), intent(in) :: source(lanes, 3, n_layers)
+      real(dp), intent(out) :: soil(lanes, 3, n_layers)
 
       real(dp) :: tau(lanes, 3), from_neighbour(lanes, 3), b1, b2, b3
       integer :: lane, j
@@ -201,7 +203,7 @@ contains
          do lane = 1, lanes
             b1 = source(lane, 1, j) + c%lower(lane, j)*tau(lane, 1)*from_neighbour(lane, 1)
             b2 = source(lane, 2, j) + c%lower(lane, j)*tau(lane, 2)*from_neighbour(lane, 2)
-            b3 = c%lower(lane, j)*tau(lane, 3)*from_neighbour(lane, 3)
+            b3 = source(lane, 3, j) + c%lower(lane, j)*tau(lane, 3)*from_neighbour(lane, 3)
             from_neighbour(lane, 1) = factors%soil_inverse(lane, 1, 1, j)*b1 + factors%soil_inverse(lane, 1, 2, j)*b2 &
                                       + factors%soil_inverse(lane, 1, 3, j)*b3
             from_neighbour(lane, 2) = factors%soil_inverse(lane, 2, 1, j)*b1 + factors%soil_inverse(lane, 2, 2, j)*b2 &
@@ -209,7 +211,7 @@ contains
             from_neighbour(lane, 3) = factors%soil_inverse(lane, 3, 1, j)*b1 + factors%soil_inverse(lane, 3, 2, j)*b2 &
                                       + factors%soil_inverse(lane, 3, 3, j)*b3
          end do
-         y%soil(:, :, j) = from_neighbour
+         soil(:, :, j) = from_neighbour
       end do
       do j = n_layers - 1, 1, -1
          !$omp simd private(b1, b2, b3)
@@ -217,14 +219,14 @@ contains
             b1 = c%upper(lane, j)*tau(lane, 1)*from_neighbour(lane, 1)
             b2 = c%upper(lane, j)*tau(lane, 2)*from_neighbour(lane, 2)
             b3 = c%upper(lane, j)*tau(lane, 3)*from_neighbour(lane, 3)
-            from_neighbour(lane, 1) = y%soil(lane, 1, j) + factors%soil_inverse(lane, 1, 1, j)*b1 &
+            from_neighbour(lane, 1) = soil(lane, 1, j) + factors%soil_inverse(lane, 1, 1, j)*b1 &
                                       + factors%soil_inverse(lane, 1, 2, j)*b2 + factors%soil_inverse(lane, 1, 3, j)*b3
-            from_neighbour(lane, 2) = y%soil(lane, 2, j) + factors%soil_inverse(lane, 2, 1, j)*b1 &
+            from_neighbour(lane, 2) = soil(lane, 2, j) + factors%soil_inverse(lane, 2, 1, j)*b1 &
                                       + factors%soil_inverse(lane, 2, 2, j)*b2 + factors%soil_inverse(lane, 2, 3, j)*b3
-            from_neighbour(lane, 3) = y%soil(lane, 3, j) + factors%soil_inverse(lane, 3, 1, j)*b1 &
+            from_neighbour(lane, 3) = soil(lane, 3, j) + factors%soil_inverse(lane, 3, 1, j)*b1 &
                                       + factors%soil_inverse(lane, 3, 2, j)*b2 + factors%soil_inverse(lane, 3, 3, j)*b3
          end do
-         y%soil(:, :, j) = from_neighbour
+         soil(:, :, j) = from_neighbour
       end do
    end subroutine solve_soil
 

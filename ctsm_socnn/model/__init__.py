@@ -24,10 +24,18 @@ from ctsm_socnn.model.equilibrium import (
     steady_state_vjp,
 )
 from ctsm_socnn.model.grid import SOIL_GRID, SoilGrid
-from ctsm_socnn.model.sensitivity import input_jacobian, jacobian
+from ctsm_socnn.model.sensitivity import (
+    CLIMATE_FIELDS,
+    FullGradient,
+    full_gradient,
+    input_jacobian,
+    jacobian,
+    soil_carbon_change,
+)
 from ctsm_socnn.model.simulation import monthly_records, repeated_records, simulate
 
 __all__ = [
+    "CLIMATE_FIELDS",
     "CTSM_POOLS",
     "SOIL_GRID",
     "SOIL_POOLS",
@@ -40,10 +48,12 @@ __all__ = [
     "CtsmSteadyState",
     "CtsmSwitches",
     "CtsmVersion",
+    "FullGradient",
     "SoilGrid",
     "SteadyState",
     "accelerated_spinup",
     "coefficients",
+    "full_gradient",
     "input_jacobian",
     "jacobian",
     "mean_steady_state",
@@ -53,6 +63,7 @@ __all__ = [
     "simulate",
     "site_climatology",
     "soil_carbon",
+    "soil_carbon_change",
     "steady_state",
     "steady_state_vjp",
 ]

@@ -13,7 +13,7 @@ from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.columns import Columns
 from ctsm_socnn.parameters import PARAMETERS
 
-__all__ = ["checked_rows", "column_of_row", "records", "thread_count"]
+__all__ = ["broadcast", "checked_rows", "column_of_row", "records", "thread_count"]
 
 _OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 _MOST_PASSED_ON: Final = 1.0 + 1e-12
@@ -95,6 +95,20 @@ def column_of_row(columns: int, rows: int, index: ArrayLike | None) -> NDArray[n
         row = int(np.argmax(outside))
         raise KernelError(f"row {row}: index is {chosen[row]}, columns are 0..{columns - 1}")
     return (chosen + 1).astype(np.int32)
+
+
+def broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the values as a contiguous array of that shape.
+
+    Raises
+    ------
+    KernelError
+        If they do not fit.
+    """
+    try:
+        return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.float64), shape))
+    except ValueError as error:
+        raise KernelError(f"{name} has shape {np.shape(values)}; it must fit {shape}") from error
 
 
 def _require_possible(rows: NDArray[np.float64], threads: int) -> None:

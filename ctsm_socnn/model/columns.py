@@ -70,8 +70,8 @@ class Columns:
     Attributes
     ----------
     climate : ndarray, shape (column, 4, 12, 20)
-        By month and layer: (T - 298.15 K) / 10 K; water scalar; oxygen scalar / 12; oxygen scalar
-        times nitrogen scalar / 12.
+        By month and layer: (T - 298.15 K) / 10 K; water scalar; oxygen scalar / 12; nitrogen
+        scalar.
     exchange : ndarray, shape (column, 6, 20)
         Month means of the exchange with the layer above, then below: m-2 per unit of bioturbation,
         m-2 per unit of cryoturbation, and yr-1 of the numerical floor.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
-from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.arguments import broadcast
 from ctsm_socnn.model.ctsm_equilibrium import year_weights
 from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing, as_pools
 from ctsm_socnn.model.ctsm_parameters import CtsmParameters
@@ -99,19 +99,12 @@ def steady_state_change(
     site, count = site_arguments(scheme, columns, climatology, threads)
     n, records = len(columns), climatology.n_records
     directions = (
-        _broadcast("parameters", parameters, (n, len(CtsmParameters.names()))),
-        _broadcast("scalars", scalars, (n, records, len(SCALARS), N_LAYERS)),
-        _broadcast("inputs", inputs, (n, records, 7, N_LAYERS)),
+        broadcast("parameters", parameters, (n, len(CtsmParameters.names()))),
+        broadcast("scalars", scalars, (n, records, len(SCALARS), N_LAYERS)),
+        broadcast("inputs", inputs, (n, records, 7, N_LAYERS)),
     )
     change: Array = _kernel.ctsm_tangent(*site, shares, *(each.T for each in directions), count)
     return change.T
-
-
-def _broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
-    try:
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.float64), shape))
-    except ValueError as error:
-        raise KernelError(f"{name} has shape {np.shape(values)}; it must fit {shape}") from error
 
 
 def soil_carbon_jacobian(

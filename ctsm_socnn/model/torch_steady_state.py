@@ -120,17 +120,17 @@ def _records_of(columns: Columns, like: torch.Tensor) -> _Records:
 def _coefficients(
     value: _Values, climate: torch.Tensor, exchange: torch.Tensor, annual_input: torch.Tensor
 ) -> _Coefficients:
-    decades, water, oxygen, oxygen_nitrogen = climate
+    decades, water, oxygen, nitrogen = climate
     wetness = water * value["w_scaling"]
     wetness = torch.where(wetness < 1.0, wetness, torch.ones_like(wetness))  # slope 0 at the cap
-    effect = torch.exp(torch.log(value["q10"]) * decades) * wetness
-    node_depth = _by_layer(SOIL_GRID.node_depth, effect)
+    monthly = torch.exp(torch.log(value["q10"]) * decades) * wetness * oxygen
+    node_depth = _by_layer(SOIL_GRID.node_depth, monthly)
     depth = torch.exp(-node_depth / value["efolding"].clamp(min=_LEAST_EFOLDING))
-    least = _LEAST_SCALAR[effect.dtype]
+    least = _LEAST_SCALAR[monthly.dtype]
     lower_bio, lower_cryo, lower_floor, upper_bio, upper_cryo, upper_floor = exchange
     return _Coefficients(
-        scalar=(effect * oxygen).sum(0) * depth + least,
-        litter_scalar=(effect * oxygen_nitrogen).sum(0) * depth + least,
+        scalar=monthly.sum(0) * depth + least,
+        litter_scalar=(monthly * nitrogen).sum(0) * depth + least,
         lower=value["diffus"] * lower_bio + value["cryo"] * lower_cryo + lower_floor,
         upper=value["diffus"] * upper_bio + value["cryo"] * upper_cryo + upper_floor,
         profile=_input_profile(value["beta"], annual_input[4] > 0.0),
