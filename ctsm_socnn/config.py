@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.network.folds import FoldKind
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.observations.covariates import MissingRule
 
@@ -27,9 +28,21 @@ __all__ = [
     "ForcingConfig",
     "GridConfig",
     "NetworkConfig",
+    "OtherMethod",
     "ProfilesConfig",
     "load_config",
     "parse_config",
+]
+
+OtherMethod = Literal[
+    "two-step",
+    "end-to-end",
+    "depth only",
+    "depth only, log",
+    "nearest profiles",
+    "random forest, log",
+    "gradient boosting",
+    "gradient boosting, log",
 ]
 
 
@@ -115,7 +128,14 @@ class NetworkConfig(NetworkSettings):
 class EvaluationConfig(_Section):
     """Scores out of sample."""
 
-    folds: int = Field(5, ge=2, description="folds by location")
+    folds: int = Field(5, ge=2, description="number of folds")
+    by: FoldKind = Field(
+        "location", description="what is never split: a location, a block, a region"
+    )
+    block_km: float = Field(100.0, gt=0, description="side of a block")
+    also: list[OtherMethod] = Field(
+        default_factory=list, description="methods to compare beside those of the paper"
+    )
 
 
 class GridConfig(_Section):

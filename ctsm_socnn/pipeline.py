@@ -6,23 +6,23 @@ writes one file or directory.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ctsm_socnn.assimilation import Limits, Settings, one_batch, site_by_site
+from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.export.bundle import atomic_directory
 from ctsm_socnn.export.usermods import Usermods, create_newcase_line, write_usermods
 from ctsm_socnn.forcing import find_history, read_climatology
-from ctsm_socnn.netcdf import atomic_output, write_dataset
+from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import (
+    METHODS,
     NetworkSettings,
     default_settings,
     load_model,
@@ -30,6 +30,7 @@ from ctsm_socnn.network import (
     save_model,
     train,
 )
+from ctsm_socnn.network.folds import make_folds
 from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
 from ctsm_socnn.parameters import TurnoverConvention
@@ -40,20 +41,23 @@ from ctsm_socnn.regrid.maps import regrid_maps
 from ctsm_socnn.regrid.weights import Method
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.stages import Stage, run_stages
-from ctsm_socnn.validation.comparison import compare_methods, comparison_json, format_comparison
-from ctsm_socnn.validation.figures import draw_observed_modelled
-from ctsm_socnn.validation.map_figures import draw_parameter_maps
-from ctsm_socnn.validation.methods import (
-    MethodSettings,
+from ctsm_socnn.validation.comparison import (
+    Prediction,
+    compare_methods,
+    format_comparison,
+    soc_of_parameters,
+)
+from ctsm_socnn.validation.evaluation import (
+    COMPARISON_FILE,
     predict_in_sample,
     predict_out_of_sample,
+    write_evaluation,
 )
+from ctsm_socnn.validation.map_figures import draw_parameter_maps
+from ctsm_socnn.validation.methods import MethodSettings
 from ctsm_socnn.validation.run_report import report_run
 
 __all__ = ["build_params"]
-
-COMPARISON_FILE: Final = "comparison.nc"
-SCORES_FILE: Final = "scores.json"
 
 
 def build_params(
@@ -121,7 +125,8 @@ class _Run:
         """All stages, each after those whose results it uses."""
         config = self.config
         assimilation = config.assimilation.model_dump()
-        network = {**self._network_settings().model_dump(), "method": config.network.method}
+        method = config.network.method
+        network = {**self._network_settings(method).model_dump(), "method": method}
         seed = {"seed": config.seed}
         history = find_history([*config.forcing.history, *config.forcing.pools])
         surface = [config.forcing.surface] if config.forcing.surface else []
@@ -180,6 +185,8 @@ class _Run:
                 self.evaluation,
                 after=["sites", "one_batch", "site_by_site", "network"],
                 settings=config.evaluation.model_dump() | seed,
+                resumes=True,
+                leftovers=["evaluation.parts"],
             ),
             Stage(
                 "maps",
@@ -288,7 +295,7 @@ class _Run:
         model = train(
             self._sites(),
             method,
-            self._network_settings(),
+            self._network_settings(method),
             self.config.seed,
             posterior=self._posterior(),
         )
@@ -298,18 +305,40 @@ class _Run:
     def evaluation(self, path: Path) -> str:
         """Scores and figures."""
         sites, posterior, settings = self._sites(), self._posterior(), self._method_settings()
+        chosen = self.config.evaluation
+        fold = make_folds(sites, chosen.by, chosen.folds, self.config.seed, chosen.block_km)
+        fitted = ("one batch", "network")
+        rows = self._rows()
+        others = {name: method for name, method in rows.items() if name not in fitted}
+        inside = predict_in_sample(sites, posterior, others, settings) + self._fitted(sites)
+        with Checkpoint(path, {"stage": "evaluation"}, overwrite=True) as finished:
+            outside = predict_out_of_sample(
+                sites, posterior, rows, settings, fold, finished=finished
+            )
+            comparison = compare_methods(sites, [*outside, *inside])
+            write_evaluation(comparison, path, self._provenance(), overwrite=True)
+            finished.finish()
+        return f"{comparison.sizes['observation']} observations, folds by {chosen.by}"
+
+    def _rows(self) -> dict[str, str]:
+        """Name in tables -> method, from the simplest to the network that makes the maps."""
+        method = self.config.network.method
+        also = [name for name in self.config.evaluation.also if name != method]
+        return {
+            **{name: name for name in ("default", "random sampling", "one batch")},
+            "network": method,
+            **{name: name for name in also},
+        }
+
+    def _fitted(self, sites: xr.Dataset) -> list[Prediction]:
+        """Answer by what the stages before have fitted to all sites."""
         batch = open_file(self.output / "one_batch.nc")["parameters"].values
+        everywhere = np.broadcast_to(batch, (sites.sizes["site"], batch.size))
         model = load_model(self.output / "network")
-        inside = predict_in_sample(sites, posterior, batch, model, settings)
-        outside, _ = predict_out_of_sample(sites, posterior, settings)
-        comparison = compare_methods(sites, [*inside, *outside])
-        with atomic_directory(path, overwrite=True) as directory:
-            self._write(comparison, directory / COMPARISON_FILE)
-            text = json.dumps(comparison_json(comparison), indent=1)
-            with atomic_output(directory / SCORES_FILE) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-            draw_observed_modelled(comparison, directory / "observed_modelled.png")
-        return f"{comparison.sizes['observation']} observations"
+        return [
+            Prediction("one batch", "in", soc_of_parameters(sites, everywhere)),
+            Prediction("network", "in", soc_of_parameters(sites, model.predict_sites(sites))),
+        ]
 
     def maps(self, path: Path) -> str:
         """Parameters of every cell of the covariate grid."""
@@ -386,16 +415,22 @@ class _Run:
         }
         return replace(settings, plan=replace(settings.sampling_plan, **lengths))
 
-    def _network_settings(self) -> NetworkSettings:
-        """Put what the user gave on top of the defaults of the method."""
+    def _network_settings(self, method: str) -> NetworkSettings:
+        """Put what the user gave on top of the defaults of the method.
+
+        What was given is meant for the configured method; another one, which is there to be
+        compared, gets the same inputs.
+        """
         covariates, network = self.config.covariates, self.config.network
-        given = network.model_dump(include=network.model_fields_set - {"method"})
+        given: dict[str, Any] = {"below_bedrock": network.below_bedrock}
+        if method == network.method:
+            given = network.model_dump(include=network.model_fields_set - {"method"})
         inputs: dict[str, Any] = network.inputs.model_dump()
         if covariates.names is not None:
             inputs["covariates"] = tuple(covariates.names)
         if covariates.categorical:
             inputs["categorical"] = tuple(covariates.categorical)
-        return default_settings(network.method).with_changes(**given | {"inputs": inputs})
+        return default_settings(method).with_changes(**given | {"inputs": inputs})
 
     def _method_settings(self) -> MethodSettings:
         assimilation = self.config.assimilation
@@ -403,9 +438,8 @@ class _Run:
             cost=assimilation.one_batch_cost,
             starts=assimilation.one_batch_starts,
             draws=assimilation.random_draws,
-            method=self.config.network.method,
-            network=self._network_settings(),
-            folds=self.config.evaluation.folds,
+            below_bedrock=self.config.network.below_bedrock,
+            networks={method: self._network_settings(method) for method in METHODS},
             seed=self.config.seed,
         )
 

@@ -104,8 +104,8 @@ def _check_made_with(world: Path, seed: int, profiles: int) -> None:
 def _judge(world: Path, results: Path) -> int:
     from ctsm_socnn.demo import TRUTH
     from ctsm_socnn.demo.answer import is_in_order, out_of_sample_nse, rank_correlations
-    from ctsm_socnn.pipeline import COMPARISON_FILE
     from ctsm_socnn.schemas import open_file
+    from ctsm_socnn.validation.evaluation import COMPARISON_FILE
     from ctsm_socnn.validation.map_figures import MAPPED_PARAMETERS
 
     nse = out_of_sample_nse(open_file(results / "evaluation" / COMPARISON_FILE))

@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where a CTSM reads them"),
     "train": ("ctsm_socnn.cli.train", "train a network from covariates to parameters"),
     "score": ("ctsm_socnn.cli.score", "score a trained network on soil profiles"),
+    "evaluate": ("ctsm_socnn.cli.evaluate", "judge methods at sites that they have not seen"),
     "predict": ("ctsm_socnn.cli.predict", "predict parameter maps from covariates on a grid"),
     "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),
     "export": ("ctsm_socnn.cli.export", "write paramfiles, gridded parameters, usermods"),

@@ -27,7 +27,7 @@ from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.forcing_summary import forcing_summaries
 from ctsm_socnn.schemas import covariate_names
 
-__all__ = ["BASELINES", "cross_validate_baseline"]
+__all__ = ["BASELINES", "predict_baseline"]
 
 _LEAST_SOC: Final = 1.0
 _NEIGHBOURS: Final = 15
@@ -79,23 +79,22 @@ BASELINES: Final[Mapping[str, _Baseline]] = {
 """Name -> what it sees and the estimator, made from a seed."""
 
 
-def cross_validate_baseline(
-    name: str, sites: xr.Dataset, fold: NDArray[np.intp], seed: int
+def predict_baseline(
+    name: str, known: xr.Dataset, tested: xr.Dataset, seed: int
 ) -> NDArray[np.float64]:
-    """Soil carbon of each site by a baseline fitted on the other folds.
+    """Soil carbon of sites by a baseline fitted to other sites.
 
     Parameters
     ----------
     name : str
         Key of `BASELINES`.
-    sites : xarray.Dataset
-        In the sites schema.
-    fold : ndarray of int, shape (site,)
+    known, tested : xarray.Dataset
+        Sites to learn from and sites to answer for, in the sites schema.
     seed : int
 
     Returns
     -------
-    ndarray, shape (site, 20), gC m-3
+    ndarray, shape (tested site, 20), gC m-3
         At the node depths.
 
     Raises
@@ -107,19 +106,14 @@ def cross_validate_baseline(
         raise NetworkError(f"unknown baseline {name!r}; choose from {', '.join(BASELINES)}")
     baseline = BASELINES[name]
     # Above or below bedrock makes no difference to a black box, so nothing is dropped.
-    operator = ObservationOperator.from_sites(sites, "deepest")
-    by_site = _predictors(sites, baseline.predictors)
-    soc = np.empty((sites.sizes["site"], len(SOIL_GRID.node_depth)))
-    for number in np.unique(fold):
-        known = fold[operator.site] != number
-        estimator = baseline.estimator(seed)
-        rows = _with_depth(by_site[operator.site[known]], operator.depth[known])
-        estimator.fit(rows, operator.values[known])
-        tested = np.flatnonzero(fold == number)
-        places = np.repeat(by_site[tested], soc.shape[1], axis=0)
-        depths = np.tile(SOIL_GRID.node_depth, tested.size)
-        soc[tested] = estimator.predict(_with_depth(places, depths)).reshape(tested.size, -1)
-    return np.asarray(np.clip(soc, _LEAST_SOC, LARGEST_SOC))
+    operator = ObservationOperator.from_sites(known, "deepest")
+    estimator = baseline.estimator(seed)
+    rows = _predictors(known, baseline.predictors)[operator.site]
+    estimator.fit(_with_depth(rows, operator.depth), operator.values)
+    n_sites, node_depth = tested.sizes["site"], SOIL_GRID.node_depth
+    places = np.repeat(_predictors(tested, baseline.predictors), node_depth.size, axis=0)
+    soc = estimator.predict(_with_depth(places, np.tile(node_depth, n_sites)))
+    return np.asarray(np.clip(soc, _LEAST_SOC, LARGEST_SOC)).reshape(n_sites, -1)
 
 
 def _predictors(sites: xr.Dataset, kind: Predictors) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ measures memory. `location_folds` keeps them together, `block_folds` tests on wh
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -20,10 +20,13 @@ from sklearn.model_selection import GroupKFold
 from ctsm_socnn.errors import NetworkError
 
 __all__ = [
+    "FOLD_KINDS",
+    "FoldKind",
     "block_folds",
     "hold_out",
     "location_folds",
     "location_groups",
+    "make_folds",
     "positions_km",
     "region_folds",
 ]
@@ -31,6 +34,41 @@ __all__ = [
 _EARTH_RADIUS_KM: Final = 6371.0
 SAME_LOCATION_KM: Final = 0.1
 """Profiles closer than this count as one location."""
+
+FoldKind = Literal["location", "block", "region"]
+FOLD_KINDS: Final[tuple[FoldKind, ...]] = get_args(FoldKind)
+
+
+def make_folds(
+    sites: xr.Dataset, kind: FoldKind, folds: int, seed: int, block_km: float
+) -> NDArray[np.intp]:
+    """Fold of each site, by the name of the kind.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        With `lon` and `lat` (site,), degrees.
+    kind : {"location", "block", "region"}
+    folds : int
+        Number of folds; with regions, of regions.
+    seed : int
+    block_km : float
+        Side of a block; not used by the other kinds.
+
+    Returns
+    -------
+    ndarray of int, shape (site,)
+
+    Raises
+    ------
+    NetworkError
+        If there are fewer locations, blocks or sites than folds.
+    """
+    if kind == "location":
+        return location_folds(sites, folds, seed)
+    if kind == "block":
+        return block_folds(sites, folds, block_km, seed)
+    return region_folds(sites, folds, seed)
 
 
 def location_groups(sites: xr.Dataset, separation_km: float = SAME_LOCATION_KM) -> NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""Which sites the kernel can run and which can be compared with observations."""
+"""Which sites the kernel can run, which can be compared with observations, and whose posteriors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
-__all__ = ["without_forcing", "without_observations"]
+__all__ = ["require_same_sites", "without_forcing", "without_observations"]
 
 
 def without_forcing(sites: xr.Dataset) -> NDArray[np.bool_]:
@@ -29,3 +30,28 @@ def without_observations(sites: xr.Dataset, below_bedrock: BelowBedrock) -> NDAr
     operator = ObservationOperator.from_sites(sites, below_bedrock)
     counts = np.bincount(operator.site, minlength=sites.sizes["site"])
     return np.asarray(counts == 0)
+
+
+def require_same_sites(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    """Make sure that a posterior belongs to the sites.
+
+    Raises
+    ------
+    NetworkError
+        If they differ in number, or name or place of a site.
+    """
+    n, m = sites.sizes["site"], posterior.sizes["site"]
+    if n != m:
+        raise NetworkError(
+            f"there are {n} sites but {m} posteriors; give the sites file that was assimilated"
+        )
+    for name in ("profile_id", "lon", "lat"):
+        if name not in sites.variables or name not in posterior.variables:
+            continue
+        differs = sites[name].values != posterior[name].values
+        if differs.any():
+            first = int(np.argmax(differs))
+            raise NetworkError(
+                f"site {first} has {name} {sites[name].values[first]} but its posterior "
+                f"{posterior[name].values[first]}; give the sites file that was assimilated"
+            )

@@ -17,10 +17,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.ensemble import Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.site_selection import require_same_sites
 from ctsm_socnn.parameters import lower_bounds, to_unit, upper_bounds
 from ctsm_socnn.schemas import validate_posterior
 
@@ -61,7 +61,7 @@ def train_two_step(
     NetworkError
         If the two datasets do not match or too few sites are left.
     """
-    _require_same_sites(sites, validate_posterior(posterior))
+    require_same_sites(sites, validate_posterior(posterior))
     mean = posterior["mean"].values
     reasons = {
         "assimilation not converged": posterior["converged"].values != 1,
@@ -117,21 +117,3 @@ class _Weighted:
 
     def parameters(self) -> list[nn.Parameter]:
         return []
-
-
-def _require_same_sites(sites: xr.Dataset, posterior: xr.Dataset) -> None:
-    n, m = sites.sizes["site"], posterior.sizes["site"]
-    if n != m:
-        raise NetworkError(
-            f"there are {n} sites but {m} posteriors; give the sites file that was assimilated"
-        )
-    for name in ("profile_id", "lon", "lat"):
-        if name not in sites.variables or name not in posterior.variables:
-            continue
-        differs = sites[name].values != posterior[name].values
-        if differs.any():
-            first = int(np.argmax(differs))
-            raise NetworkError(
-                f"site {first} has {name} {sites[name].values[first]} but its posterior "
-                f"{posterior[name].values[first]}; give the sites file that was assimilated"
-            )

@@ -1,17 +1,21 @@
-"""The four methods of Tao et al. (2020) at the same sites, in sample and out of sample.
+"""The methods that are compared, each behind one function: learn from some sites, answer at others.
 
-* `default`: CLM5's parameters; nothing is fitted, so that both samples are the same.
+The first four are those of Tao et al. (2020):
+
+* `default`: CLM5's parameters; nothing is learnt.
 * `random sampling`: parameters drawn from the posteriors of other sites, whatever their place.
-* `one batch`: one parameter vector fitted to all training profiles.
-* `network`: parameters predicted from covariates.
+* `one batch`: one parameter vector fitted to all known profiles.
+* `two-step`: a network that learns site posteriors from covariates.
 
-Out of sample, each fold of locations is answered by what the other folds taught.
+`end-to-end` is a network that learns the profiles through the kernel. The black boxes of
+`ctsm_socnn.network.baselines` have no parameters at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -19,23 +23,25 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation import one_batch, random_sampling
+from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
-from ctsm_socnn.network import Model, NetworkSettings, cross_validate
-from ctsm_socnn.network.folds import location_folds
+from ctsm_socnn.model.observation import BelowBedrock
+from ctsm_socnn.network import METHODS as NETWORK_METHODS
+from ctsm_socnn.network import NetworkSettings, default_settings, train
+from ctsm_socnn.network.baselines import BASELINES, predict_baseline
 from ctsm_socnn.parameters import clm5_defaults
-from ctsm_socnn.schemas import N_LAYERS
-from ctsm_socnn.validation.comparison import Prediction, soc_of_parameters
+from ctsm_socnn.validation.comparison import soc_of_parameters
 
-__all__ = ["METHOD_NAMES", "MethodSettings", "predict_in_sample", "predict_out_of_sample"]
+__all__ = ["METHODS", "NEEDS_POSTERIOR", "Lesson", "MethodSettings", "answer"]
 
-METHOD_NAMES: Final = ("default", "random sampling", "one batch", "network")
+Array = NDArray[np.float64]
 
 _TOPSOIL_DEPTH: Final = 1.0
 
 
 @dataclass(frozen=True)
 class MethodSettings:
-    """How the methods are fitted anew in each fold.
+    """How the methods learn.
 
     Attributes
     ----------
@@ -43,108 +49,133 @@ class MethodSettings:
         Of the one-batch fit.
     draws : int
         Parameter vectors a site of random sampling.
-    method : {"two-step", "end-to-end"}
-    network : NetworkSettings
-    folds : int
+    below_bedrock : {"deepest", "drop"}
+        Rule of the one-batch fit; networks have it among their own settings.
+    networks : mapping of str to NetworkSettings
+        By network method.
     seed : int
     """
 
-    cost: str
-    starts: int
-    draws: int
-    method: str
-    network: NetworkSettings
-    folds: int
-    seed: int
+    cost: str = "mixed"
+    starts: int = 8
+    draws: int = 50
+    below_bedrock: BelowBedrock = "deepest"
+    networks: Mapping[str, NetworkSettings] = field(
+        default_factory=lambda: {method: default_settings(method) for method in NETWORK_METHODS}
+    )
+    seed: int = 0
 
 
-def predict_in_sample(
-    sites: xr.Dataset,
-    posterior: xr.Dataset,
-    one_batch_parameters: NDArray[np.float64],
-    model: Model,
-    settings: MethodSettings,
-) -> list[Prediction]:
-    """SOC of each method where it was fitted to the very sites.
+@dataclass(frozen=True)
+class Lesson:
+    """What a method may learn from.
+
+    Attributes
+    ----------
+    sites : xarray.Dataset
+        In the sites schema.
+    posterior : xarray.Dataset or None
+        Site-by-site posterior of the same sites.
+    settings : MethodSettings
+    fold : int
+        Number of the fold that is left out; networks of different folds start differently.
+    """
+
+    sites: xr.Dataset
+    posterior: xr.Dataset | None
+    settings: MethodSettings
+    fold: int = 0
+
+
+def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
+    """Soil carbon at sites, by a method that has learnt from others.
 
     Parameters
     ----------
-    sites, posterior : xarray.Dataset
-        Of the same sites.
-    one_batch_parameters : ndarray, shape (21,)
-    model : Model
-    settings : MethodSettings
-    """
-    n_sites = sites.sizes["site"]
-    batch = np.broadcast_to(one_batch_parameters, (n_sites, one_batch_parameters.size))
-    return [
-        Prediction("default", "in", _default_soc(sites)),
-        Prediction("random sampling", "in", _sampled_soc(sites, posterior, settings)),
-        Prediction("one batch", "in", soc_of_parameters(sites, batch)),
-        Prediction("network", "in", soc_of_parameters(sites, model.predict_sites(sites))),
-    ]
-
-
-def predict_out_of_sample(
-    sites: xr.Dataset,
-    posterior: xr.Dataset,
-    settings: MethodSettings,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Prediction], NDArray[np.intp]]:
-    """SOC of each method at sites that it has not seen.
+    method : str
+        Of `METHODS`.
+    lesson : Lesson
+    tested : xarray.Dataset
+        Sites to answer for; of their observations nothing is used.
 
     Returns
     -------
-    list of Prediction
-    ndarray of int, shape (site,)
-        Fold of each site.
+    ndarray, shape (tested site, 20), gC m-3
+        NaN at sites for which the method has no answer.
+
+    Raises
+    ------
+    ValidationError
+        If the method is unknown, or learns from posteriors and there are none.
+    NetworkError, AssimilationError
+        As the methods themselves.
     """
-    fold = location_folds(sites, settings.folds, settings.seed)
-    sampled, batch = (np.full((sites.sizes["site"], N_LAYERS), np.nan) for _ in range(2))
-    for number in np.unique(fold):
-        known, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        here = sites.isel(site=tested)
-        sampled[tested] = _sampled_soc(here, posterior.isel(site=known), settings)
-        fitted = one_batch(
-            sites.isel(site=known),
-            cost=settings.cost,
-            starts=settings.starts,
-            seed=settings.seed,
-            below_bedrock=settings.network.below_bedrock,
-        )["parameters"].values
-        batch[tested] = soc_of_parameters(here, np.broadcast_to(fitted, (tested.size, fitted.size)))
-    predicted = cross_validate(
-        sites,
-        settings.method,
-        fold,
-        settings.seed,
-        settings=settings.network,
-        posterior=posterior,
-        progress=progress,
-    )
-    network = soc_of_parameters(sites, predicted["prediction"].values)
-    soc = (_default_soc(sites), sampled, batch, network)
-    return [Prediction(n, "out", s) for n, s in zip(METHOD_NAMES, soc, strict=True)], fold
+    if method not in METHODS:
+        raise ValidationError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+    if method in NEEDS_POSTERIOR and lesson.posterior is None:
+        raise ValidationError(
+            f"{method} learns from site posteriors; give the file that ctsm-socnn assimilate made"
+        )
+    return METHODS[method](lesson, tested)
 
 
-def _default_soc(sites: xr.Dataset) -> NDArray[np.float64]:
+def _default(_: Lesson, tested: xr.Dataset) -> Array:
     top = SOIL_GRID.interface_depth[:-1] < _TOPSOIL_DEPTH
-    sand = sites["CELLSAND"].values[:, top] @ SOIL_GRID.thickness[top]
-    return soc_of_parameters(sites, clm5_defaults(sand / SOIL_GRID.thickness[top].sum()))
+    sand = tested["CELLSAND"].values[:, top] @ SOIL_GRID.thickness[top]
+    return soc_of_parameters(tested, clm5_defaults(sand / SOIL_GRID.thickness[top].sum()))
 
 
-def _sampled_soc(
-    sites: xr.Dataset, posterior: xr.Dataset, settings: MethodSettings
-) -> NDArray[np.float64]:
+def _random_sampling(lesson: Lesson, tested: xr.Dataset) -> Array:
     """Median over draws of the SOC that randomly drawn parameters give.
 
     Not the mean: where a draw has an e-folding depth near 0, nothing decays at depth, and one such
     draw decides the mean.
     """
-    n_sites = sites.sizes["site"]
-    drawn = random_sampling(posterior, n_sites, draws=settings.draws, seed=settings.seed)
+    assert lesson.posterior is not None  # `answer` has seen to it
+    n_sites, draws = tested.sizes["site"], lesson.settings.draws
+    drawn = random_sampling(lesson.posterior, n_sites, draws=draws, seed=lesson.settings.seed)
     parameters = drawn["parameters"].transpose("site", "draw", "parameter").values
-    index = np.repeat(np.arange(n_sites), settings.draws)
-    columns = Columns.from_sites(sites)
-    soc = soil_carbon(columns, parameters.reshape(index.size, -1), index)
-    return np.asarray(np.median(soc.reshape(n_sites, settings.draws, -1), axis=1))
+    index = np.repeat(np.arange(n_sites), draws)
+    soc = soil_carbon(Columns.from_sites(tested), parameters.reshape(index.size, -1), index)
+    return np.asarray(np.median(soc.reshape(n_sites, draws, -1), axis=1))
+
+
+def _one_batch(lesson: Lesson, tested: xr.Dataset) -> Array:
+    settings = lesson.settings
+    fitted = one_batch(
+        lesson.sites,
+        cost=settings.cost,
+        starts=settings.starts,
+        seed=settings.seed,
+        below_bedrock=settings.below_bedrock,
+    )["parameters"].values
+    return soc_of_parameters(tested, np.broadcast_to(fitted, (tested.sizes["site"], fitted.size)))
+
+
+def _network(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
+    settings = lesson.settings
+    model = train(
+        lesson.sites,
+        method,
+        settings.networks[method],
+        settings.seed + lesson.fold,
+        posterior=lesson.posterior if method in NEEDS_POSTERIOR else None,
+    )
+    return soc_of_parameters(tested, model.predict_sites(tested))
+
+
+def _baseline(name: str, lesson: Lesson, tested: xr.Dataset) -> Array:
+    return predict_baseline(name, lesson.sites, tested, lesson.settings.seed)
+
+
+METHODS: Final[Mapping[str, Callable[[Lesson, xr.Dataset], Array]]] = {
+    "default": _default,
+    "random sampling": _random_sampling,
+    "one batch": _one_batch,
+    **{method: partial(_network, method) for method in NETWORK_METHODS},
+    **{name: partial(_baseline, name) for name in BASELINES},
+}
+"""Name -> function that learns from a lesson and answers for other sites."""
+
+NEEDS_POSTERIOR: Final = ("random sampling", "two-step")
+"""Methods that learn from the posteriors of the known sites."""

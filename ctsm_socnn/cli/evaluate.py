@@ -1,0 +1,112 @@
+"""Judge methods at sites that they have not seen, in one table.
+
+  ctsm-socnn evaluate sites.nc -o evaluation
+  ctsm-socnn evaluate sites.nc --posterior posterior.nc --by block --block-km 200 -o evaluation
+  ctsm-socnn evaluate sites.nc --methods default end-to-end "random forest, log" -o evaluation
+
+The sites are divided into folds; each fold is answered by what a method learnt from all others.
+--by says what is never split between folds: profiles of one location, of one square block, or of
+one region. By default all methods are compared that the files allow: random sampling and two-step
+learn from the posteriors that ctsm-socnn assimilate wrote. DIR gets comparison.nc, scores.json and a
+figure. An evaluation that was stopped goes on when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.network.folds import FOLD_KINDS, make_folds
+from ctsm_socnn.schemas import open_file, open_sites
+from ctsm_socnn.validation.methods import METHODS, NEEDS_POSTERIOR, MethodSettings
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add = parser.add_argument
+    add("sites", type=Path, metavar="SITES.nc")
+    add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
+    add("--methods", nargs="+", metavar="NAME", help=f"of: {'; '.join(METHODS)}")
+    add("--posterior", type=Path, metavar="FILE", help="site-by-site posterior of the same sites")
+    add("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
+    add("--by", choices=FOLD_KINDS, default="location", help="default: %(default)s")
+    add("--block-km", type=float, default=100.0, help="side of a block, km (default: %(default)s)")
+    add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
+    add("--seed", type=int, default=0)
+    add("--json", action="store_true", help="print JSON instead of tables")
+    add("--overwrite", action="store_true", help="replace DIR")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Learn and answer fold by fold, write and print the scores."""
+    from ctsm_socnn.assimilation.checkpoint import Checkpoint
+    from ctsm_socnn.provenance import provenance_attributes
+    from ctsm_socnn.validation.comparison import (
+        compare_methods,
+        comparison_json,
+        format_comparison,
+    )
+    from ctsm_socnn.validation.evaluation import (
+        predict_in_sample,
+        predict_out_of_sample,
+        write_evaluation,
+    )
+
+    rows = _rows(arguments)
+    settings = MethodSettings(seed=arguments.seed)
+    sites = open_sites(arguments.sites)
+    posterior = open_file(arguments.posterior) if arguments.posterior else None
+    fold = make_folds(sites, arguments.by, arguments.folds, arguments.seed, arguments.block_km)
+    inputs = {"sites": arguments.sites}
+    if arguments.posterior:
+        inputs["posterior"] = arguments.posterior
+    made = provenance_attributes(seed=arguments.seed, inputs=inputs)
+    with Checkpoint(
+        arguments.output, _fingerprint(arguments, rows, made), overwrite=arguments.overwrite
+    ) as finished:
+        predictions = predict_out_of_sample(
+            sites, posterior, rows, settings, fold, finished=finished, progress=_show
+        )
+        if arguments.in_sample:
+            predictions += predict_in_sample(sites, posterior, rows, settings)
+        comparison = compare_methods(sites, predictions)
+        write_evaluation(comparison, arguments.output, made, overwrite=arguments.overwrite)
+        finished.finish()
+    print(to_json(comparison_json(comparison)) if arguments.json else format_comparison(comparison))
+    return 0
+
+
+def _rows(arguments: argparse.Namespace) -> dict[str, str]:
+    """Name in tables -> method; here they are the same."""
+    methods = arguments.methods
+    if methods is None:
+        methods = [m for m in METHODS if arguments.posterior or m not in NEEDS_POSTERIOR]
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown:
+        raise ValidationError(
+            f"--methods {', '.join(unknown)}: unknown; choose from {'; '.join(METHODS)}"
+        )
+    return {name: name for name in methods}
+
+
+def _fingerprint(
+    arguments: argparse.Namespace, rows: dict[str, str], made: dict[str, str]
+) -> dict[str, str]:
+    """All that decides the answers of a fold."""
+    inputs = {name: value for name, value in made.items() if name.startswith("input_")}
+    return {
+        **inputs,
+        "version": made["source"],
+        "methods": "; ".join(rows),
+        "folds": f"{arguments.folds} by {arguments.by}, {arguments.block_km:g} km",
+        "seed": str(arguments.seed),
+    }
+
+
+def _show(method: str, fold: int, folds: int) -> None:
+    print(f"{method}: fold {fold + 1} of {folds}", file=sys.stderr, flush=True)
