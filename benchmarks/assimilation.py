@@ -31,7 +31,7 @@ WALKERS, STEPS, BURN_IN = 84, 1500, 500
 
 def measure() -> list[Measurement]:
     """Time of a site, of an evaluation, and effective draws a second."""
-    sites = _made_up_sites()
+    sites = made_up_sites(N_SITES)
     published, published_time = _run("published", "published", sites)
     evaluations = sum(chains.evaluations for chains in published)
     gradient, gradient_time = _run("hamiltonian", "student-t", sites)
@@ -63,7 +63,8 @@ def measure() -> list[Measurement]:
     ]
 
 
-def _made_up_sites() -> xr.Dataset:
+def made_up_sites(count: int) -> xr.Dataset:
+    """Sites whose carbon follows from known parameters, with errors."""
     rng = np.random.default_rng(8)
     season = 10.0 * np.cos(2.0 * np.pi * (np.arange(12) - 6.5) / 12.0)
     damping = np.exp(-SOIL_GRID.node_depth / 2.0)
@@ -72,18 +73,21 @@ def _made_up_sites() -> xr.Dataset:
     constants = {**inputs, "ALTMAX": 20.0, "ALTMAX_LASTYEAR": 20.0}
     sites = xr.Dataset(
         {
-            "TSOI": (profile, rng.uniform(278, 293, (N_SITES, 1, 1)) + season[:, None] * damping),
-            "W_SCALAR": (profile, rng.uniform(0.3, 0.9, (N_SITES, 12, 20))),
-            "O_SCALAR": (profile, np.full((N_SITES, 12, 20), 0.95)),
-            "FPI_vr": (profile, np.full((N_SITES, 12, 20), 0.9)),
-            "nbedrock": (("site",), np.full(N_SITES, 20)),
-            **{name: (monthly, np.full((N_SITES, 12), v)) for name, v in constants.items()},
+            "TSOI": (profile, rng.uniform(278, 293, (count, 1, 1)) + season[:, None] * damping),
+            "W_SCALAR": (profile, rng.uniform(0.3, 0.9, (count, 12, 20))),
+            "O_SCALAR": (profile, np.full((count, 12, 20), 0.95)),
+            "FPI_vr": (profile, np.full((count, 12, 20), 0.9)),
+            "nbedrock": (("site",), np.full(count, 20)),
+            **{name: (monthly, np.full((count, 12), v)) for name, v in constants.items()},
+            "CELLSAND": (("site", "layer"), np.full((count, 20), 50.0)),
+            "lon": (("site",), np.linspace(-120.0, -70.0, count)),
+            "lat": (("site",), np.linspace(30.0, 50.0, count)),
         }
     )
-    truth = to_physical(rng.uniform(0.35, 0.65, (N_SITES, len(PARAMETER_NAMES))))
+    truth = to_physical(rng.uniform(0.35, 0.65, (count, len(PARAMETER_NAMES))))
     soc = steady_state(Columns.from_sites(sites), truth).soc[:, LAYERS]
     sites["soc"] = (("site", "obs"), soc * np.exp(0.3 * rng.normal(size=soc.shape)))
-    depth = np.tile(SOIL_GRID.node_depth[LAYERS], (N_SITES, 1))
+    depth = np.tile(SOIL_GRID.node_depth[LAYERS], (count, 1))
     sites["soc_depth"] = (("site", "obs"), depth)
     return sites
 

@@ -20,6 +20,7 @@ BENCHMARKS: Final = (
     "steady_state",
     "ctsm_step",
     "assimilation",
+    "many_sites",
     "regridding",
     "history",
     "end_to_end",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,8 @@ __all__ = ["LOCAL_CLUSTER", "open_executor"]
 
 LOCAL_CLUSTER = "local"
 """Name of a dask cluster that is started on this machine."""
+
+_GO_ON = "the sites done so far are kept and the same command goes on from there"
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
     ConfigError
         If dask.distributed is not installed.
     AssimilationError
-        If the scheduler cannot be reached.
+        If the scheduler cannot be reached, or workers are lost for good.
     """
     if scheduler is not None:
         with _dask_executor(workers, scheduler) as executor:
@@ -44,6 +47,10 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             try:
                 yield pool
+            except BrokenProcessPool as error:
+                raise AssimilationError(
+                    f"a worker process was ended from outside, perhaps for want of memory; {_GO_ON}"
+                ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -54,7 +61,8 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
 @contextmanager
 def _dask_executor(workers: int, scheduler: str) -> Iterator[Executor]:
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client, KilledWorker, LocalCluster
+        from distributed.comm import CommClosedError
     except ImportError as error:
         raise ConfigError(
             "--scheduler needs dask.distributed; install it with pip install 'ctsm-socnn[cluster]'"
@@ -81,4 +89,9 @@ def _dask_executor(workers: int, scheduler: str) -> Iterator[Executor]:
             f"the dask scheduler {scheduler} cannot be reached: {error}"
         ) from error
     with client:
-        yield client.get_executor()
+        try:
+            yield client.get_executor()
+        except (KilledWorker, CancelledError, CommClosedError) as error:
+            raise AssimilationError(
+                f"the dask scheduler {scheduler} or its workers were lost; {_GO_ON}"
+            ) from error

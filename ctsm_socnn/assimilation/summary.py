@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from ctsm_socnn.assimilation.posterior import CPU_SECONDS
 from ctsm_socnn.assimilation.screening import SiteStatus
 
 __all__ = ["posterior_summary"]
 
 
-def posterior_summary(posterior: xr.Dataset, sites: xr.Dataset) -> str:
-    """Sites by status, convergence and fit, as lines of text.
+def posterior_summary(posterior: xr.Dataset, sites: xr.Dataset, seconds: float) -> str:
+    """Sites by status, time, convergence and fit, as lines of text.
 
     Parameters
     ----------
@@ -19,31 +23,69 @@ def posterior_summary(posterior: xr.Dataset, sites: xr.Dataset) -> str:
         The posterior schema.
     sites : xarray.Dataset
         The sites that it was made from.
+    seconds : float
+        What the run took on the clock.
     """
     status = posterior["status"].values
-    lines = [f"{'sites':<34}{status.size:>10}"]
-    lines += [
-        f"  {reason.meaning.replace('_', ' '):<32}{count:>10}"
-        for reason in SiteStatus
-        if (count := int((status == reason).sum()))
-    ]
-    if np.isfinite(posterior["cost_mean"].values).any():
-        lines += _quality(posterior, sites)
+    lines = [_line("sites", f"{status.size}")]
+    for reason in SiteStatus:
+        count = int((status == reason).sum())
+        if count:
+            share = f"{count / status.size:8.1%}"
+            lines.append(_line("  " + reason.meaning.replace("_", " "), f"{count}") + share)
+    run = np.isfinite(posterior["cost_mean"].values)
+    if run.any():
+        lines += _time(posterior, int(run.sum()))
+        lines.append(_line("time of this run", f"{timedelta(seconds=round(seconds))}"))
+        lines += _quality(posterior, sites, run)
     return "\n".join(lines)
 
 
-def _quality(posterior: xr.Dataset, sites: xr.Dataset) -> list[str]:
+def _line(name: str, value: str) -> str:
+    return f"{name:<34}{value:>10}"
+
+
+def _time(posterior: xr.Dataset, n_run: int) -> list[str]:
+    cpu_seconds = float(posterior.attrs[CPU_SECONDS])
+    evaluations = float(np.nansum(posterior["evaluations"].values))
+    rate = evaluations / max(cpu_seconds, 1e-3)
+    return [
+        _line("evaluations of the model", f"{evaluations:.3g}"),
+        _line("evaluations a CPU-second", f"{rate:.3g}"),
+        _line("CPU-seconds a site", f"{cpu_seconds / n_run:.3f}"),
+        _line("CPU time", f"{timedelta(seconds=round(cpu_seconds))}"),
+    ]
+
+
+def _quality(posterior: xr.Dataset, sites: xr.Dataset, run: NDArray[np.bool_]) -> list[str]:
     identifiable = posterior["identifiable"].values == 1
     rhat = np.where(identifiable, posterior["rhat"].values, -np.inf).max(axis=1)
     ess = np.where(identifiable, posterior["ess_bulk"].values, np.inf).min(axis=1)
-    run = np.isfinite(posterior["cost_mean"].values)
     observed, fitted = sites["soc"].values, posterior["soc_fit"].values
+    return [
+        _line("largest R-hat, median of sites", f"{np.median(rhat[run]):.3f}"),
+        _line("least bulk ESS, median of sites", f"{np.median(ess[run]):.0f}"),
+        _line("acceptance, median of sites", f"{np.nanmedian(posterior['acceptance']):.2f}"),
+        _line("NSE in sample, all sites run", f"{_nse(observed, fitted):.3f}"),
+        _line("R2 of a site, median", f"{_median_r2(observed, fitted):.3f}"),
+    ]
+
+
+def _nse(observed: NDArray[np.float64], fitted: NDArray[np.float64]) -> float:
     used = np.isfinite(fitted)
     error, spread = (observed - fitted)[used], observed[used] - observed[used].mean()
-    return [
-        f"{'largest R-hat, median of sites':<34}{np.median(rhat[run]):>10.3f}",
-        f"{'least bulk ESS, median of sites':<34}{np.median(ess[run]):>10.0f}",
-        f"{'acceptance, median of sites':<34}{np.nanmedian(posterior['acceptance']):>10.2f}",
-        f"{'evaluations of the model':<34}{np.nansum(posterior['evaluations']):>10.3g}",
-        f"{'NSE in sample':<34}{1.0 - error @ error / (spread @ spread):>10.3f}",
-    ]
+    return float(1.0 - error @ error / (spread @ spread))
+
+
+def _median_r2(observed: NDArray[np.float64], fitted: NDArray[np.float64]) -> float:
+    """Median over the sites of the squared correlation down the profile."""
+    used = np.isfinite(fitted)
+    deviations = []
+    for values in (observed, fitted):
+        held = np.where(used, values, 0.0)
+        mean = held.sum(axis=1, keepdims=True) / np.maximum(used.sum(axis=1, keepdims=True), 1)
+        deviations.append(np.where(used, values - mean, 0.0))
+    o, f = deviations
+    with np.errstate(invalid="ignore"):
+        r2 = (o * f).sum(axis=1) ** 2 / ((o**2).sum(axis=1) * (f**2).sum(axis=1))
+    return float(np.nanmedian(r2))

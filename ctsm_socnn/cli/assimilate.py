@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -133,6 +134,7 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
         below_bedrock=arguments.below_bedrock,
     )
     shard = None if arguments.shard is None else Shard.from_text(arguments.shard)
+    started = time.monotonic()
     posterior = site_by_site(
         sites,
         settings,
@@ -143,7 +145,7 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
     )
     run_sites = sites.isel(site=posterior["site_index"].values)
-    print(posterior_summary(posterior, run_sites))
+    print(posterior_summary(posterior, run_sites, time.monotonic() - started))
     if arguments.figures is not None:
         _draw(posterior, run_sites, arguments.figures)
 

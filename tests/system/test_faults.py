@@ -74,11 +74,13 @@ def test_a_full_disk_leaves_no_half_written_file(tmp_path, limit):
         "from pathlib import Path\n"
         "import numpy as np, xarray as xr\n"
         "from ctsm_socnn.errors import FileError\n"
-        "from ctsm_socnn.netcdf import write_ctsm_input, write_dataset\n"
+        "from ctsm_socnn.netcdf import write_ctsm_input, write_dataset, write_in_parts\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "data = xr.Dataset({'q10': ('x', np.random.default_rng(0).random(200_000))})\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
-        "for write in (write_dataset, write_ctsm_input):\n"
+        "def in_parts(data, path):\n"
+        "    write_in_parts((data.isel(x=slice(i, i + 500)) for i in range(0, 200_000, 500)), 'x', path)\n"
+        "for write in (write_dataset, write_ctsm_input, in_parts):\n"
         "    try:\n"
         "        write(data, Path(sys.argv[1]) / 'maps.nc')\n"
         "    except FileError as error:\n"
@@ -87,8 +89,8 @@ def test_a_full_disk_leaves_no_half_written_file(tmp_path, limit):
     )
     done = _python(code, str(tmp_path), str(limit))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("refused:") == 2
-    assert done.stdout.count("maps.nc cannot be written") == 2
+    assert done.stdout.count("refused:") == 3
+    assert done.stdout.count("maps.nc cannot be written") == 3
     assert list(tmp_path.iterdir()) == []
 
 

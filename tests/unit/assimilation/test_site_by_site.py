@@ -94,6 +94,23 @@ def _stop_after(monkeypatch: pytest.MonkeyPatch, blocks: int) -> list[int]:
     return done
 
 
+def test_a_disk_that_is_full_at_the_end_loses_no_site(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise FileError("posterior.nc cannot be written; is the disk full?")
+
+    output = tmp_path / "posterior.nc"
+    monkeypatch.setattr(sys.modules["ctsm_socnn.assimilation.site_by_site"], "write_in_parts", full)
+    with pytest.raises(FileError, match="disk full"):
+        site_by_site(twin[0], SHORT, output=output)
+    assert not output.exists()
+    monkeypatch.undo()
+    calls = _count_calls(monkeypatch)
+    assert site_by_site(twin[0], SHORT, output=output).sizes["site"] == 6
+    assert calls == []
+
+
 def test_two_runs_on_one_output_refuse_each_other(
     twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
 ) -> None:

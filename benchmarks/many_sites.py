@@ -1,0 +1,60 @@
+"""Site-by-site assimilation of many sites: two workers against one, and memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from assimilation import made_up_sites
+from measuring import Measurement, at_least, at_most
+
+from ctsm_socnn.assimilation import site_by_site
+from ctsm_socnn.netcdf import write_dataset
+
+N_SITES: Final = 512
+FEW, MANY = 512, 4096
+SHORT: Final = ["--chains", "2", "--warmup", "20", "--draws", "8"]
+
+
+def measure() -> list[Measurement]:
+    """Parallel efficiency, start of the workers included, and peak memory of the command."""
+    sites = made_up_sites(N_SITES)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        one, two = (_wall_seconds(sites, workers, directory) for workers in (1, 2))
+        few, many = (_peak_memory(sites, count, directory) for count in (FEW, MANY))
+    return [
+        Measurement(f"{N_SITES} sites, 1 worker, wall", one, "s"),
+        Measurement(f"{N_SITES} sites, 2 workers, wall", two, "s"),
+        at_least("parallel efficiency at 2 workers", one / (2.0 * two), "ratio", 0.9),
+        Measurement(f"peak memory, {FEW} sites", few / 2**20, "MiB"),
+        Measurement(f"peak memory, {MANY} sites", many / 2**20, "MiB"),
+        at_most("ratio of the two", many / few, "times", 1.2),
+    ]
+
+
+def _wall_seconds(sites: xr.Dataset, workers: int, directory: Path) -> float:
+    started = time.perf_counter()
+    site_by_site(sites, output=directory / f"{workers}.nc", workers=workers, progress=False)
+    return time.perf_counter() - started
+
+
+def _peak_memory(sites: xr.Dataset, count: int, directory: Path) -> int:
+    """Bytes that `assimilate` holds at most for the same sites again and again."""
+    path = directory / f"sites_{count}.nc"
+    write_dataset(sites.isel(site=np.arange(count) % sites.sizes["site"]), path)
+    words = ["assimilate", str(path), *SHORT, "-o", str(directory / f"posterior_{count}.nc")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ctsm_socnn", *words], stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise RuntimeError(f"assimilate ended with status {status}")
+    return usage.ru_maxrss * 1024
