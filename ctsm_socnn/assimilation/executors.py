@@ -49,7 +49,8 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
                 yield pool
             except BrokenProcessPool as error:
                 raise AssimilationError(
-                    f"a worker process was ended from outside, perhaps for want of memory; {_GO_ON}"
+                    "a worker process ended before its time: killed, out of memory, or started by a "
+                    f"script without `if __name__ == '__main__':`; {_GO_ON}"
                 ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -96,7 +96,7 @@ def test_a_lost_process_is_an_error_that_loses_nothing(
 ) -> None:
     output = tmp_path / "posterior.nc"
     thread = when_a_block_is_done(output, lambda: multiprocessing.active_children()[0].kill())
-    with pytest.raises(AssimilationError, match="a worker process was ended from outside"):
+    with pytest.raises(AssimilationError, match="a worker process ended before its time"):
         site_by_site(open_sites(sites_file), SETTINGS, output=output, workers=2)
     thread.join()
     assert_that_the_rest_follows(sites_file, output, whole)

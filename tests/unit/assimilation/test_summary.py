@@ -1,0 +1,62 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ctsm_socnn.assimilation import SiteStatus
+from ctsm_socnn.assimilation.summary import posterior_summary
+
+OBSERVED = np.array([[4.0, 2.0, 1.0], [6.0, 3.0, np.nan], [5.0, 5.0, 5.0]])
+
+
+def table(fitted: np.ndarray, status: list[int]) -> dict[str, str]:
+    """Lines of the table, by their name."""
+    run = np.isfinite(fitted).any(axis=1)
+    per_site = {"cost_mean": 1.0, "acceptance": 0.8, "evaluations": 1000.0}
+    posterior = xr.Dataset(
+        {
+            "status": ("site", np.array(status, dtype=np.int8)),
+            "soc_fit": (("site", "obs"), fitted),
+            "rhat": (("site", "parameter"), [[1.01, 9.0], [1.03, 9.0], [np.nan, np.nan]]),
+            "ess_bulk": (("site", "parameter"), [[300.0, 1.0], [500.0, 1.0], [np.nan, np.nan]]),
+            "identifiable": (("site", "parameter"), [[1, 0]] * 3),
+            **{name: ("site", np.where(run, v, np.nan)) for name, v in per_site.items()},
+        },
+        attrs={"cpu_seconds": "0.5"},
+    )
+    sites = xr.Dataset({"soc": (("site", "obs"), OBSERVED)})
+    lines = posterior_summary(posterior, sites, seconds=61.0).splitlines()
+    return {line[:34].strip(): line[34:].strip() for line in lines}
+
+
+def test_the_table_counts_sites_and_says_what_they_cost() -> None:
+    fitted = OBSERVED.copy()
+    fitted[2] = np.nan
+    lines = table(fitted, [0, SiteStatus.RHAT_TOO_HIGH, SiteStatus.NO_CARBON_INPUT])
+    assert lines["sites"] == "3"
+    assert lines["converged"].split() == ["1", "33.3%"]
+    assert lines["rhat too high"].split() == ["1", "33.3%"]
+    assert lines["no carbon input"].split() == ["1", "33.3%"]
+    assert lines["evaluations of the model"] == "2e+03"
+    assert lines["evaluations a CPU-second"] == "4e+03"
+    assert lines["CPU-seconds a site"] == "0.250"
+    assert lines["time of this run"] == "0:01:01"
+    assert lines["largest R-hat, median of sites"] == "1.020"
+    assert lines["least bulk ESS, median of sites"] == "400"
+
+
+def test_the_fit_is_judged_over_all_layers_and_down_each_profile() -> None:
+    fitted = 2.0 * OBSERVED
+    fitted[2] = np.nan
+    lines = table(fitted, [0, 0, SiteStatus.NO_CARBON_INPUT])
+    spread = np.array([4.0, 2.0, 1.0, 6.0, 3.0])
+    nse = 1.0 - (spread**2).sum() / ((spread - spread.mean()) ** 2).sum()
+    assert lines["NSE in sample, all sites run"] == f"{nse:.3f}"
+    assert lines["R2 of a site, median"] == "1.000"
+
+
+def test_nothing_but_the_reasons_where_no_site_was_run() -> None:
+    lines = table(np.full((3, 3), np.nan), [SiteStatus.NO_CARBON_INPUT] * 3)
+    assert lines == {"sites": "3", "no carbon input": "3  100.0%"}
