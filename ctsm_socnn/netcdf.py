@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,6 +28,7 @@ __all__ = [
     "write_ctsm_input",
     "write_dataset",
     "write_in_parts",
+    "written_in_parts",
 ]
 
 FILL_VALUE: Final = 1e36
@@ -110,8 +111,33 @@ def write_in_parts(
     Parameters
     ----------
     parts : iterable of xarray.Dataset
-        Consecutive parts along `dimension`, alike in all else; attributes and variables without
-        the dimension are those of the first. Parts of equal length are written fastest.
+        As `written_in_parts` takes them.
+    dimension : str
+        Becomes the file's unlimited dimension.
+    path : Path
+    overwrite : bool
+
+    Raises
+    ------
+    FileError
+        If the output exists, or cannot be written.
+    """
+    with written_in_parts(dimension, path, overwrite=overwrite) as append:
+        for part in parts:
+            append(part)
+
+
+@contextmanager
+def written_in_parts(
+    dimension: str, path: str | Path, *, overwrite: bool = False
+) -> Iterator[Callable[[xr.Dataset], None]]:
+    """Give a function that appends parts to a file, which appears when the block ends well.
+
+    Parts are consecutive along `dimension` and alike in all else; attributes and variables without
+    the dimension are those of the first. Parts of equal length are written fastest.
+
+    Parameters
+    ----------
     dimension : str
         Becomes the file's unlimited dimension.
     path : Path
@@ -124,7 +150,9 @@ def write_in_parts(
     """
     path, length = Path(path), 0
     with atomic_output(path, overwrite=overwrite) as temporary:
-        for part in parts:
+
+        def append(part: xr.Dataset) -> None:
+            nonlocal length
             clean = part.drop_encoding()
             if length == 0:
                 encoding = {
@@ -135,6 +163,8 @@ def write_in_parts(
             else:
                 _append(clean, dimension, length, temporary, path)
             length += clean.sizes[dimension]
+
+        yield append
 
 
 def write_ctsm_input(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
@@ -184,7 +214,9 @@ def _append(part: xr.Dataset, dimension: str, start: int, temporary: Path, path:
         with netCDF4.Dataset(temporary, "a") as file:
             for name, variable in part.variables.items():
                 if dimension in variable.dims:
-                    file[str(name)][start:stop] = _with_fill_value(variable.values)
+                    before = (slice(None),) * variable.dims.index(dimension)
+                    place = (*before, slice(start, stop))
+                    file[str(name)][place] = _with_fill_value(variable.values)
     except RuntimeError as error:
         raise FileError(f"{path} cannot be written ({error}); is the disk full?") from error
 
@@ -199,8 +231,6 @@ def _encoding_of_part(variable: xr.Variable, dimension: str) -> dict[str, Any]:
     """Choose an encoding that suits later parts too: any of them may have missing values."""
     encoding = _encoding(variable)
     if dimension in variable.dims:
-        if variable.dims[0] != dimension:
-            raise ValueError(f"{dimension} must be the first dimension, found {variable.dims}")
         encoding["chunksizes"] = variable.shape
         if variable.dtype.kind == "f":
             encoding["_FillValue"] = variable.dtype.type(FILL_VALUE)

@@ -1,10 +1,14 @@
-"""Predict maps of the 21 parameters from covariates on a grid.
+"""Predict maps of the 21 parameters, and of the soil carbon that they make, on a grid.
 
   ctsm-socnn predict model covariates.nc -o maps.nc
   ctsm-socnn predict model covariates.nc --forcing 'history.clm2.h0.*.nc' -o maps.nc
+  ctsm-socnn predict model covariates.nc --forcing climatology.nc -o maps.nc --soil-carbon soc.nc
 
-A model that takes forcing summaries needs --forcing (CLM history files), unless the grid file holds
-the forcing. Cells unlike all training sites are marked in `extrapolated`.
+A model that takes forcing summaries needs --forcing: CLM history files or what ctsm-socnn forcing
+wrote, unless the grid file holds the forcing. With --soil-carbon each cell's parameters are run
+through the kernel on its forcing: carbon by layer, stocks, their spread over the ensemble, and
+totals over land. Cells unlike all training sites are marked in `extrapolated`. Written a block of
+rows at a time, so that the grid may have any size. Exits 1 if a physical limit is broken.
 """
 
 from __future__ import annotations
@@ -13,11 +17,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
+import xarray as xr
 
-from ctsm_socnn.forcing import read_climatology
-from ctsm_socnn.netcdf import require_absent, write_dataset
-from ctsm_socnn.network import load_model, predict_maps
+from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.forcing import find_history, open_climatology, read_climatology
+from ctsm_socnn.netcdf import require_absent
+from ctsm_socnn.network import MapSummary, load_model, write_maps
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import open_file
 
@@ -28,26 +33,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `predict`."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="directory made by train")
     parser.add_argument("grid", type=Path, metavar="GRID", help="covariates on a grid (netCDF)")
-    parser.add_argument("--forcing", type=Path, nargs="+", metavar="FILE", help="history files")
+    parser.add_argument(
+        "--forcing", nargs="+", metavar="FILE", help="history files, or a climatology made of them"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="MAPS.nc")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument(
+        "--soil-carbon", type=Path, metavar="SOC.nc", help="write soil carbon and stocks there"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict and write the maps."""
-    require_absent(arguments.output, overwrite=arguments.overwrite)
+    """Predict, write, say what came out."""
+    outputs = [p for p in (arguments.output, arguments.soil_carbon) if p is not None]
+    for path in outputs:
+        require_absent(path, overwrite=arguments.overwrite)
     model = load_model(arguments.model)
-    grid = open_file(arguments.grid)
-    for warning in model.transform.range_warnings(grid):
-        print(f"warning: {warning}", file=sys.stderr)
-    forcing = read_climatology(arguments.forcing) if arguments.forcing else None
-    maps = predict_maps(model, grid, forcing=forcing)
+    forcing = _forcing(arguments.forcing) if arguments.forcing else None
     inputs = {"grid": arguments.grid, "model": arguments.model / "model.json"}
-    maps.attrs |= provenance_attributes(seed=model.seed, inputs=inputs)
-    write_dataset(maps, arguments.output, overwrite=arguments.overwrite)
-    predicted = int(np.isfinite(maps["q10"].values).sum())
-    outside = int(maps["extrapolated"].values.sum())
-    print(
-        f"wrote {arguments.output}: {predicted} cells, {outside} of them unlike the training sites"
-    )
-    return 0
+    with open_file(arguments.grid, load=False) as grid:
+        summary = write_maps(
+            model,
+            grid,
+            arguments.output,
+            forcing=forcing,
+            soil_carbon=arguments.soil_carbon,
+            attributes=provenance_attributes(seed=model.seed, inputs=inputs),
+            overwrite=arguments.overwrite,
+        )
+    for warning in summary.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.json:
+        print(to_json(summary.as_json()))
+    else:
+        print("\n".join([f"wrote {', '.join(map(str, outputs))}", *_lines(summary)]))
+    return 1 if summary.broken else 0
+
+
+def _forcing(patterns: list[str]) -> xr.Dataset:
+    paths = find_history(patterns)
+    if len(paths) == 1:
+        with open_file(paths[0], load=False) as file:
+            averaged = "period" in file.attrs
+        if averaged:
+            return open_climatology(paths[0])
+    return read_climatology(paths)
+
+
+def _lines(summary: MapSummary) -> list[str]:
+    found = summary.as_json()
+    lines = [f"{found['cells']} cells, {found['cells_extrapolated']} of them unlike the sites"]
+    if not found["cells_with_soil_carbon"]:
+        return lines
+    lines.append(f"soil carbon of {found['cells_with_soil_carbon']} cells")
+    if "totals_pgc" not in found:
+        return [*lines, "the grid does not tell the areas of its cells, so nothing is added up"]
+    lines.append(f"over {found['land_km2']:.6g} km2 of land ({summary.area_source}), in PgC:")
+    lines += [
+        f"  {name:<18}{stock['total']:>12.5g} +- {stock['sd']:.2g} over the ensemble"
+        for name, stock in found["totals_pgc"].items()
+    ]
+    return lines

@@ -2,6 +2,7 @@
 
 from ctsm_socnn.network.cross_validation import cross_validate, train
 from ctsm_socnn.network.end_to_end import train_end_to_end
+from ctsm_socnn.network.map_files import MapSummary, write_maps
 from ctsm_socnn.network.model import METHODS, Model
 from ctsm_socnn.network.model_directory import load_model, save_model
 from ctsm_socnn.network.prediction import predict_maps
@@ -11,6 +12,7 @@ from ctsm_socnn.network.two_step import train_two_step
 
 __all__ = [
     "METHODS",
+    "MapSummary",
     "Model",
     "NetworkSettings",
     "cross_validate",
@@ -24,4 +26,5 @@ __all__ = [
     "train",
     "train_end_to_end",
     "train_two_step",
+    "write_maps",
 ]

@@ -1,10 +1,10 @@
-"""The cells of a grid in the form of sites, a few at a time."""
+"""The cells of a grid in the form of sites, some rows at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -13,11 +13,12 @@ from scipy.spatial import cKDTree
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.folds import positions_km
-from ctsm_socnn.schemas import FORCING_DIMENSIONS, N_LAYERS, N_MONTHS
+from ctsm_socnn.schemas import COVARIATE_PREFIX, FORCING_DIMENSIONS, N_LAYERS, N_MONTHS
 
-__all__ = ["GridCells", "NearestForcing"]
+__all__ = ["CellBlock", "GridCells", "NearestForcing"]
 
-_CELLS_AT_ONCE: Final = 20_000
+_POSITION: Final = ("lat", "lon")
+_CELLS_AT_ONCE: Final = 5_000
 _FARTHEST_KM: Final = 100.0
 """Farthest cell of the forcing's grid that may stand for a cell of the covariates' grid."""
 _DIMENSION_SIZES: Final = {"month": N_MONTHS, "layer": N_LAYERS}
@@ -37,21 +38,21 @@ class NearestForcing:
         missing = [name for name in FORCING_DIMENSIONS if name not in climatology]
         if missing:
             raise NetworkError(f"the forcing lacks {', '.join(missing)}")
-        cells = _flatten(climatology)
-        self._values = {name: _as_sites(cells[name]) for name in FORCING_DIMENSIONS}
+        cells = _flatten(climatology.set_coords(_POSITION)[list(FORCING_DIMENSIONS)])
+        values = {name: _as_sites(cells[name]) for name in FORCING_DIMENSIONS}
         # Sand may be missing everywhere: the published model does not use it.
         complete = np.all(
             [
-                np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-                for name, values in self._values.items()
+                np.isfinite(field.reshape(len(field), -1)).all(axis=1)
+                for name, field in values.items()
                 if name != "CELLSAND"
             ],
             axis=0,
         )
-        self._rows = np.flatnonzero(complete)
-        if self._rows.size == 0:
+        if not complete.any():
             raise NetworkError("no cell of the forcing has all variables; check its land mask")
-        self._tree = cKDTree(positions_km(cells)[self._rows])
+        self._values = {name: field[complete] for name, field in values.items()}
+        self._tree = cKDTree(positions_km(cells)[complete])
 
     def at(
         self, positions: NDArray[np.float64]
@@ -61,20 +62,51 @@ class NearestForcing:
         far = distance > _FARTHEST_KM
         forcing = {}
         for name, dimensions in FORCING_DIMENSIONS.items():
-            values = self._values[name][self._rows[nearest]]
+            values = self._values[name][nearest]
             values[far] = np.nan
             forcing[name] = (dimensions, values)
         return forcing
 
 
 @dataclass(frozen=True)
+class CellBlock:
+    """Some whole rows of a grid.
+
+    Attributes
+    ----------
+    rows : slice
+        Along the first horizontal dimension.
+    dimensions : tuple of str
+        Horizontal dimensions.
+    shape : tuple of int
+        Of the block's part of a map.
+    positions : mapping of str to xarray.DataArray
+        `lat` and `lon` of the part.
+    cells : xarray.Dataset
+        Covariates, and forcing if there is any, along `site`.
+    """
+
+    rows: slice
+    dimensions: tuple[str, ...]
+    shape: tuple[int, ...]
+    positions: Mapping[str, xr.DataArray]
+    cells: xr.Dataset
+
+    def map_of(self, values: NDArray[Any], **attributes: Any) -> xr.DataArray:
+        """Put values by cell, shape (cell,) or (layer, cell), on the part of the map."""
+        leading = ("layer",) * (values.ndim - 1)
+        shaped = values.reshape(*values.shape[:-1], *self.shape)
+        return xr.DataArray(shaped, dims=(*leading, *self.dimensions), attrs=attributes)
+
+
+@dataclass(frozen=True)
 class GridCells:
-    """A grid of covariates that is walked through in blocks of cells.
+    """A grid of covariates that is walked through in blocks of rows.
 
     Attributes
     ----------
     covariates : xarray.Dataset
-        On `(lat, lon)` or one dimension of cells.
+        On `(lat, lon)` or one dimension of cells; may be read from a file as it is needed.
     dimensions : tuple of str
         Horizontal dimensions, in the order of the maps.
     forcing : NearestForcing or None
@@ -93,7 +125,7 @@ class GridCells:
         Parameters
         ----------
         covariates : xarray.Dataset
-            With `lat` and `lon`; may hold the forcing too.
+            With `lat` and `lon`; may hold the forcing too. Names may lack the prefix `cov_`.
         names : tuple of str
         forcing : xarray.Dataset, optional
             Monthly climatology on a grid of its own.
@@ -103,12 +135,15 @@ class GridCells:
         NetworkError
             If covariates, positions or the forcing are missing.
         """
-        missing = [name for name in (*names, "lat", "lon") if name not in covariates.variables]
+        covariates = _prefixed(covariates, names)
+        missing = [name for name in (*names, *_POSITION) if name not in covariates.variables]
         if missing:
             raise NetworkError(f"the grid lacks {', '.join(missing)}")
-        held = {"lat", "lon"}
-        wanted = [name for name in names if name not in held]
+        covariates = covariates.set_coords(_POSITION)
+        wanted = [name for name in names if name not in _POSITION]
         dimensions = tuple(str(d) for d in covariates[wanted[0]].dims) if wanted else ("lat", "lon")
+        if forcing is None and set(FORCING_DIMENSIONS) <= set(covariates.variables):
+            forcing = covariates
         return cls(
             covariates[wanted], dimensions, None if forcing is None else NearestForcing(forcing)
         )
@@ -118,15 +153,32 @@ class GridCells:
         """Size along each horizontal dimension."""
         return tuple(self.covariates.sizes[name] for name in self.dimensions)
 
-    def blocks(self, cells_at_once: int = _CELLS_AT_ONCE) -> Iterator[tuple[slice, xr.Dataset]]:
-        """Give slices of the flattened grid and their cells as sites."""
-        flat = _flatten(self.covariates, self.dimensions)
-        for start in range(0, flat.sizes["site"], cells_at_once):
-            part = slice(start, min(start + cells_at_once, flat.sizes["site"]))
-            cells = flat.isel(site=part).load()
+    def blocks(self, cells_at_once: int = _CELLS_AT_ONCE) -> Iterator[CellBlock]:
+        """Give as many whole rows at a time as hold the cells, and at least one."""
+        first, n_rows = self.dimensions[0], self.shape[0]
+        row_size = int(np.prod(self.shape[1:]))
+        step = max(cells_at_once // row_size, 1)
+        for start in range(0, n_rows, step):
+            rows = slice(start, min(start + step, n_rows))
+            part = self.covariates.isel({first: rows}).load()
+            cells = _flatten(part, self.dimensions)
             if self.forcing is not None:
                 cells = cells.assign(self.forcing.at(positions_km(cells)))
-            yield part, cells
+            yield CellBlock(
+                rows=rows,
+                dimensions=self.dimensions,
+                shape=tuple(part.sizes[name] for name in self.dimensions),
+                positions={name: part[name] for name in _POSITION},
+                cells=cells,
+            )
+
+
+def _prefixed(covariates: xr.Dataset, names: tuple[str, ...]) -> xr.Dataset:
+    """Give variables that lack the prefix of covariates the names that are looked for."""
+    bare = {name.removeprefix(COVARIATE_PREFIX): name for name in names}
+    return covariates.rename(
+        {old: new for old, new in bare.items() if old in covariates and new not in covariates}
+    )
 
 
 def _flatten(dataset: xr.Dataset, dimensions: tuple[str, ...] | None = None) -> xr.Dataset:

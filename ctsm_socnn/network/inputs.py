@@ -50,6 +50,15 @@ class CategoricalInput:
     name: str
     classes: tuple[int, ...]
 
+    def indices(self, code: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Index of each class number; 0 for NaN and for classes without one of their own."""
+        if not self.classes:
+            return np.zeros(len(code), dtype=np.int64)
+        known = np.asarray(self.classes)
+        rounded = np.where(np.isfinite(code), np.rint(code), known[0] - 1).astype(np.int64)
+        position = np.clip(np.searchsorted(known, rounded), 0, len(known) - 1)
+        return np.where(known[position] == rounded, position + 1, 0)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -125,8 +134,13 @@ class InputTransform:
     @property
     def covariates(self) -> tuple[str, ...]:
         """Names of the variables that a dataset must hold."""
-        numbers = [item.name for item in self.numeric if not item.name.startswith(_FORCING_PREFIX)]
+        numbers = tuple(item.name for item in self.ranged)
         return (*numbers, *(item.name for item in self.categorical))
+
+    @property
+    def ranged(self) -> tuple[NumericInput, ...]:
+        """Numeric inputs that the user gives, and that may come in another unit."""
+        return tuple(item for item in self.numeric if not item.name.startswith(_FORCING_PREFIX))
 
     @property
     def needs_forcing(self) -> bool:
@@ -156,38 +170,9 @@ class InputTransform:
             numeric[:, i] = (filled - item.centre) / item.scale
         classes = np.zeros((len(raw), len(self.categorical)), dtype=np.int64)
         for i, (item_, code) in enumerate(zip(self.categorical, codes, strict=True)):
-            classes[:, i] = _class_indices(code, item_.classes)
+            classes[:, i] = item_.indices(code)
         limit = (len(self.numeric) + len(self.categorical)) / 2
         return Inputs(numeric, classes, np.asarray(missing <= limit))
-
-    def range_warnings(self, sites: xr.Dataset) -> list[str]:
-        """Say which covariates look as if they had another unit than in training.
-
-        A covariate is named when its median lies more than one training range outside the
-        training range.
-        """
-        warnings = []
-        for item in self.numeric:
-            if item.name.startswith(_FORCING_PREFIX) or item.name not in sites:
-                continue
-            median = float(np.nanmedian(sites[item.name].values.astype(np.float64)))
-            span = item.high - item.low
-            if median < item.low - span or median > item.high + span:
-                warnings.append(
-                    f"{item.name} has median {median:.6g}, far outside the training range "
-                    f"{item.low:.6g} to {item.high:.6g}; is it in the same unit ({item.units})?"
-                )
-        return warnings
-
-    def unseen_classes(self, sites: xr.Dataset) -> dict[str, int]:
-        """Count, by covariate, the sites whose class had none of its own in training."""
-        counts = {}
-        for item in self.categorical:
-            code = sites[item.name].values.astype(np.float64)
-            unseen = int((np.isfinite(code) & (_class_indices(code, item.classes) == 0)).sum())
-            if unseen:
-                counts[item.name] = unseen
-        return counts
 
     def to_json(self) -> dict[str, Any]:
         """Return the transform as JSON values."""
@@ -255,12 +240,3 @@ def _fit_classes(name: str, values: NDArray[Any], rare_class: int) -> Categorica
     known = values[np.isfinite(values.astype(np.float64))]
     classes, counts = np.unique(np.rint(known).astype(np.int64), return_counts=True)
     return CategoricalInput(name, tuple(int(c) for c in classes[counts >= rare_class]))
-
-
-def _class_indices(code: NDArray[np.float64], classes: tuple[int, ...]) -> NDArray[np.int64]:
-    if not classes:
-        return np.zeros(len(code), dtype=np.int64)
-    known = np.asarray(classes)
-    rounded = np.where(np.isfinite(code), np.rint(code), known[0] - 1).astype(np.int64)
-    position = np.clip(np.searchsorted(known, rounded), 0, len(known) - 1)
-    return np.where(known[position] == rounded, position + 1, 0)

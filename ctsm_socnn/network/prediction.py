@@ -1,12 +1,15 @@
-"""Maps of parameters on a grid of any size, a block of cells at a time."""
+"""Parameters of the cells of a grid, a block at a time, and maps of them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.network.grid_cells import GridCells
+from ctsm_socnn.network.grid_cells import CellBlock, GridCells
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.parameters import (
     PARAMETERS,
@@ -18,7 +21,51 @@ from ctsm_socnn.parameters import (
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import validate_maps
 
-__all__ = ["predict_maps"]
+__all__ = [
+    "PredictedCells",
+    "mark_extrapolation",
+    "parameter_maps",
+    "predict_blocks",
+    "predict_maps",
+    "spread_over_members",
+]
+
+
+@dataclass(frozen=True)
+class PredictedCells:
+    """A block of cells and what a model says of them.
+
+    Attributes
+    ----------
+    block : CellBlock
+    members : ndarray, shape (member, cell, 21), unit cube
+        NaN where more than half of the inputs are missing.
+    centre : ndarray, shape (cell, 21), in the registry's units
+    extrapolated : ndarray of int8, shape (cell,)
+        1 where a cell is unlike the training sites.
+    """
+
+    block: CellBlock
+    members: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    extrapolated: NDArray[np.int8]
+
+
+def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
+    """Predict a grid a block at a time.
+
+    Raises
+    ------
+    NetworkError
+        If the model takes forcing summaries and there is no forcing.
+    """
+    for block in grid.blocks():
+        inputs = model.transform(block.cells)
+        members = model.predict_members(inputs)
+        outside = model.domain.outside(inputs) & inputs.usable
+        yield PredictedCells(
+            block, members, to_physical(model.centre(members)), outside.astype(np.int8)
+        )
 
 
 def predict_maps(
@@ -49,61 +96,43 @@ def predict_maps(
         Naming what the grid or the forcing lacks.
     """
     grid = GridCells.from_dataset(covariates, model.transform.covariates, forcing)
-    n = int(np.prod(grid.shape))
-    centre, spread = np.full((n, len(PARAMETERS)), np.nan), np.full((n, len(PARAMETERS)), np.nan)
-    extrapolated = np.zeros(n, dtype=np.int8)
-    for part, cells in grid.blocks():
-        inputs = model.transform(cells)
-        members = model.predict_members(inputs)
-        centre[part] = to_physical(model.centre(members))
-        spread[part] = _spread(members)
-        extrapolated[part] = model.domain.outside(inputs) & inputs.usable
-    return _maps(model, covariates, grid, centre, spread, extrapolated)
+    parts = [parameter_maps(model, predicted) for predicted in predict_blocks(model, grid)]
+    whole = xr.concat(parts, dim=grid.dimensions[0], data_vars="minimal", coords="minimal")
+    return validate_maps(whole)
 
 
-def _spread(members: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard deviation over members in physical units; 0 for a single member."""
-    ddof = 1 if len(members) > 1 else 0
-    span = upper_bounds() - lower_bounds()
-    return np.asarray(members.std(axis=0, ddof=ddof) * span)
-
-
-def _maps(
-    model: Model,
-    covariates: xr.Dataset,
-    grid: GridCells,
-    centre: NDArray[np.float64],
-    spread: NDArray[np.float64],
-    extrapolated: NDArray[np.int8],
-) -> xr.Dataset:
-    maps = xr.Dataset(coords={name: covariates[name] for name in ("lat", "lon")})
+def parameter_maps(model: Model, predicted: PredictedCells) -> xr.Dataset:
+    """Put the parameters of a block on its part of the map."""
+    block = predicted.block
+    spread = spread_over_members(predicted.members) * (upper_bounds() - lower_bounds())
+    maps = xr.Dataset(coords=block.positions)
     for column, known in enumerate(PARAMETERS):
         attributes = {"units": known.units, "long_name": known.meaning}
         bounds = {"valid_min": known.lower, "valid_max": known.upper}
-        maps[known.name] = (
-            grid.dimensions,
-            centre[:, column].reshape(grid.shape),
-            attributes | bounds,
-        )
-        spread_name = f"standard deviation over the ensemble of {known.meaning}"
-        maps[f"{known.name}_sd"] = (
-            grid.dimensions,
-            spread[:, column].reshape(grid.shape),
-            {"units": known.units, "long_name": spread_name},
-        )
-    maps["extrapolated"] = (
-        grid.dimensions,
-        extrapolated.reshape(grid.shape),
+        maps[known.name] = block.map_of(predicted.centre[:, column], **attributes, **bounds)
+        attributes["long_name"] = f"standard deviation over the ensemble of {known.meaning}"
+        maps[f"{known.name}_sd"] = block.map_of(spread[:, column], **attributes)
+    return mark_extrapolation(maps, predicted).assign_attrs(
         {
-            "units": "1",
-            "long_name": "whether the cell's covariates are unlike those of all training sites",
-            "flag_values": np.array([0, 1], dtype=np.int8),
-            "flag_meanings": "inside_training_domain outside_training_domain",
-        },
+            **provenance_attributes(seed=model.seed),
+            "method": model.method,
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
+        }
     )
-    maps.attrs = {
-        **provenance_attributes(seed=model.seed),
-        "method": model.method,
-        "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
-    }
-    return validate_maps(maps)
+
+
+def mark_extrapolation(maps: xr.Dataset, predicted: PredictedCells) -> xr.Dataset:
+    """Add the flag of cells that are unlike the training sites."""
+    flag = predicted.block.map_of(
+        predicted.extrapolated,
+        units="1",
+        long_name="whether the cell's covariates are unlike those of all training sites",
+        flag_values=np.array([0, 1], dtype=np.int8),
+        flag_meanings="inside_training_domain outside_training_domain",
+    )
+    return maps.assign(extrapolated=flag)
+
+
+def spread_over_members(members: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation over members (axis 0); 0 for a single member."""
+    return np.asarray(members.std(axis=0, ddof=1 if len(members) > 1 else 0))

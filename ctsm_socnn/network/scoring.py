@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import Columns, soil_carbon
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
+from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.network.stocks import observed_stocks
@@ -40,16 +41,16 @@ def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        As `score_parameters`; `warnings` lists covariates out of their training range.
+        As `score_parameters`; `warnings` says what is odd about the covariates,
+        `unseen_classes` and `missing_covariates` count the sites by covariate.
 
     Raises
     ------
     NetworkError
         Naming the covariates that are missing, or if nothing is left to score.
     """
-    warnings = model.transform.range_warnings(sites)
     result = score_parameters(sites, model.predict_sites(sites), model.settings.below_bedrock)
-    return {**result, "warnings": warnings}
+    return {**result, **InputCheck(model.transform).add(sites).as_json()}
 
 
 def score_parameters(

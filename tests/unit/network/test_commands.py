@@ -48,6 +48,41 @@ def test_train_score_predict(files: Path, capsys: pytest.CaptureFixture[str]) ->
         assert "sha256" in written.attrs["input_model"]
 
 
+def test_score_and_predict_count_what_training_never_saw(
+    files: Path, sites: xr.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(files, "--method", "end-to-end", "--no-forcing-summaries") == 0
+    strange = sites.copy(deep=True)
+    strange["cov_warmth"] = strange["cov_warmth"] + 273.15
+    strange["cov_Land_Cover"][:3] = 77.0
+    strange["cov_noise"][4] = np.nan
+    strange["cov_noise"][5] = strange["cov_warmth"][5] = np.nan
+    write_dataset(strange, files / "strange.nc")
+    capsys.readouterr()
+    assert main(["score", str(files / "model"), str(files / "strange.nc"), "--json"]) == 0
+    printed = capsys.readouterr()
+    scores = json.loads(printed.out)
+    assert scores["unseen_classes"] == {"cov_Land_Cover": 3}
+    assert scores["missing_covariates"] == {"cov_noise": 2, "cov_warmth": 1}
+    assert scores["excluded"]["sites: covariates missing"] == 1
+    assert "cov_warmth lies between" in printed.err
+    assert "is it in the same unit (1)?" in printed.err
+
+    grid = xr.open_dataset(files / "grid.nc").load()
+    grid["cov_Land_Cover"][0, 0] = 99.0
+    write_dataset(grid, files / "strange_grid.nc")
+    words = ["predict", str(files / "model"), str(files / "strange_grid.nc"), "--json"]
+    assert main([*words, "-o", str(files / "maps.nc")]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["unseen_classes"] == {"cov_Land_Cover": 1}
+    assert "never or rarely seen in training" in printed.err
+    write_dataset(grid.drop_vars("cov_noise"), files / "short_grid.nc")
+    words[2] = str(files / "short_grid.nc")
+    assert main([*words, "-o", str(files / "none.nc")]) == 2
+    assert "the grid lacks cov_noise" in capsys.readouterr().err
+    assert not (files / "none.nc").exists()
+
+
 def test_two_step_trains_on_posteriors(files: Path) -> None:
     posterior = str(files / "posterior.nc")
     assert train(files, "--method", "two-step", "--posterior", posterior) == 0

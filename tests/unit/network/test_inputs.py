@@ -51,7 +51,6 @@ def test_rare_missing_and_unseen_classes_share_class_zero(sites: xr.Dataset) -> 
     other["cov_Land_Cover"][1] = 1234.0
     other["cov_Land_Cover"][2] = np.nan
     assert transform(other).classes[:, 0].tolist() == [0, 0, 0]
-    assert transform.unseen_classes(other) == {"cov_Land_Cover": 2}
 
 
 def test_a_missing_number_takes_the_training_median(sites: xr.Dataset) -> None:
@@ -110,15 +109,6 @@ def test_forcing_summaries_are_what_they_say(sites: xr.Dataset) -> None:
     np.testing.assert_allclose(summary["share_CWD_INPUT"], 3.0 / 40.0)
     np.testing.assert_allclose(summary["TSOI_range"], 16.0)
     np.testing.assert_array_equal(summary["nbedrock"], sites["nbedrock"].values)
-
-
-def test_another_unit_is_warned_about(sites: xr.Dataset) -> None:
-    transform = InputTransform.fit(sites, PLAIN)
-    assert transform.range_warnings(sites) == []
-    sites["cov_warmth"] = sites["cov_warmth"] + 273.15
-    (warning,) = transform.range_warnings(sites)
-    assert "cov_warmth" in warning
-    assert "same unit" in warning
 
 
 def test_json_keeps_every_bit(sites: xr.Dataset) -> None:

@@ -72,12 +72,28 @@ def test_only_cells_unlike_the_sites_are_marked(model: Model, sites: xr.Dataset)
 
 def test_blocks_do_not_change_the_maps(model: Model, sites: xr.Dataset) -> None:
     cells = GridCells.from_dataset(as_grid(sites), model.transform.covariates, None)
-    blocks = [block for _, block in cells.blocks(cells_at_once=5)]
-    assert [block.sizes["site"] for block in blocks] == [5, 5, 2]
-    joined = np.concatenate([block["cov_warmth"].values for block in blocks])
+    blocks = list(cells.blocks(cells_at_once=9))
+    assert [(block.rows, block.shape) for block in blocks] == [
+        (slice(0, 2), (2, 4)),
+        (slice(2, 3), (1, 4)),
+    ]
+    joined = np.concatenate([block.cells["cov_warmth"].values for block in blocks])
     np.testing.assert_array_equal(joined, as_grid(sites)["cov_warmth"].values.ravel())
     np.testing.assert_array_equal(
-        np.concatenate([block["lon"].values for block in blocks]), np.tile([1, 2, 3, 4], 3)
+        np.concatenate([block.cells["lon"].values for block in blocks]), np.tile([1, 2, 3, 4], 3)
+    )
+    assert [block.shape for block in cells.blocks(cells_at_once=1)] == [(1, 4)] * 3
+
+
+def test_names_without_the_prefix_and_positions_as_variables_are_taken(
+    model: Model, sites: xr.Dataset
+) -> None:
+    grid = as_grid(sites)
+    plain = grid.rename({str(name): str(name)[4:] for name in grid.data_vars})
+    xr.testing.assert_equal(predict_maps(model, plain), predict_maps(model, grid))
+    listed = grid.stack(cell=("lat", "lon"), create_index=False).reset_coords(["lat", "lon"])
+    np.testing.assert_array_equal(
+        predict_maps(model, listed)["q10"], predict_maps(model, grid)["q10"].values.ravel()
     )
 
 
@@ -101,6 +117,16 @@ def test_forcing_comes_from_the_nearest_cell(sites: xr.Dataset, posterior: xr.Da
     moved = climatology.assign_coords(lon=climatology["lon"] + 0.2)
     np.testing.assert_array_equal(
         predict_maps(model, grid, forcing=moved)["q10"].values, maps["q10"].values
+    )
+
+
+def test_forcing_may_stand_in_the_grid_itself(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    climatology = as_climatology(sites, grid)
+    xr.testing.assert_equal(
+        predict_maps(model, grid.merge(climatology)),
+        predict_maps(model, grid, forcing=climatology),
     )
 
 

@@ -1,0 +1,118 @@
+"""How much land each cell of a grid holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.regrid.geometry import rectilinear_grid
+
+__all__ = ["LandArea"]
+
+_EARTH_RADIUS_M: Final = 6.371e6
+_AREA_NAMES: Final = ("area", "AREA")
+_SQUARE_METRES: Final[Mapping[str, float]] = {
+    "m2": 1.0,
+    "m^2": 1.0,
+    "m**2": 1.0,
+    "km2": 1e6,
+    "km^2": 1e6,
+    "km**2": 1e6,
+}
+_LAND_NAMES: Final = ("landfrac", "LANDFRAC_PFT", "landmask")
+"""In order of preference; a cell's land is its area times the first of them that is there."""
+
+
+@dataclass(frozen=True)
+class LandArea:
+    """Land by cell, from `area` or the boxes of the grid, times the share of land.
+
+    Attributes
+    ----------
+    dimensions : tuple of str
+        Horizontal dimensions of the grid.
+    area : xarray.DataArray or None
+        On the grid, with `units` of m2 or km2.
+    boxes : tuple of ndarray or None
+        Heights and widths of the rows and columns of a regular grid, whose product is m2.
+    land : xarray.DataArray or None
+        Share of land, 1; a cell without it is all land.
+    """
+
+    dimensions: tuple[str, ...]
+    area: xr.DataArray | None
+    boxes: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    land: xr.DataArray | None
+
+    @classmethod
+    def from_grid(cls, grid: xr.Dataset, dimensions: tuple[str, ...]) -> LandArea | None:
+        """Take what a grid tells; None if it does not tell how large its cells are.
+
+        Raises
+        ------
+        NetworkError
+            If `area` has a unit that is not known.
+        GridError
+            If `lat` and `lon` are no axes of a grid.
+        """
+        area = _first(grid, _AREA_NAMES, dimensions)
+        if area is not None:
+            _require_unit(area)
+        boxes = _boxes(grid) if area is None and dimensions == ("lat", "lon") else None
+        if area is None and boxes is None:
+            return None
+        return cls(dimensions, area, boxes, _first(grid, _LAND_NAMES, dimensions))
+
+    @property
+    def source(self) -> str:
+        """Where the numbers come from, for people."""
+        cells = "boxes" if self.area is None else str(self.area.name)
+        return f"{cells} times {self.land.name}" if self.land is not None else f"whole {cells}"
+
+    def of_rows(self, rows: slice) -> NDArray[np.float64]:
+        """Land (m2) of the cells of some rows, flattened; 0 where it is not known."""
+        if self.boxes is not None:
+            metres = np.outer(self.boxes[0][rows], self.boxes[1]).ravel()
+        elif self.area is not None:
+            unit = _SQUARE_METRES[str(self.area.attrs["units"])]
+            metres = self._values(self.area, rows) * unit
+        if self.land is not None:
+            metres = metres * self._values(self.land, rows)
+        return np.asarray(np.nan_to_num(metres))
+
+    def _values(self, field: xr.DataArray, rows: slice) -> NDArray[np.float64]:
+        part = field.isel({self.dimensions[0]: rows}).transpose(*self.dimensions)
+        return np.asarray(part.values, dtype=np.float64).ravel()
+
+
+def _first(
+    grid: xr.Dataset, names: tuple[str, ...], dimensions: tuple[str, ...]
+) -> xr.DataArray | None:
+    for name in names:
+        if name in grid.variables and set(grid[name].dims) == set(dimensions):
+            return grid[name]
+    return None
+
+
+def _require_unit(area: xr.DataArray) -> None:
+    if str(area.attrs.get("units")) not in _SQUARE_METRES:
+        raise NetworkError(
+            f"the grid's {area.name} has the unit {area.attrs.get('units', 'not stated')!r}; "
+            f"state one of {', '.join(_SQUARE_METRES)}, or leave {area.name} out"
+        )
+
+
+def _boxes(grid: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    boxes = rectilinear_grid("the grid", grid["lon"].values, grid["lat"].values)
+    if not boxes.has_corners:
+        return None
+    lon_bounds, lat_bounds = boxes.bounds()
+    height = np.abs(np.diff(np.sin(np.deg2rad(lat_bounds)), axis=1)[:, 0])
+    width = np.deg2rad(np.abs(lon_bounds[:, 1] - lon_bounds[:, 0]))
+    return height * _EARTH_RADIUS_M**2, width

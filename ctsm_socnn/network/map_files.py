@@ -1,0 +1,193 @@
+"""Maps of parameters and of soil carbon as files, written while they are computed.
+
+No more than a block of rows is in memory, so that a grid may have any size.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.model.observation import LARGEST_SOC
+from ctsm_socnn.netcdf import written_in_parts
+from ctsm_socnn.network.grid_cells import GridCells
+from ctsm_socnn.network.input_check import InputCheck
+from ctsm_socnn.network.land_area import LandArea
+from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.prediction import PredictedCells, parameter_maps, predict_blocks
+from ctsm_socnn.network.soil_carbon import STOCKS, CarbonOfCells, carbon_of_cells
+from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
+
+__all__ = ["MapSummary", "write_maps"]
+
+_ROUNDING: Final = 1e-9
+_SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
+"""Fractions that leave one pool by two ways."""
+_GRAMS_IN_PETAGRAM: Final = 1e15
+
+
+@dataclass
+class MapSummary:
+    """What is worth knowing of maps beside the maps.
+
+    Attributes
+    ----------
+    inputs : InputCheck
+        Of the covariates of the grid.
+    cells, extrapolated : int
+        Cells with parameters, and those of them that are unlike the training sites.
+    cells_with_carbon : int
+    broken : Counter
+        Cells that break a physical limit, by limit.
+    land_km2 : float
+        Land of the cells with soil carbon.
+    totals : dict of str to ndarray, shape (1 + member,), PgC
+        By stock: the total over land, of the centre and of each member.
+    area_source : str or None
+        Where the areas come from; None if the grid does not tell any.
+    """
+
+    inputs: InputCheck
+    cells: int = 0
+    extrapolated: int = 0
+    cells_with_carbon: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+    land_km2: float = 0.0
+    totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    area_source: str | None = None
+
+    def add_parameters(self, predicted: PredictedCells) -> None:
+        """Count the cells of a block and check their parameters."""
+        self.inputs.add(predicted.block.cells)
+        known = np.isfinite(predicted.centre).all(axis=1)
+        self.cells += int(known.sum())
+        self.extrapolated += int(predicted.extrapolated.sum())
+        self._check_parameters(predicted.centre[known])
+
+    def add_carbon(self, carbon: CarbonOfCells, land: NDArray[np.float64] | None) -> None:
+        """Check the carbon of a block; add it up over land (m2, shape (cell,))."""
+        self.cells_with_carbon += int(carbon.known.sum())
+        possible = (carbon.centre >= 0.0) & np.isfinite(carbon.centre)
+        self._count_broken("soil carbon negative or not finite", ~possible)
+        too_much = f"soil carbon above {LARGEST_SOC:.0f} gC m-3"
+        self._count_broken(too_much, carbon.centre > LARGEST_SOC)
+        if land is None:
+            return
+        square_metres = land[carbon.known]
+        self.land_km2 += float(square_metres.sum()) / 1e6
+        every = np.concatenate([carbon.centre[np.newaxis], carbon.members])
+        for name, depth in STOCKS.items():
+            total = carbon.stock(every, depth) @ square_metres / _GRAMS_IN_PETAGRAM
+            self.totals[name] = self.totals.get(name, np.zeros(len(every))) + total
+
+    def warnings(self) -> list[str]:
+        """Say what is odd about the covariates, and which limits are broken."""
+        limits = [f"{count} cells: {limit}" for limit, count in self.broken.items()]
+        return [*self.inputs.warnings(), *limits]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers under fixed names; totals in PgC."""
+        result: dict[str, Any] = {
+            "cells": self.cells,
+            "cells_extrapolated": self.extrapolated,
+            "cells_with_soil_carbon": self.cells_with_carbon,
+            "broken_limits": dict(self.broken),
+            **self.inputs.as_json(),
+        }
+        if self.area_source is not None:
+            result["land_km2"] = self.land_km2
+            result["totals_pgc"] = {
+                name: {"total": float(values[0]), "sd": float(_spread(values[1:]))}
+                for name, values in self.totals.items()
+            }
+        return result
+
+    def _check_parameters(self, parameters: NDArray[np.float64]) -> None:
+        slack = _ROUNDING * (upper_bounds() - lower_bounds())
+        outside = (parameters < lower_bounds() - slack) | (parameters > upper_bounds() + slack)
+        self._count_broken("parameters outside their bounds", outside)
+        for pair in _SPLITS:
+            columns = [PARAMETER_NAMES.index(name) for name in pair]
+            total = parameters[:, columns].sum(axis=1, keepdims=True)
+            self._count_broken(f"{' + '.join(pair)} not below 1", total >= 1.0)
+
+    def _count_broken(self, limit: str, wrong: NDArray[np.bool_]) -> None:
+        """Count the cells (rows) in which anything is wrong."""
+        count = int(wrong.any(axis=1).sum())
+        if count:
+            self.broken[limit] += count
+
+
+def write_maps(
+    model: Model,
+    covariates: xr.Dataset,
+    maps: Path,
+    *,
+    forcing: xr.Dataset | None = None,
+    soil_carbon: Path | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> MapSummary:
+    """Write parameter maps and, if asked for, the soil carbon that they make.
+
+    Parameters
+    ----------
+    model : Model
+    covariates : xarray.Dataset
+        As for `predict_maps`; may be read from a file as it is needed.
+    maps : Path
+        For the variables of `predict_maps`.
+    forcing : xarray.Dataset, optional
+        Monthly climatology on a grid of its own.
+    soil_carbon : Path, optional
+        For `soc` (layer) in gC m-3, the stocks `STOCKS` in gC m-2 and their spreads `_sd`.
+    attributes : mapping, optional
+        Global attributes to add.
+    overwrite : bool
+
+    Raises
+    ------
+    NetworkError
+        Naming what the grid or the forcing lacks.
+    FileError
+        If a file exists or cannot be written. No file appears then, nor after any other error.
+    """
+    grid = GridCells.from_dataset(covariates, model.transform.covariates, forcing)
+    if soil_carbon is not None and grid.forcing is None:
+        raise NetworkError("soil carbon needs the forcing of the grid; give it")
+    area = LandArea.from_grid(covariates, grid.dimensions) if soil_carbon is not None else None
+    summary = MapSummary(
+        InputCheck(model.transform), area_source=None if area is None else area.source
+    )
+    with ExitStack() as files:
+
+        def opened(path: Path) -> Callable[[xr.Dataset], None]:
+            parts = written_in_parts(grid.dimensions[0], path, overwrite=overwrite)
+            return files.enter_context(parts)
+
+        write_parameters = opened(maps)
+        write_carbon = opened(soil_carbon) if soil_carbon is not None else None
+        for predicted in predict_blocks(model, grid):
+            parameters = parameter_maps(model, predicted).assign_attrs(attributes or {})
+            write_parameters(parameters)
+            summary.add_parameters(predicted)
+            if write_carbon is not None:
+                carbon = carbon_of_cells(predicted)
+                write_carbon(carbon.maps(predicted).assign_attrs(parameters.attrs))
+                summary.add_carbon(
+                    carbon, None if area is None else area.of_rows(predicted.block.rows)
+                )
+    return summary
+
+
+def _spread(of_members: NDArray[np.float64]) -> float:
+    return float(of_members.std(ddof=1)) if len(of_members) > 1 else 0.0

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from ctsm_socnn.errors import KernelError, NetworkError
+from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.network import Model, NetworkSettings, predict_maps, train_two_step, write_maps
+from ctsm_socnn.network import grid_cells as grid_cells_module
+from ctsm_socnn.network.scoring import modelled_soc
+from ctsm_socnn.schemas import FORCING_DIMENSIONS
+
+N_LAT, N_LON = 3, 4
+PLAIN = NetworkSettings(members=3, epochs=3, inputs={"forcing_summaries": False})
+
+
+@pytest.fixture
+def model(sites: xr.Dataset, posterior: xr.Dataset) -> Model:
+    return train_two_step(sites, posterior, PLAIN, seed=2)
+
+
+@pytest.fixture
+def grid(sites: xr.Dataset) -> xr.Dataset:
+    """The first 12 sites as a grid with forcing; one cell lacks covariates."""
+    grid = xr.Dataset(coords={"lat": [40.0, 41.0, 42.0], "lon": [1.0, 2.0, 3.0, 4.0]})
+    for name in ("cov_warmth", "cov_noise", "cov_Land_Cover"):
+        values = sites[name].values[:12].reshape(N_LAT, N_LON).copy()
+        values[0, 3] = np.nan
+        grid[name] = (("lat", "lon"), values)
+    for name, dimensions in FORCING_DIMENSIONS.items():
+        values = np.moveaxis(sites[name].values[:12].astype(float), 0, -1)
+        shaped = values.reshape(*values.shape[:-1], N_LAT, N_LON)
+        grid[name] = ((*dimensions[1:], "lat", "lon"), shaped)
+    return grid
+
+
+def opened(path: Path) -> xr.Dataset:
+    with xr.open_dataset(path) as file:
+        return file.load()
+
+
+def test_files_hold_the_maps_whatever_the_blocks(
+    model: Model, grid: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_maps(model, grid, tmp_path / "whole.nc", soil_carbon=tmp_path / "soc.nc")
+    blocks = grid_cells_module.GridCells.blocks
+    monkeypatch.setattr(grid_cells_module.GridCells, "blocks", lambda self: blocks(self, 4))
+    write_maps(model, grid, tmp_path / "rows.nc", soil_carbon=tmp_path / "soc_rows.nc")
+    expected = predict_maps(model, grid)
+    xr.testing.assert_equal(opened(tmp_path / "whole.nc"), expected)
+    # Matrices of another size may be multiplied in another order.
+    xr.testing.assert_allclose(opened(tmp_path / "rows.nc"), expected, rtol=1e-9)
+    one, other = opened(tmp_path / "soc.nc"), opened(tmp_path / "soc_rows.nc")
+    xr.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_carbon_is_the_kernel_s_on_the_cell_s_forcing(
+    model: Model, sites: xr.Dataset, grid: xr.Dataset, tmp_path: Path
+) -> None:
+    summary = write_maps(model, grid, tmp_path / "maps.nc", soil_carbon=tmp_path / "soc.nc")
+    carbon = opened(tmp_path / "soc.nc")
+    here = sites.isel(site=slice(12))
+    expected = modelled_soc(here, model.predict_sites(here)).T.reshape(20, N_LAT, N_LON)
+    known = np.isfinite(grid["cov_warmth"].values)
+    np.testing.assert_allclose(
+        carbon["soc"].values[:, known], expected[:, known], rtol=1e-6, atol=1e-30
+    )
+    assert np.isnan(carbon["soc"].values[:, ~known]).all()
+    column = SOIL_GRID.thickness @ expected.reshape(20, -1)
+    np.testing.assert_allclose(
+        carbon["soc_stock_column"].values[known], column[known.ravel()], rtol=1e-6
+    )
+    stocks = [carbon[f"soc_stock_{depth}"].values[known] for depth in ("30cm", "100cm", "200cm")]
+    assert (np.diff(stocks, axis=0) > 0.0).all()
+    assert (carbon["soc_sd"].values[0][known] > 0.0).all()
+    assert summary.cells == summary.cells_with_carbon == 11
+    assert summary.warnings() == []
+
+
+def test_totals_are_stocks_times_land(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
+    grid["area"] = (("lat", "lon"), np.full((N_LAT, N_LON), 50.0), {"units": "km2"})
+    summary = write_maps(model, grid, tmp_path / "maps.nc", soil_carbon=tmp_path / "soc.nc")
+    stock = opened(tmp_path / "soc.nc")["soc_stock_100cm"]
+    found = summary.as_json()
+    assert found["land_km2"] == pytest.approx(11 * 50.0)
+    total = found["totals_pgc"]["soc_stock_100cm"]
+    assert total["total"] == pytest.approx(float(stock.sum()) * 50e6 / 1e15, rel=1e-6)
+    assert total["sd"] > 0.0
+
+
+def test_broken_limits_are_counted(
+    model: Model, grid: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beyond(self: Model, members: np.ndarray) -> np.ndarray:
+        return np.asarray(members.mean(axis=0) + 3.0)
+
+    monkeypatch.setattr(Model, "centre", beyond)
+    summary = write_maps(model, grid, tmp_path / "maps.nc")
+    assert summary.broken == {
+        "parameters outside their bounds": 11,
+        "fs1s2 + fs1s3 not below 1": 11,
+        "fs2s1 + fs2s3 not below 1": 11,
+    }
+
+
+def test_soil_carbon_asks_for_forcing(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
+    covariates = grid.drop_vars(list(FORCING_DIMENSIONS))
+    with pytest.raises(NetworkError, match="soil carbon needs the forcing"):
+        write_maps(model, covariates, tmp_path / "maps.nc", soil_carbon=tmp_path / "soc.nc")
+
+
+def test_an_error_leaves_no_file(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
+    grid["TSOI"].values[3, 4, 1, 2] = 12.0
+    with pytest.raises(KernelError, match="kelvin"):
+        write_maps(model, grid, tmp_path / "maps.nc", soil_carbon=tmp_path / "soc.nc")
+    assert list(tmp_path.iterdir()) == []
