@@ -142,6 +142,9 @@ class GridConfig(_Section):
     """The grid of the CTSM case."""
 
     target: str = Field("f09", description="f09, f19, f45, f05, or a grid, mesh or surface file")
+    mask: Path | None = Field(
+        None, description="file of the same cells that says which are land; by default the target"
+    )
     method: Literal["conservative", "bilinear", "nearest"] = "conservative"
     min_fraction: float = Field(
         0.01, ge=0, le=1, description="least share of a cell that must be covered by data"

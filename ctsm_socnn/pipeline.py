@@ -202,7 +202,8 @@ class _Run:
                 "model_grid.nc",
                 self.model_grid,
                 after=["maps"],
-                settings=config.grid.model_dump(),
+                settings=config.grid.model_dump(exclude={"mask"}),
+                inputs=[config.grid.mask] if config.grid.mask else [],
             ),
             Stage(
                 "usermods",
@@ -356,7 +357,7 @@ class _Run:
         grid = self.config.grid
         maps = regrid_maps(
             open_file(self.output / "maps.nc"),
-            read_grid(grid.target),
+            read_grid(grid.target, grid.mask),
             method=Method(grid.method),
             min_fraction=grid.min_fraction,
         )

@@ -41,7 +41,7 @@ def preview(config: Config, workers: int) -> Iterator[str]:
     yield _history(config)
     yield _profiles(config, workers)
     yield _covariates(config)
-    grid = read_grid(config.grid.target)
+    grid = read_grid(config.grid.target, config.grid.mask)
     used = int(grid.mask.sum())
     yield f"model grid: {Path(config.grid.target).name}, {used} of {grid.mask.size} cells are filled"
     for case in config.case:

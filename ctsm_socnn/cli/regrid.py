@@ -1,19 +1,22 @@
 """Bring parameter maps to a model grid.
 
 Example:
-  ctsm-socnn regrid maps.nc --to f09 -o maps_f09.nc
+  ctsm-socnn regrid maps.nc --to f09 --mask surfdata.nc -o maps_f09.nc
   ctsm-socnn regrid maps.nc --to surfdata.nc -o maps_model.nc --fill default
   ctsm-socnn regrid maps.nc --to ne30_mesh.nc -o maps_ne30.nc --save-weights weights.nc
   ctsm-socnn regrid maps.nc --to f19 -o maps_f19.nc --weights weights.nc
 
 The grid is a CESM name, an ESMF mesh, a SCRIP grid, a CESM domain file, a CLM surface dataset or
 history file, or any netCDF file with longitude and latitude. Grids that are not lat-lon need ESMPy.
+Land is what the file calls land, or the file given with --mask; a CESM name alone knows no land, so
+that all its cells are filled.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -32,12 +35,18 @@ from ctsm_socnn.schemas import open_file, validate_maps
 
 __all__ = ["add_arguments", "run"]
 
+_ALL_LAND: Final = (
+    "all cells of {} count as land; where some are sea, --mask FILE (surface dataset, domain or "
+    "history file of that grid) says which"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
     add("maps", type=Path, metavar="MAPS.nc", help="parameter maps")
     add("--to", required=True, metavar="GRID", help=f"{', '.join(CESM_GRIDS)} or a grid file")
+    add("--mask", type=Path, metavar="FILE", help="file of the same cells that says what is land")
     add("-o", "--output", required=True, type=Path, metavar="OUT.nc", help="maps on that grid")
     add("--from", dest="source", metavar="GRID", help="grid of the maps, if not in their file")
     add(
@@ -76,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0.0 <= arguments.min_fraction <= 1.0:
         raise GridError(f"--min-fraction {arguments.min_fraction:g} is not between 0 and 1")
     maps = validate_maps(open_file(arguments.maps), str(arguments.maps))
-    target = read_grid(arguments.to)
+    target = read_grid(arguments.to, arguments.mask)
     source = read_grid(arguments.source) if arguments.source else None
     weights = _weights(arguments, data_grid(maps, source), target)
     result = regrid_maps(
@@ -91,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = {"maps": arguments.maps}
     if Path(arguments.to).exists():
         inputs["grid"] = Path(arguments.to)
+    if arguments.mask is not None:
+        inputs["mask"] = arguments.mask
     stamp = provenance_attributes(
         seed=None, inputs=inputs, previous_history=str(maps.attrs.get("history", ""))
     )
@@ -131,7 +142,8 @@ def _report(result: xr.Dataset, weights: RemapWeights, output: Path) -> str:
     }
     cells = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
     target = weights.target
-    return (
+    line = (
         f"{output}: {' x '.join(str(n) for n in target.shape)} {target.kind} cells of "
         f"{target.name}, {weights.method} by {weights.backend}: {cells}"
     )
+    return f"{line}\n{_ALL_LAND.format(target.name)}" if target.mask.all() else line

@@ -12,7 +12,7 @@ import numpy as np
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.geometry import Grid, GridKind, rectilinear_grid
 from ctsm_socnn.regrid.grid_files import grid_of, read_grid_file
-from ctsm_socnn.regrid.masks import require_mask_sense
+from ctsm_socnn.regrid.masks import require_mask_sense, with_land_of
 
 __all__ = ["CESM_GRIDS", "Grid", "GridKind", "cesm_grid", "grid_of", "read_grid"]
 
@@ -35,7 +35,7 @@ def cesm_grid(name: str) -> Grid:
 
     Latitudes run from pole to pole with the poles at cell centres, so that the polar cells are
     half as high; longitudes start at 0 with Greenwich at a cell centre. Every cell counts: the
-    land of a case is in its mesh or surface dataset.
+    land of a case is in its mesh or surface dataset, from which `read_grid` takes it.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def cesm_grid(name: str) -> Grid:
     )
 
 
-def read_grid(source: str | Path) -> Grid:
+def read_grid(source: str | Path, mask: str | Path | None = None) -> Grid:
     """Grid of a CESM name or a file.
 
     Parameters
@@ -63,6 +63,8 @@ def read_grid(source: str | Path) -> Grid:
     source : str or Path
         A name of `CESM_GRIDS`, or an ESMF mesh, SCRIP grid, CESM domain file, CLM surface dataset
         or history file, or any netCDF file with CF longitude and latitude.
+    mask : str or Path, optional
+        File of the same cells that says which of them are land, in place of what `source` says.
 
     Returns
     -------
@@ -74,9 +76,12 @@ def read_grid(source: str | Path) -> Grid:
     FileError
         If the file is damaged.
     GridError
-        If the grid is unknown or impossible, or its mask has the wrong sense.
+        If the grid is unknown or impossible, its mask has the wrong sense, or the file of the mask
+        has other cells.
     """
     path = Path(source)
     grid = read_grid_file(path) if path.exists() else cesm_grid(str(source))
+    if mask is not None:
+        grid = with_land_of(grid, read_grid_file(Path(mask)))
     require_mask_sense(grid)
     return grid

@@ -3,6 +3,8 @@
 A mask of the wrong sense would fill the oceans and empty the continents without any error later,
 so every mask is held against the file's own land fraction and against a few points of the Earth
 that are land or sea on every grid.
+
+Grids by name know no land; their mask may come from another file of the same cells.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
+from scipy.spatial import cKDTree
 
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, unit_vectors
 
-__all__ = ["land_mask", "require_mask_sense"]
+__all__ = ["land_mask", "require_mask_sense", "with_land_of"]
 
 _MASKS: Final = ("elementMask", "grid_imask", "mask", "landmask", "PFTDATA_MASK")
 _FRACTIONS: Final = ("frac", "landfrac", "LANDFRAC_PFT")
@@ -24,6 +27,8 @@ _LAND: Final = ((10.0, 23.0), (100.0, 60.0), (-60.0, -5.0), (-98.0, 38.0), (134.
 """Sahara, Siberia, Amazon, Kansas, central Australia: degrees east and north."""
 _SEA: Final = ((-150.0, 0.0), (-150.0, 30.0), (-110.0, -40.0), (-35.0, 30.0), (80.0, -30.0))
 """Pacific, Atlantic and Indian Ocean, far from any island: degrees east and north."""
+_SAME_CELL: Final = np.deg2rad(1e-3)
+"""Centres this close are one cell; many files store them in single precision."""
 _REACH: Final = 8.0
 """A point is on a grid if a cell centre lies within this many degrees."""
 
@@ -78,6 +83,37 @@ def require_mask_sense(grid: Grid) -> None:
             f"{grid.name}: the mask is 0 on the continents and 1 on the oceans; "
             "1 must mark land. Invert it"
         )
+
+
+def with_land_of(grid: Grid, other: Grid) -> Grid:
+    """Give a grid the land mask of a file of the same cells, in whatever order it has them.
+
+    Parameters
+    ----------
+    grid : Grid
+    other : Grid
+        With a mask; it may lack cells of the grid, which are not land then.
+
+    Raises
+    ------
+    GridError
+        If a cell of the other is none of the grid's.
+    """
+    tree = cKDTree(unit_vectors(*grid.centres()))
+    apart, cell = tree.query(unit_vectors(*other.centres()))
+    strange = np.flatnonzero(apart > _SAME_CELL)
+    if strange.size:
+        lon, lat = other.centres()
+        raise GridError(
+            f"{other.name} cannot give {grid.name} its land: {strange.size} of its {other.size} "
+            f"cells are not there, the first at {lon[strange[0]]:g} E {lat[strange[0]]:g} N; give a "
+            "surface dataset, domain file or history file of that grid"
+        )
+    mask = np.zeros(grid.size, dtype=bool)
+    mask[cell] = other.mask.ravel()
+    if not mask.any():
+        raise GridError(f"{other.name}: none of its cells is land")
+    return grid.with_mask(mask)
 
 
 def _first(

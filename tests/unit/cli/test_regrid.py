@@ -8,6 +8,7 @@ import xarray as xr
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.parameters import PARAMETERS
+from ctsm_socnn.regrid.grids import cesm_grid
 
 
 @pytest.fixture
@@ -44,6 +45,27 @@ def test_maps_to_f19(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(words) == 2
     assert "exists already" in capsys.readouterr().err
     assert main([*words, "--overwrite"]) == 0
+
+
+def test_only_land_of_the_mask_is_filled(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = cesm_grid("f45")
+    land = (grid.lat[:, None] > 0.0) & (grid.lon > 200.0)
+    mask = xr.Dataset(
+        {"landfrac": (("lat", "lon"), 0.3 * land)}, coords={"lat": grid.lat, "lon": grid.lon}
+    )
+    mask.to_netcdf(tmp_path / "run.nc")
+    output = tmp_path / "f45.nc"
+    words = ["regrid", str(maps), "--to", "f45", "--backend", "own", "-o", str(output)]
+    assert main([*words, "--mask", str(tmp_path / "run.nc")]) == 0
+    assert "count as land" not in capsys.readouterr().out
+    with xr.open_dataset(output) as result:
+        assert (np.isfinite(result["q10"].values) == land).all()
+        assert (result["landmask"].values == land).all()
+        assert result.attrs["input_mask"].startswith("run.nc sha256:")
+    assert main([*words, "--overwrite"]) == 0
+    assert "all cells of f45 count as land" in capsys.readouterr().out
 
 
 def test_weights_are_kept_and_used_again(
@@ -100,6 +122,7 @@ def test_biomes_from_a_file(maps: Path, tmp_path: Path, capsys: pytest.CaptureFi
         (["--to", "f45", "--biomes", "b.nc"], "must be FILE:VARIABLE"),
         (["--to", "f45", "--method", "bilinear", "--backend", "own"], "needs ESMPy"),
         (["--to", "f45", "--weights", "absent.nc"], "absent.nc does not exist"),
+        (["--to", "f45", "--mask", "absent.nc"], "absent.nc does not exist"),
         (["--to", "f45", "--min-fraction", "1.5"], "--min-fraction 1.5 is not between 0 and 1"),
     ],
 )

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from ctsm_socnn.errors import GridError
-from ctsm_socnn.regrid.grids import cesm_grid
-from ctsm_socnn.regrid.masks import land_mask, require_mask_sense
+from ctsm_socnn.regrid.geometry import cell_grid
+from ctsm_socnn.regrid.grids import cesm_grid, read_grid
+from ctsm_socnn.regrid.masks import land_mask, require_mask_sense, with_land_of
 
 SHAPE = (2, 3)
 
@@ -73,3 +76,38 @@ def test_masks_of_regions_and_of_water_worlds_are_not_judged() -> None:
     grid = cesm_grid("f19")
     require_mask_sense(grid)
     require_mask_sense(grid.with_mask(np.zeros(grid.shape)))
+
+
+def test_land_comes_from_another_file_in_any_order(tmp_path: Path) -> None:
+    grid = cesm_grid("f19")
+    land = _continents().reshape(grid.shape)
+    lon = (grid.lon + 180.0) % 360.0 - 180.0
+    order = np.argsort(lon)
+    xr.Dataset(
+        {"landmask": (("lat", "lon"), land[::-1, order].astype(int))},
+        coords={"lat": grid.lat[::-1].astype("f4"), "lon": lon[order].astype("f4")},
+    ).to_netcdf(tmp_path / "history.nc")
+    assert (read_grid("f19", tmp_path / "history.nc").mask == land).all()
+
+
+def test_cells_that_the_file_lacks_are_no_land() -> None:
+    grid = cesm_grid("f45")
+    land_cells = cell_grid("list", [10.0, 20.0], [2.0, 6.0])
+    masked = with_land_of(grid, land_cells)
+    lon, lat = (x[masked.mask.ravel()] for x in masked.centres())
+    assert (lon.tolist(), lat.tolist()) == ([10.0, 20.0], [2.0, 6.0])
+
+
+def test_land_of_other_cells_is_refused() -> None:
+    with pytest.raises(GridError, match=r"f19 cannot give f45 its land: \d+ of its 13824 cells"):
+        with_land_of(cesm_grid("f45"), cesm_grid("f19"))
+
+
+def test_land_from_a_file_is_judged_too(tmp_path: Path) -> None:
+    grid = cesm_grid("f19")
+    sea = ~_continents().reshape(grid.shape)
+    coordinates = {"lat": grid.lat, "lon": grid.lon}
+    file = xr.Dataset({"landmask": (("lat", "lon"), sea.astype(int))}, coords=coordinates)
+    file.to_netcdf(tmp_path / "history.nc")
+    with pytest.raises(GridError, match="0 on the continents"):
+        read_grid("f19", tmp_path / "history.nc")
