@@ -7,12 +7,13 @@ SOURCES := pyproject.toml meson.build README.md $(shell find fortran ctsm_socnn 
 TORCH ?= torch==2.13.0
 PYTEST_FLAGS ?=
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench experiments docs clean
 help:
 	@echo "make demo    build, then run the whole way on a made-up world (a few minutes)"
 	@echo "make test    build, then run the tests"
 	@echo "make lint    ruff, mypy and fortitude"
 	@echo "make bench   measure speed against peers"
+	@echo "make experiments DATA=DIR   reproduce the tables of docs/experiments.md (hours)"
 	@echo "make docs    build the documentation into build/site"
 
 demo: $(VENV)/.installed
@@ -29,6 +30,9 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
+
+experiments: $(VENV)/.installed
+	$(BIN)/python experiments/run.py $(if $(DATA),--data "$(DATA)",twin) -o build/experiments
 
 docs: $(VENV)/.installed
 	$(BIN)/pip install --quiet "mkdocs>=1.6"

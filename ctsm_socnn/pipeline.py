@@ -420,12 +420,13 @@ class _Run:
         """Put what the user gave on top of the defaults of the method.
 
         What was given is meant for the configured method; another one, which is there to be
-        compared, gets the same inputs.
+        compared, gets the same inputs and as many members.
         """
         covariates, network = self.config.covariates, self.config.network
-        given: dict[str, Any] = {"below_bedrock": network.below_bedrock}
-        if method == network.method:
-            given = network.model_dump(include=network.model_fields_set - {"method"})
+        meant = network.model_fields_set - {"method"}
+        if method != network.method:
+            meant &= {"below_bedrock", "members"}
+        given: dict[str, Any] = network.model_dump(include=meant)
         inputs: dict[str, Any] = network.inputs.model_dump()
         if covariates.names is not None:
             inputs["covariates"] = tuple(covariates.names)

@@ -43,7 +43,7 @@ def test_every_public_name_has_its_signature_and_docstring(pages):
     for name in sorted(set(ctsm_socnn.__all__) - {"SocnnError", "__version__"}):
         section = text.split(f"\n### {name}\n")[1].split("\n### ")[0]
         assert len(section.split()) > 8, name
-    assert "cs.open_sites(path: str | Path) -> xr.Dataset" in text
+    assert "cs.open_sites(path: str | Path, *, load: bool = True) -> xr.Dataset" in text
     assert "    *,\n    pools: Sequence[str | Path] = ()," in text
     assert "Names of the 21 parameters" in text
 
