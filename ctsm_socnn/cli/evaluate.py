@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from ctsm_socnn.cli.json_text import to_json
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
     add("--by", choices=FOLD_KINDS, default="location", help="default: %(default)s")
     add("--block-km", type=float, default=100.0, help="side of a block, km (default: %(default)s)")
+    add("--members", type=int, metavar="N", help="networks in an ensemble; by default as in train")
     add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
     add("--seed", type=int, default=0)
     add("--json", action="store_true", help="print JSON instead of tables")
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
     rows = _rows(arguments)
-    settings = MethodSettings(seed=arguments.seed)
+    settings = _settings(arguments)
     sites = open_sites(arguments.sites)
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     fold = make_folds(sites, arguments.by, arguments.folds, arguments.seed, arguments.block_km)
@@ -94,6 +96,17 @@ def _rows(arguments: argparse.Namespace) -> dict[str, str]:
     return {name: name for name in methods}
 
 
+def _settings(arguments: argparse.Namespace) -> MethodSettings:
+    settings = MethodSettings(seed=arguments.seed)
+    if arguments.members is None:
+        return settings
+    networks = {
+        method: network.with_changes(members=arguments.members)
+        for method, network in settings.networks.items()
+    }
+    return replace(settings, networks=networks)
+
+
 def _fingerprint(
     arguments: argparse.Namespace, rows: dict[str, str], made: dict[str, str]
 ) -> dict[str, str]:
@@ -103,6 +116,7 @@ def _fingerprint(
         **inputs,
         "version": made["source"],
         "methods": "; ".join(rows),
+        "members": str(arguments.members),
         "folds": f"{arguments.folds} by {arguments.by}, {arguments.block_km:g} km",
         "seed": str(arguments.seed),
     }

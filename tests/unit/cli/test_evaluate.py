@@ -61,6 +61,7 @@ def test_an_existing_result_is_kept(files: Path, capsys: pytest.CaptureFixture[s
     [
         (("--methods", "oracle"), "--methods oracle: unknown; choose from default;"),
         (("--methods", "two-step"), "two-step learns from site posteriors; give"),
+        (("--members", "0"), "network setting members: Input should be greater than"),
         (("--folds", "41"), "fewer than 41 folds"),
         (("--by", "block", "--block-km", "5000"), "fewer than 2 folds"),
     ],
