@@ -61,7 +61,7 @@ QUANTITIES: Final = (*UNITS, *_TEXT)
 _OPTIONAL: Final = ("coarse_fragments_weight", "sand", "clay")
 """Common column names that are not taken unless their unit is given."""
 
-_COLUMN: Final = re.compile(r"\s*(?P<name>.*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*")
+_COLUMN: Final = re.compile(r"\s*(?P<name>.*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,9 @@ def profiles_from_table(
     if table.empty or (table["_order"] < 0).any():
         what = "has no rows" if table.empty else "has rows without profile_id"
         raise ProfileError(f"{where} {what}")
+    # Some tables give the place in the first row of a profile only.
+    places = table.groupby("_order")[["lon", "lat"]].transform("first")
+    table = table.fillna({"lon": places["lon"], "lat": places["lat"]})
     upper = "depth" if "depth" in table else "top"
     table = table.sort_values(["_order", upper], kind="stable").reset_index(drop=True)
     table = assess(table, bulk_density_from)

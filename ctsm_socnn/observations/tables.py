@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from zipfile import BadZipFile
 
 import pandas as pd
@@ -34,17 +35,18 @@ def read_table(path: Path) -> pd.DataFrame:
         return _read_flat_netcdf(path)
     if path.suffix == ".xlsx":
         return _read_excel(path)
-    suffixes = [suffix for suffix in path.suffixes if suffix in _SEPARATORS]
-    if not suffixes:
+    compression: Literal["gzip"] | None = "gzip" if path.suffix == ".gz" else None
+    kind = Path(path.stem).suffix if compression else path.suffix
+    if kind not in _SEPARATORS:
         raise FileError(
             f"{path}: a profile table ends in {', '.join(_SEPARATORS)} (with or without .gz), "
             ".xlsx or .nc"
         )
     try:
-        return pd.read_csv(path, sep=_SEPARATORS[suffixes[-1]], dtype="string")
+        return pd.read_csv(path, sep=_SEPARATORS[kind], dtype="string", compression=compression)
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, pd.errors.ParserError) as error:
+    except (OSError, ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
         raise FileError(f"{path} cannot be read as a table: {error}") from error
 
 
