@@ -11,9 +11,9 @@ from ctsm_socnn.errors import FileError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.forcing import find_history
 from ctsm_socnn.forcing.record import check_history
+from ctsm_socnn.netcdf_reading import read_header
 from ctsm_socnn.observations import open_covariates
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
-from ctsm_socnn.provenance import read_header
 from ctsm_socnn.regrid.grids import read_grid
 
 __all__ = ["preview"]

@@ -6,64 +6,21 @@ import hashlib
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import netCDF4
 
 from ctsm_socnn.errors import FileError
 
 __all__ = [
-    "Header",
     "checksum",
     "history_line",
     "package_version",
     "provenance_attributes",
-    "read_header",
 ]
 
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a netCDF file says of itself without its values being read.
-
-    Attributes
-    ----------
-    attributes : mapping of str to value
-        Global attributes, in the file's order.
-    dimensions : mapping of str to int
-    variables : mapping of str to tuple of str
-        Names of each variable's dimensions.
-    """
-
-    attributes: Mapping[str, Any]
-    dimensions: Mapping[str, int]
-    variables: Mapping[str, tuple[str, ...]]
-
-
-def read_header(path: Path) -> Header:
-    """Read the header of a netCDF file.
-
-    Raises
-    ------
-    FileError
-        If the file is missing or cannot be read.
-    """
-    try:
-        with netCDF4.Dataset(path) as file:
-            return Header(
-                attributes={name: file.getncattr(name) for name in file.ncattrs()},
-                dimensions={name: len(size) for name, size in file.dimensions.items()},
-                variables={name: tuple(v.dimensions) for name, v in file.variables.items()},
-            )
-    except (OSError, RuntimeError) as error:
-        raise FileError(f"{path} cannot be read as netCDF: {error}") from error
 
 
 @lru_cache(maxsize=1)

@@ -77,7 +77,7 @@ def open_file(path: str | Path, *, load: bool = True) -> xr.Dataset:
             return dataset
         with dataset:
             return dataset.load()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, AttributeError) as error:
         raise FileError(f"{path} cannot be read as netCDF: {error}") from error
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctsm_socnn.errors import FileError
-from ctsm_socnn.provenance import Header, read_header
+from ctsm_socnn.netcdf_reading import Header, read_header
 
 __all__ = ["add_arguments", "run"]
 

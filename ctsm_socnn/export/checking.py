@@ -23,6 +23,7 @@ from ctsm_socnn.export.usermods import (
     PARAMFILE_NAME,
     require_usermods_directory,
 )
+from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = ["Finding", "check_usermods"]
 
@@ -113,7 +114,7 @@ def _paths(directory: Path) -> Iterator[str]:
     named = named_paramfile(directory)
     if named != directory / PARAMFILE_NAME:
         yield f"user_nl_clm names {named}; if the directory has moved, run with --relocate"
-    with _opened(directory / PARAMFILE_NAME) as dataset:
+    with open_netcdf(directory / PARAMFILE_NAME) as dataset:
         if GRIDDED_FILE_ATTRIBUTE in dataset.ncattrs():
             maps = dataset.getncattr(GRIDDED_FILE_ATTRIBUTE)
             if maps != str(directory / GRIDDED_NAME):
@@ -124,7 +125,7 @@ def _paths(directory: Path) -> Iterator[str]:
 
 def _netcdf(directory: Path) -> Iterator[str]:
     for path in sorted(directory.glob("*.nc")):
-        with _opened(path) as dataset:
+        with open_netcdf(path) as dataset:
             if dataset.data_model not in _FORMATS:
                 yield f"{path.name} is {dataset.data_model}, not a classic netCDF format"
             if path.name == GRIDDED_NAME:
@@ -144,7 +145,7 @@ def _grid(directory: Path, model_grid: Path) -> Iterator[str]:
     path = directory / GRIDDED_NAME
     if not path.is_file():
         return
-    with _opened(path) as dataset:
+    with open_netcdf(path) as dataset:
         lat, lon = (
             np.asarray(dataset[name][...], dtype=np.float64) for name in ("LATIXY", "LONGXY")
         )
@@ -169,10 +170,3 @@ def _case(directory: Path, case: Path) -> Iterator[str]:
     mods = directory / SOURCE_MODS
     ours = {path.name: path.read_bytes() for path in mods.iterdir()} if mods.is_dir() else {}
     return case_conflicts(case, ours)
-
-
-def _opened(path: Path) -> netCDF4.Dataset:
-    try:
-        return netCDF4.Dataset(path, "r")
-    except OSError as error:
-        raise FileError(f"{path} cannot be read as netCDF: {error}") from error

@@ -19,10 +19,11 @@ import netCDF4
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ctsm_socnn.errors import ExportError, FileError
+from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.delivery import Delivery, Written, require_all_delivered
 from ctsm_socnn.export.translation import Translation, WaterLimits, translate
 from ctsm_socnn.netcdf import atomic_output
+from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import (
     KNOWN_VERSIONS,
@@ -154,13 +155,7 @@ def _water_limits(scalars: dict[str, float]) -> WaterLimits:
 
 @contextmanager
 def _opened(path: Path, mode: Literal["r", "r+"]) -> Iterator[netCDF4.Dataset]:
-    if not path.is_file():
-        raise FileError(f"{path} does not exist")
-    try:
-        dataset = netCDF4.Dataset(path, mode)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read as netCDF: {error}") from error
-    with dataset:
+    with open_netcdf(path, mode) as dataset:
         dataset.set_auto_maskandscale(False)
         yield dataset
 

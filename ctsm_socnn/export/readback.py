@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import netCDF4
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.translation import RESPIRED_ITEMS, WaterLimits
+from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults
 from ctsm_socnn.parameters.ctsm_routes import (
     DAYS_PER_YEAR,
@@ -125,7 +125,7 @@ def _water_scaling(scalars: dict[str, float], water: WaterLimits, where: str) ->
 
 def _rooting_beta(paramfile: Path) -> float:
     """Median over natural plants of the profile by which CTSM puts root litter into the soil."""
-    with netCDF4.Dataset(paramfile) as dataset:
+    with open_netcdf(paramfile) as dataset:
         if "rootprof_beta" not in dataset.variables:
             raise ExportError(f"{paramfile}: variable rootprof_beta is missing")
         values = np.ma.masked_invalid(dataset["rootprof_beta"][_CARBON_VARIANT, _NATURAL_PLANTS])

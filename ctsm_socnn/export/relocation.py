@@ -6,12 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
-import netCDF4
-
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.export.bundle import atomic_directory, damaged_files, write_checksums
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
 from ctsm_socnn.export.usermods import GRIDDED_NAME, PARAMFILE_NAME, require_usermods_directory
+from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = ["named_paramfile", "relocate"]
 
@@ -76,6 +75,6 @@ def relocate(directory: Path, destination: Path | None = None) -> Path:
 
 
 def _name_gridded_file(paramfile: Path, gridded: Path) -> None:
-    with netCDF4.Dataset(paramfile, "r+") as dataset:
+    with open_netcdf(paramfile, "r+") as dataset:
         if GRIDDED_FILE_ATTRIBUTE in dataset.ncattrs():
             dataset.setncattr(GRIDDED_FILE_ATTRIBUTE, str(gridded))

@@ -31,6 +31,7 @@ from ctsm_socnn.forcing.months import MonthSample
 from ctsm_socnn.forcing.pool_change import ChangeFromEnds, ChangeFromMeans, PoolChange
 from ctsm_socnn.forcing.record import HistoryRecord, check_history
 from ctsm_socnn.forcing.totals import ForcingTotals, MonthlyMean
+from ctsm_socnn.netcdf_reading import reading
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES, N_LAYERS, N_MONTHS
 
 __all__ = ["INPUT_PROFILES", "read_climatology"]
@@ -119,9 +120,10 @@ def read_climatology(
     saved = time.monotonic()
     with tqdm(total=len(record.samples), unit="month", disable=None if progress else True) as bar:
         for dataset, block in record.blocks(skip=totals.blocks_done):
-            _add_fields(totals, dataset, block, record)
-            _add_inputs(totals, dataset, block, record, budget)
-            totals.drift.add(dataset, block, record.grid)
+            with reading(block[0].path):
+                _add_fields(totals, dataset, block, record)
+                _add_inputs(totals, dataset, block, record, budget)
+                totals.drift.add(dataset, block, record.grid)
             totals.blocks_done += 1
             bar.update(len(block))
             if checkpoint is not None and time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:

@@ -6,7 +6,8 @@ after the end of their first sample. Only `time_bounds` says which month was ave
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import FileError, ForcingError
 from ctsm_socnn.forcing.classic_file import missing_bytes
+from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = [
     "MonthSample",
@@ -71,29 +73,23 @@ class MonthSample:
         return f"{self.year:04d}-{self.month:02d}"
 
 
-def open_history(path: Path) -> netCDF4.Dataset:
-    """Open a history file for reading, values as stored.
+@contextmanager
+def open_history(path: Path) -> Iterator[netCDF4.Dataset]:
+    """Open a history file for a block of code that reads it, values as stored.
 
     Raises
     ------
     FileError
         If the file is missing or damaged.
     """
-    try:
-        dataset = netCDF4.Dataset(path)
-    except OSError as error:
-        raise FileError(
-            f"{path} cannot be read as netCDF ({error.strerror or error}); "
-            "it may be missing, cut short or still being written"
-        ) from error
-    if missing := missing_bytes(path):
-        dataset.close()
-        raise FileError(
-            f"{path} ends {missing} bytes before what its header promises; it was cut short or is "
-            "still being written. Copy it again, or leave it out"
-        )
-    dataset.set_auto_mask(False)
-    return dataset
+    with open_netcdf(path) as dataset:
+        if missing := missing_bytes(path):
+            raise FileError(
+                f"{path} ends {missing} bytes before what its header promises; it was cut short or "
+                "is still being written. Copy it again, or leave it out"
+            )
+        dataset.set_auto_mask(False)
+        yield dataset
 
 
 def stored_values(dataset: netCDF4.Dataset, name: str, selection: Any = Ellipsis) -> NDArray[Any]:

@@ -8,6 +8,7 @@ that changes linearly.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -22,6 +23,7 @@ from ctsm_socnn.forcing.fields import DENSITY_UNIT
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import MonthSample, open_history, stored_values
 from ctsm_socnn.forcing.units import require_unit
+from ctsm_socnn.netcdf_reading import reading
 
 __all__ = ["DAY_DIGITS", "ChangeFromEnds", "ChangeFromMeans", "PoolChange", "read_instants"]
 
@@ -42,6 +44,7 @@ class _PoolReader:
     def __init__(self, generation: Generation, grid: LandGrid) -> None:
         self._names = [generation.pool(pool).carbon for pool in LITTER_POOLS]
         self._grid = grid
+        self._file = ExitStack()
         self._path: Path | None = None
         self._dataset: netCDF4.Dataset | None = None
         self._recent: dict[_Place, NDArray[np.float64]] = {}
@@ -52,17 +55,17 @@ class _PoolReader:
             if len(self._recent) == _TIMES_KEPT:
                 del self._recent[next(iter(self._recent))]
             path, index = place
-            dataset, at = self._open(path), slice(index, index + 1)
-            pools = [read_field(dataset, name, self._grid, at)[0] for name in self._names]
+            with reading(path):
+                dataset, at = self._open(path), slice(index, index + 1)
+                pools = [read_field(dataset, name, self._grid, at)[0] for name in self._names]
             self._recent[place] = np.stack(pools).astype(np.float64)
         return self._recent[place]
 
     def _open(self, path: Path) -> netCDF4.Dataset:
         if self._dataset is not None and path == self._path:
             return self._dataset
-        if self._dataset is not None:
-            self._dataset.close()
-        self._path, self._dataset = path, open_history(path)
+        self._file.close()
+        self._path, self._dataset = path, self._file.enter_context(open_history(path))
         absent = [name for name in self._names if name not in self._dataset.variables]
         if absent:
             raise ForcingError(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import FileError, KernelError
+from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = ["CtsmParameters", "CtsmSwitches", "CtsmVersion"]
 
@@ -198,11 +199,8 @@ class CtsmParameters:
             If a value is outside the model's domain.
         """
         names = _FILE_NAMES[CtsmVersion(version)]
-        try:
-            with netCDF4.Dataset(Path(path)) as dataset:
-                values = {field: _scalar(dataset, name, path) for field, name in names.items()}
-        except OSError as error:
-            raise FileError(f"{path} cannot be read as netCDF: {error}") from error
+        with open_netcdf(path) as dataset:
+            values = {field: _scalar(dataset, name, path) for field, name in names.items()}
         return cls(**{**values, **namelist})
 
 

@@ -7,6 +7,7 @@ training_inputs.npy   scaled inputs of the training sites, read without pickles
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -32,6 +33,7 @@ __all__ = ["load_model", "save_model"]
 _FORMAT: Final = 1
 _DESCRIPTION: Final = "model.json"
 _POINTS: Final = "training_inputs.npy"
+_OWN_CHECKSUM: Final = "description_sha256"
 
 
 def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> None:
@@ -109,6 +111,7 @@ def _write(model: Model, directory: Path) -> None:
         "members": names,
         "sha256": {name: checksum(directory / name) for name in (*names, _POINTS)},
     }
+    description[_OWN_CHECKSUM] = _own_checksum(description)
     text = json.dumps(description, indent=1)
     (directory / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
@@ -122,7 +125,7 @@ def _read_description(path: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         found = description["format"], tuple(description["parameters"])
-        description["sha256"].items()
+        intact = description[_OWN_CHECKSUM] == _own_checksum(description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(path, f"{_DESCRIPTION} cannot be understood ({error})") from error
     if found != (_FORMAT, PARAMETER_NAMES):
@@ -131,7 +134,15 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{description.get('package_version')}; this version reads format {_FORMAT} with the "
             f"registry's {len(PARAMETER_NAMES)}. Train it again"
         )
+    if not intact:
+        raise _damaged(path, f"{_DESCRIPTION} is not what was written (its checksum differs)")
     return description
+
+
+def _own_checksum(description: dict[str, Any]) -> str:
+    """Checksum of a description over all but itself."""
+    rest = {name: value for name, value in description.items() if name != _OWN_CHECKSUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _require_undamaged(path: Path, checksums: dict[str, str]) -> None:

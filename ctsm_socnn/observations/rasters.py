@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import FileError, GridError
+from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = ["Raster", "open_raster"]
 
@@ -70,11 +71,7 @@ def open_raster(path: Path, variable: str | None = None) -> Iterator[Raster]:
 
 @contextmanager
 def _open_netcdf(path: Path, variable: str | None) -> Iterator[Raster]:
-    try:
-        dataset = netCDF4.Dataset(path)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read as netCDF: {error.strerror or error}") from error
-    with dataset:
+    with open_netcdf(path) as dataset:
         lat, lon = (_coordinate(dataset, names, path) for names in (_LAT_NAMES, _LON_NAMES))
         field = dataset[_only_field(dataset, (lat, lon), variable, path)]
 

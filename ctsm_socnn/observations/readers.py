@@ -140,4 +140,9 @@ def _require_tidy(profiles: xr.Dataset, path: Path) -> xr.Dataset:
         raise ProfileError(
             f"{path} is not a file of tidy profiles: it lacks {', '.join(sorted(missing))}"
         )
+    sizes = profiles["row_size"].values
+    if (sizes < 0).any() or sizes.sum() != profiles.sizes.get("sample"):
+        raise ProfileError(
+            f"{path}: row_size does not divide the samples among the profiles; the file is damaged"
+        )
     return profiles

@@ -7,7 +7,6 @@ import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal
-from zipfile import BadZipFile
 
 import pandas as pd
 
@@ -74,7 +73,7 @@ def _read_excel(path: Path) -> pd.DataFrame:
         ) from error
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist") from error
-    except (OSError, ValueError, BadZipFile) as error:
+    except Exception as error:  # of a damaged file openpyxl says whatever its parts say
         raise FileError(f"{path} cannot be read as Excel: {error}") from error
 
 
@@ -138,7 +137,7 @@ def _read_sqlite(path: Path, source: Source) -> pd.DataFrame | None:
             if not _is_one(found, source, path):
                 return None
             table = pd.read_sql_query(f'SELECT * FROM "{found[0]}"', connection)
-    except (sqlite3.Error, pd.errors.DatabaseError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, pd.errors.DatabaseError) as error:
         raise FileError(f"{path} cannot be read as SQLite: {error}") from error
     numbers_and_text = table.select_dtypes(include=["number", "object", "string"])
     return numbers_and_text.astype("string")

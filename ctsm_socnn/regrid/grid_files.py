@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.errors import FileError, GridError
+from ctsm_socnn.netcdf_reading import reading
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, cell_grid, rectilinear_grid
 from ctsm_socnn.regrid.masks import land_mask
 
@@ -72,9 +73,9 @@ def _opened(path: Path) -> Iterator[xr.Dataset]:
         raise FileError(f"{path} does not exist")
     try:
         dataset = xr.open_dataset(path, engine="netcdf4", decode_times=False)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, AttributeError) as error:
         raise FileError(f"{path} cannot be read as netCDF: {error}") from error
-    with dataset:
+    with reading(path), dataset:
         yield dataset
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from ctsm_socnn.errors import FileError, ValidationError
-from ctsm_socnn.provenance import read_header
+from ctsm_socnn.netcdf_reading import read_header
 from ctsm_socnn.schemas import open_file
 from ctsm_socnn.validation.comparison import scores_of
 from ctsm_socnn.validation.report import (

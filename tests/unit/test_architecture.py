@@ -11,7 +11,7 @@ PACKAGE = PROJECT / "ctsm_socnn"
 
 LEVELS = (
     {"errors", "_kernel"},
-    {"parameters", "provenance", "netcdf", "processor", "shipped"},
+    {"parameters", "provenance", "netcdf", "netcdf_reading", "processor", "shipped"},
     {"schemas", "stages"},
     {"model"},
     {"observations", "forcing", "regrid"},

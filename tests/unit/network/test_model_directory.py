@@ -120,3 +120,9 @@ def test_weights_that_run_code_are_refused(saved: Path) -> None:
     change_description(saved, sha256=sums)
     with pytest.raises(NetworkError, match="is damaged"):
         load_model(saved)
+
+
+def test_an_edited_description_is_refused(saved: Path) -> None:
+    change_description(saved, seed=9)
+    with pytest.raises(NetworkError, match=r"model\.json is not what was written"):
+        load_model(saved)

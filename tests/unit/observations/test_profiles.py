@@ -160,3 +160,13 @@ def test_sites_give_their_observations_back():
     np.testing.assert_array_equal(profiles["row_size"], [2, 1, 1])
     assert reasons(profiles)[3] == ["no_carbon_value", "no_depth"]
     np.testing.assert_array_equal(profiles["soc"].values[:3], [3e4, 1e4, 2e4])
+
+
+def test_a_place_given_once_holds_for_the_whole_profile():
+    layers = table((0.0, 0.1, 20.0, 1.3, 0.0), (0.1, 0.3, 10.0, 1.3, 0.0))
+    for row in (0, 1):
+        once = layers.copy()
+        once.loc[row, ["lon", "lat"]] = np.nan
+        profiles = profiles_from_table(once, "t")
+        assert reasons(profiles) == [[], []]
+        assert profiles["lon"].item() == 281.03

@@ -73,3 +73,36 @@ def test_unknown_kind_is_refused(tmp_path):
     (tmp_path / "t.doc").write_text("x")
     with pytest.raises(FileError, match=r"a profile table ends in \.csv"):
         read_table(tmp_path / "t.doc")
+
+
+def _damage(path: Path, start: float) -> None:
+    data = bytearray(path.read_bytes())
+    for place in range(int(start * len(data)), len(data), 5):
+        data[place] ^= 0x24
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("start", [0.05, 0.3])
+def test_a_damaged_archive_is_refused(tmp_path, start):
+    path = tmp_path / "t.csv.gz"
+    pd.DataFrame([ROWS] * 200).to_csv(path)
+    _damage(path, start)
+    with pytest.raises(FileError, match=r"t\.csv\.gz cannot be read"):
+        read_table(path)
+
+
+def test_a_damaged_workbook_is_refused(tmp_path):
+    pytest.importorskip("openpyxl", reason="Excel needs openpyxl")
+    path = tmp_path / "t.xlsx"
+    pd.DataFrame(ROWS).to_excel(path, index=False)
+    for start in np.linspace(0.0, 0.9, 12):
+        pd.DataFrame(ROWS).to_excel(path, index=False)
+        _damage(path, start)
+        with pytest.raises(FileError, match="cannot be read as Excel"):
+            read_table(path)
+
+
+def test_a_packing_that_is_not_known_is_refused(tmp_path):
+    pd.DataFrame(ROWS).to_csv(tmp_path / "t.csv.bz2", index=False)
+    with pytest.raises(FileError, match="ends in"):
+        read_table(tmp_path / "t.csv.bz2")
