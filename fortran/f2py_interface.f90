@@ -187,9 +187,9 @@ subroutine published_costs(n_profiles, n_obs, soc, first, depth, observed, weigh
 end subroutine published_costs
 
 !> Adaptive Metropolis at one site. `form` 0 takes the published cost (depth, weights), 1 errors of ln(SOC) (layers,
-!> whitening, freedom); `start` and `draws` are places between the bounds, 0 to 1.
-subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_input, lower, upper, form, depth, &
-                                    observed, weights, layers, whitening, freedom, words, start, n_warmup, &
+!> whitening, freedom); `prior` holds centre and precision; `start` and `draws` are places between the bounds, 0 to 1.
+subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_input, lower, upper, prior, form, &
+                                    depth, observed, weights, layers, whitening, freedom, words, start, n_warmup, &
                                     thinning, n_draws, draws, costs, acceptance)
    use adaptive_metropolis, only: sample_adaptive_metropolis
    use site_sampling, only: site_target, seeded_streams
@@ -198,6 +198,7 @@ subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_i
    implicit none
    integer, intent(in) :: n_obs, n_chains, form, n_warmup, thinning, n_draws
    double precision, intent(in) :: climate(20, 12, 4), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: prior(21, 2)
    double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
    double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
    integer, intent(in) :: words(8, n_chains)
@@ -208,8 +209,8 @@ subroutine adaptive_metropolis_site(n_obs, n_chains, climate, exchange, carbon_i
    double precision :: points(21, n_chains)
    !f2py threadsafe
 
-   posterior = site_target(climate, exchange, carbon_input, lower, upper, form, depth, observed, weights, layers, &
-                           whitening, freedom)
+   posterior = site_target(climate, exchange, carbon_input, lower, upper, prior, form, depth, observed, weights, &
+                           layers, whitening, freedom)
    streams = seeded_streams(words)
    points = start
    call sample_adaptive_metropolis(posterior, streams, n_warmup, thinning, points, draws, costs, acceptance)
@@ -217,9 +218,9 @@ end subroutine adaptive_metropolis_site
 
 !> Hamiltonian Monte Carlo at one site; arguments as in adaptive_metropolis_site, with one column more in `words` for
 !> the lengths of trajectories.
-subroutine hamiltonian_site(n_obs, n_chains, climate, exchange, carbon_input, lower, upper, form, depth, observed, &
-                            weights, layers, whitening, freedom, words, start, n_warmup, n_draws, draws, costs, &
-                            acceptance, divergent, gradients)
+subroutine hamiltonian_site(n_obs, n_chains, climate, exchange, carbon_input, lower, upper, prior, form, depth, &
+                            observed, weights, layers, whitening, freedom, words, start, n_warmup, n_draws, draws, &
+                            costs, acceptance, divergent, gradients)
    use hamiltonian, only: sample_hamiltonian
    use site_sampling, only: site_target, seeded_streams
    use site_density, only: site_posterior
@@ -227,6 +228,7 @@ subroutine hamiltonian_site(n_obs, n_chains, climate, exchange, carbon_input, lo
    implicit none
    integer, intent(in) :: n_obs, n_chains, form, n_warmup, n_draws
    double precision, intent(in) :: climate(20, 12, 4), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: prior(21, 2)
    double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
    double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
    integer, intent(in) :: words(8, n_chains + 1)
@@ -238,12 +240,44 @@ subroutine hamiltonian_site(n_obs, n_chains, climate, exchange, carbon_input, lo
    type(generator) :: streams(n_chains + 1)
    !f2py threadsafe
 
-   posterior = site_target(climate, exchange, carbon_input, lower, upper, form, depth, observed, weights, layers, &
-                           whitening, freedom)
+   posterior = site_target(climate, exchange, carbon_input, lower, upper, prior, form, depth, observed, weights, &
+                           layers, whitening, freedom)
    streams = seeded_streams(words)
    call sample_hamiltonian(posterior, streams(:n_chains), streams(n_chains + 1), n_warmup, start, draws, costs, &
                            acceptance, divergent, gradients)
 end subroutine hamiltonian_site
+
+!> Laplace's approximation at one site; arguments as in adaptive_metropolis_site. `found` is 1 where the mode is.
+subroutine laplace_site(n_obs, n_start, climate, exchange, carbon_input, lower, upper, prior, form, depth, observed, &
+                        weights, layers, whitening, freedom, words, start, n_draws, mode, found, draws, costs, &
+                        gradients)
+   use laplace, only: approximate
+   use site_sampling, only: site_target, seeded_streams
+   use site_density, only: site_posterior
+   use prior_probits, only: new_prior
+   use random_numbers, only: generator
+   implicit none
+   integer, intent(in) :: n_obs, n_start, form, n_draws
+   double precision, intent(in) :: climate(20, 12, 4), exchange(20, 6), carbon_input(5), lower(21), upper(21)
+   double precision, intent(in) :: prior(21, 2)
+   double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
+   double precision, intent(in) :: layers(20, n_obs), whitening(n_obs, n_obs), freedom
+   integer, intent(in) :: words(8, 1)
+   double precision, intent(in) :: start(21, n_start)
+   double precision, intent(out) :: mode(21), draws(21, n_draws), costs(n_draws)
+   integer, intent(out) :: found, gradients
+   type(site_posterior) :: posterior
+   type(generator) :: streams(1)
+   logical :: at_mode
+   !f2py threadsafe
+
+   posterior = site_target(climate, exchange, carbon_input, lower, upper, 0.0d0*prior, form, depth, observed, weights, &
+                           layers, whitening, freedom)
+   streams = seeded_streams(words)
+   call approximate(posterior, new_prior(prior(:, 1), prior(:, 2)), streams(1), start, mode, at_mode, draws, costs, &
+                    gradients)
+   found = merge(1, 0, at_mode)
+end subroutine laplace_site
 
 !> Whether the published code would call each row singular: estimate of its reciprocal condition number (conditioning).
 subroutine published_condition(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, condition)

@@ -1,4 +1,4 @@
-!> Posterior density of the 21 parameters at one site: uniform within their bounds, times the likelihood of its profile.
+!> Posterior density of the 21 parameters at one site: their prior within the bounds, times the likelihood of a profile.
 module site_density
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, n_months
@@ -22,6 +22,8 @@ module site_density
       real(dp) :: exchange(n_layers, n_exchange)
       real(dp) :: input(n_input)
       real(dp) :: lower(n_parameters), width(n_parameters)   !< bounds, physical units
+      real(dp) :: prior_centre(n_parameters)                 !< of a normal prior, in the unit cube
+      real(dp) :: prior_precision(n_parameters)              !< 1/variance of the same; 0 where the prior is uniform
       class(profile), allocatable :: observations
       type(block_coefficients), private :: coefficients
       type(block_slopes), private :: slopes
@@ -32,6 +34,7 @@ module site_density
       procedure :: evaluate
       procedure, private :: evaluate_block
       procedure, private :: evaluate_block_gradient
+      procedure, private :: add_prior
    end type site_posterior
 
 contains
@@ -51,7 +54,24 @@ contains
             call self%evaluate_block(points(:, first:last), cost(first:last))
          end if
       end do
+      call self%add_prior(points, cost, gradient)
    end subroutine evaluate
+
+   !> The normal part of the prior; where it is uniform it adds nothing.
+   pure subroutine add_prior(self, points, cost, gradient)
+      class(site_posterior), intent(in) :: self
+      real(dp), intent(in) :: points(:, :)
+      real(dp), intent(inout) :: cost(:)
+      real(dp), intent(inout), optional :: gradient(:, :)
+      real(dp) :: pull(n_parameters)
+      integer :: i
+
+      do i = 1, size(cost)
+         pull = self%prior_precision*(points(:, i) - self%prior_centre)
+         cost(i) = cost(i) + 0.5_dp*sum(pull*(points(:, i) - self%prior_centre))
+         if (present(gradient)) gradient(:, i) = gradient(:, i) + pull
+      end do
+   end subroutine add_prior
 
    subroutine evaluate_block(self, points, cost)
       class(site_posterior), intent(inout) :: self

@@ -16,9 +16,10 @@ module site_sampling
 contains
 
    !> The posterior of a site. Of the two forms of likelihood only the arrays of the chosen one are read.
-   pure function site_target(climate, exchange, input, lower, upper, form, depth, observed, weights, layers, &
+   pure function site_target(climate, exchange, input, lower, upper, prior, form, depth, observed, weights, layers, &
                              whitening, degrees_of_freedom) result(posterior)
       real(dp), intent(in) :: climate(:, :, :), exchange(:, :), input(:), lower(:), upper(:)
+      real(dp), intent(in) :: prior(:, :)   !< (parameter, 2): centre and precision in the unit cube
       integer, intent(in) :: form
       real(dp), intent(in) :: depth(:), observed(:), weights(:)
       real(dp), intent(in) :: layers(:, :), whitening(:, :), degrees_of_freedom
@@ -30,6 +31,8 @@ contains
       posterior%input = input
       posterior%lower = lower
       posterior%width = upper - lower
+      posterior%prior_centre = prior(:, 1)
+      posterior%prior_precision = prior(:, 2)
       if (form == form_published) then
          allocate (posterior%observations, source=new_published_profile(depth, observed, weights))
       else

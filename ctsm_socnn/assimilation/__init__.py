@@ -5,6 +5,7 @@ from ctsm_socnn.assimilation.diagnostics import Limits
 from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, make_likelihood
 from ctsm_socnn.assimilation.one_batch import ONE_BATCH_COSTS, one_batch
 from ctsm_socnn.assimilation.posterior import random_sampling
+from ctsm_socnn.assimilation.prior import PRIOR_WIDTH, PRIORS, Prior, make_prior
 from ctsm_socnn.assimilation.samplers import SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.assimilation.shards import Shard, merge_posteriors
@@ -14,13 +15,17 @@ from ctsm_socnn.assimilation.site_by_site import site_by_site
 __all__ = [
     "LIKELIHOODS",
     "ONE_BATCH_COSTS",
+    "PRIORS",
+    "PRIOR_WIDTH",
     "SAMPLERS",
     "Limits",
+    "Prior",
     "SamplingPlan",
     "Settings",
     "Shard",
     "SiteStatus",
     "make_likelihood",
+    "make_prior",
     "merge_posteriors",
     "one_batch",
     "random_sampling",

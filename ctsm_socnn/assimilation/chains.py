@@ -14,6 +14,7 @@ __all__ = [
     "MOST_STORED_DRAWS",
     "Chains",
     "ChosenChain",
+    "Mode",
     "SamplingPlan",
     "starting_points",
     "stream_words",
@@ -70,6 +71,21 @@ class ChosenChain:
 
 
 @dataclass(frozen=True)
+class Mode:
+    """Where the density is greatest, for methods that look for that.
+
+    Attributes
+    ----------
+    point : ndarray, shape (parameter,), 0 to 1
+    found : bool
+        Whether the search has ended there.
+    """
+
+    point: NDArray[np.float64]
+    found: bool
+
+
+@dataclass(frozen=True)
 class Chains:
     """What a sampler returns for one site.
 
@@ -86,6 +102,8 @@ class Chains:
         Of the model.
     chosen : ChosenChain, optional
         Where one chain stands for all.
+    mode : Mode, optional
+        Where the draws are independent ones, around the mode.
     """
 
     draws: NDArray[np.float64]
@@ -94,6 +112,7 @@ class Chains:
     divergent: float
     evaluations: int
     chosen: ChosenChain | None = None
+    mode: Mode | None = None
 
     @property
     def pooled(self) -> NDArray[np.float64]:
@@ -114,7 +133,9 @@ class Chains:
 
     @property
     def best(self) -> NDArray[np.float64]:
-        """The draw of the least cost, shape (parameter,)."""
+        """The mode, where it was looked for, else the draw of the least cost, shape (parameter,)."""
+        if self.mode is not None:
+            return self.mode.point
         chain, draw = np.unravel_index(self.cost.argmin(), self.cost.shape)
         return self.draws[:, chain, draw]
 

@@ -19,7 +19,14 @@ from scipy.special import ndtri
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
-__all__ = ["QUANTILES", "Convergence", "Limits", "convergence", "identifiable_parameters"]
+__all__ = [
+    "NOT_CHAINS",
+    "QUANTILES",
+    "Convergence",
+    "Limits",
+    "convergence",
+    "identifiable_parameters",
+]
 
 QUANTILES: Final = (0.025, 0.25, 0.5, 0.75, 0.975)
 
@@ -73,6 +80,10 @@ class Convergence:
         if divergent > limits.divergent:
             return SiteStatus.DIVERGENT
         return SiteStatus.CONVERGED
+
+
+NOT_CHAINS: Final = Convergence(*(np.full(len(PARAMETER_NAMES), np.nan) for _ in range(3)))
+"""Of independent draws, of which there is nothing to diagnose."""
 
 
 def convergence(draws: NDArray[np.float64]) -> Convergence:

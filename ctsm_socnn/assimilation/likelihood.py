@@ -20,7 +20,7 @@ With :math:`o_i` the observations of a profile and :math:`m_i` what the model ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol
@@ -47,6 +47,8 @@ __all__ = [
 _TINY_SOC: Final = 1e-30
 """gC m-3: modelled carbon below this is taken as this, so that its logarithm exists."""
 
+_PUBLISHED_RELATIVE_ERROR: Final = 0.6
+
 
 class Likelihood(Protocol):
     """What a fit needs of a likelihood."""
@@ -72,6 +74,23 @@ class Likelihood(Protocol):
 
     def modelled(self, soc: NDArray[np.float64]) -> NDArray[np.float64]:
         """Modelled values of the observations, shape (m,), gC m-3."""
+        ...
+
+    def replicate(
+        self, modelled: NDArray[np.float64], generators: Sequence[np.random.Generator]
+    ) -> NDArray[np.float64]:
+        """Observations as they might have been: modelled values with errors drawn anew.
+
+        Parameters
+        ----------
+        modelled : ndarray, shape (draw, m), gC m-3
+        generators : sequence of Generator
+            One a site, so that what a site draws does not depend on its company.
+
+        Returns
+        -------
+        ndarray, shape (draw, m), gC m-3
+        """
         ...
 
 
@@ -126,6 +145,14 @@ class PublishedLikelihood:
         """Modelled values of the observations by pchip, shape (m,), gC m-3."""
         return self._evaluate(soc)[1]
 
+    def replicate(
+        self, modelled: NDArray[np.float64], generators: Sequence[np.random.Generator]
+    ) -> NDArray[np.float64]:
+        """Observations with normal errors as the cost has them; see `Likelihood.replicate`."""
+        deviates = _deviates(self._first, generators, len(modelled), np.inf)
+        sd = _PUBLISHED_RELATIVE_ERROR * self._operator.values / np.sqrt(self._weights)
+        return modelled + sd * deviates
+
     def _evaluate(
         self, soc: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -146,7 +173,9 @@ class LogLikelihood:
     ) -> None:
         self._operator = operator
         self._log_values = np.log(operator.values)
-        self._whitening = _whitening(operator, sd, errors)
+        self._first = _first_of_site(operator)
+        self._factor = _error_factor(operator, self._first, sd, errors)
+        self._whitening = _inverse_of_blocks(self._factor, self._first)
         self._degrees_of_freedom = errors.degrees_of_freedom
 
     @property
@@ -177,6 +206,16 @@ class LogLikelihood:
     def modelled(self, soc: NDArray[np.float64]) -> NDArray[np.float64]:
         """Modelled values of the observations, shape (m,), gC m-3."""
         return self._operator.apply(soc)
+
+    def replicate(
+        self, modelled: NDArray[np.float64], generators: Sequence[np.random.Generator]
+    ) -> NDArray[np.float64]:
+        """Observations with errors of ln(SOC), correlated down the profile.
+
+        See `Likelihood.replicate`.
+        """
+        deviates = _deviates(self._first, generators, len(modelled), self._degrees_of_freedom)
+        return np.asarray(modelled * np.exp((self._factor @ deviates.T).T))
 
     def _terms(
         self, whitened: NDArray[np.float64]
@@ -242,15 +281,45 @@ def _first_of_site(operator: ObservationOperator) -> NDArray[np.int64]:
     return 1 + np.searchsorted(operator.site, np.arange(operator.n_sites + 1))
 
 
-def _whitening(
-    operator: ObservationOperator, sd: NDArray[np.float64], errors: ErrorModel
+def _error_factor(
+    operator: ObservationOperator,
+    first: NDArray[np.int64],
+    sd: NDArray[np.float64],
+    errors: ErrorModel,
 ) -> sparse.csr_array:
+    """Cholesky factors of the error covariances, one block a site, shape (m, m)."""
     variance = np.where(np.isfinite(sd), sd, errors.observation_sd) ** 2
     blocks = []
-    for first, last in pairwise(_first_of_site(operator) - 1):
-        depth = operator.depth[first:last]
+    for here in _of_each_site(first):
+        depth = operator.depth[here]
         distance = np.abs(depth[:, np.newaxis] - depth) / errors.correlation_length
         covariance = errors.representativeness_sd**2 * np.exp(-distance)
-        covariance += np.diag(variance[first:last])
-        blocks.append(np.linalg.inv(np.linalg.cholesky(covariance)))
+        blocks.append(np.linalg.cholesky(covariance + np.diag(variance[here])))
     return sparse.csr_array(sparse.block_diag(blocks, format="csr"))
+
+
+def _inverse_of_blocks(factor: sparse.csr_array, first: NDArray[np.int64]) -> sparse.csr_array:
+    blocks = [np.linalg.inv(factor[here, here].toarray()) for here in _of_each_site(first)]
+    return sparse.csr_array(sparse.block_diag(blocks, format="csr"))
+
+
+def _of_each_site(first: NDArray[np.int64]) -> list[slice]:
+    """Where the observations of each site stand."""
+    return [slice(start - 1, stop - 1) for start, stop in pairwise(first.tolist())]
+
+
+def _deviates(
+    first: NDArray[np.int64],
+    generators: Sequence[np.random.Generator],
+    draws: int,
+    freedom: float,
+) -> NDArray[np.float64]:
+    """Draw standard normal deviates, or Student's t, shape (draw, m)."""
+    parts = []
+    for here, generator in zip(_of_each_site(first), generators, strict=True):
+        shape = (draws, here.stop - here.start)
+        normal = np.isinf(freedom)
+        parts.append(
+            generator.standard_normal(shape) if normal else generator.standard_t(freedom, shape)
+        )
+    return np.concatenate(parts, axis=1)

@@ -27,7 +27,7 @@ _SITE_PARAMETER: Final = ("site", "parameter")
 _VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "mean": (_SITE_PARAMETER, "posterior mean, in the registry's units"),
     "sd": (_SITE_PARAMETER, "posterior standard deviation, in the registry's units"),
-    "best": (_SITE_PARAMETER, "draw of the least cost, in the registry's units"),
+    "best": (_SITE_PARAMETER, "draw of the least cost, or the mode if that was looked for"),
     "quantile": (("site", "probability", "parameter"), "posterior quantiles"),
     "contraction": (_SITE_PARAMETER, "1 - variance of the posterior / variance of the prior"),
     "rhat": (_SITE_PARAMETER, "rank-normalised R-hat"),
@@ -36,12 +36,20 @@ _VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "ess_tail": (_SITE_PARAMETER, "tail effective sample size"),
     "identifiable": (_SITE_PARAMETER, "1 where SOC depends on the parameter at all"),
     "draws": (("site", "draw", "parameter"), "draws from the posterior, in the registry's units"),
-    "soc_fit": (("site", "obs"), "posterior mean of modelled SOC at the observations"),
-    "soc_fit_sd": (("site", "obs"), "posterior standard deviation of the same"),
+    "soc_fit": (
+        ("site", "obs"),
+        "posterior mean of modelled SOC at the observations (or at the mode)",
+    ),
+    "soc_fit_sd": (
+        ("site", "obs"),
+        "posterior standard deviation of the same (or half of its central 68 %)",
+    ),
     "acceptance": (("site",), "share of proposals accepted"),
     "divergent": (("site",), "share of divergent transitions"),
-    "cost_mean": (("site",), "mean negative log-likelihood, up to a constant"),
-    "cost_best": (("site",), "least negative log-likelihood, up to a constant"),
+    "cost_mean": (("site",), "mean negative log of likelihood and prior, up to a constant"),
+    "cost_best": (("site",), "least negative log of likelihood and prior, up to a constant"),
+    "coverage_50": (("site",), "share of the observations in their 50 % predictive interval"),
+    "coverage_90": (("site",), "share of the observations in their 90 % predictive interval"),
     "evaluations": (("site",), "evaluations of the model"),
     "status": (("site",), "whether the chains have converged, or why not"),
 }

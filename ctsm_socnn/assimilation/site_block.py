@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.assimilation.chains import Chains, SamplingPlan
 from ctsm_socnn.assimilation.checkpoint import Block
 from ctsm_socnn.assimilation.diagnostics import (
+    NOT_CHAINS,
     QUANTILES,
     Convergence,
     Limits,
@@ -20,11 +21,17 @@ from ctsm_socnn.assimilation.diagnostics import (
     identifiable_parameters,
 )
 from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, PUBLISHED, Likelihood, make_likelihood
-from ctsm_socnn.assimilation.samplers import PUBLISHED_SCHEME, SAMPLERS
+from ctsm_socnn.assimilation.predictive import (
+    INTERVALS,
+    modelled_observations,
+    predictive_coverage,
+)
+from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
+from ctsm_socnn.assimilation.samplers import LAPLACE, PUBLISHED_SCHEME, SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.assimilation.site_problem import site_problems
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.model import Columns, steady_state
+from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import BelowBedrock
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, to_physical, upper_bounds
 
@@ -51,11 +58,13 @@ class Settings:
     seed : int
     below_bedrock : {"deepest", "drop"}
         See `ObservationOperator.from_sites`.
+    prior : Prior
 
     Raises
     ------
     ConfigError
-        If the sampler or the likelihood is unknown, or they do not go together.
+        If the sampler or the likelihood is unknown, or sampler, likelihood and prior do not go
+        together.
     """
 
     sampler: str = "hamiltonian"
@@ -64,6 +73,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     below_bedrock: BelowBedrock = "deepest"
+    prior: Prior = UNIFORM_PRIOR
 
     def __post_init__(self) -> None:
         for kind, value, known in (
@@ -76,6 +86,8 @@ class Settings:
             raise ConfigError(
                 f"the published sampler goes with the published likelihood, not {self.likelihood!r}"
             )
+        if self.sampler == PUBLISHED_SCHEME and not self.prior.is_uniform:
+            raise ConfigError("the published sampler goes with the uniform prior alone")
 
     @property
     def sampling_plan(self) -> SamplingPlan:
@@ -92,6 +104,7 @@ class Settings:
             "limits": f"rhat {limits.rhat}, ess {limits.ess}, divergent {limits.divergent}",
             "seed": str(self.seed),
             "below_bedrock": self.below_bedrock,
+            "prior": self.prior.description(),
         }
 
 
@@ -142,15 +155,14 @@ def run_block(task: BlockTask) -> tuple[int, Block]:
     ]
     sampler = SAMPLERS[settings.sampler]
     started = time.process_time()
-    problems = list(site_problems(sites, likelihood))
+    problems = list(site_problems(sites, likelihood, settings.prior))
     for place, chains in enumerate(sampler.run(problems, settings.sampling_plan, seeds)):
-        _summarise(block, int(usable[place]), chains, identifiable[place], settings.limits)
+        _summarise(block, int(usable[place]), chains, identifiable[place], settings)
         if chains.chosen is not None:
             here = likelihood.operator.site == place
             block["soc_fit"][usable[place], likelihood.operator.obs[here]] = chains.chosen.carbon
     block["cpu_seconds"][usable] = (time.process_time() - started) / usable.size
-    if settings.sampler != PUBLISHED_SCHEME:
-        _fit_profiles(block, usable, sites, likelihood)
+    _predict(block, usable, sites, likelihood, seeds, settings)
     return task.index, block
 
 
@@ -166,7 +178,15 @@ def _empty_block(task: BlockTask) -> Block:
         "gelman_rubin",
         "contraction",
     )
-    per_site = ("acceptance", "divergent", "cost_mean", "cost_best", "evaluations", "cpu_seconds")
+    per_site = (
+        "acceptance",
+        "divergent",
+        "cost_mean",
+        "cost_best",
+        "evaluations",
+        *INTERVALS,
+        "cpu_seconds",
+    )
     n_obs = task.sites.sizes["obs"]
     return {
         **{name: np.full((n, parameters), np.nan) for name in per_parameter},
@@ -185,10 +205,10 @@ def _summarise(
     site: int,
     chains: Chains,
     identifiable: NDArray[np.bool_],
-    limits: Limits,
+    settings: Settings,
 ) -> None:
     """Put statistics of a site's chains into its row."""
-    found = convergence(chains.draws)
+    found = convergence(chains.draws) if chains.mode is None else NOT_CHAINS
     pooled, chosen = chains.pooled, chains.chosen
     row = {
         "mean": to_physical(chains.mean),
@@ -199,7 +219,7 @@ def _summarise(
         "ess_bulk": found.ess_bulk,
         "ess_tail": found.ess_tail,
         "gelman_rubin": np.nan if chosen is None else chosen.gelman_rubin,
-        "contraction": 1.0 - 12.0 * chains.sd**2,
+        "contraction": 1.0 - chains.sd**2 / settings.prior.variance,
         "acceptance": chains.acceptance.mean(),
         "divergent": chains.divergent,
         "cost_mean": chains.cost.mean(),
@@ -207,7 +227,7 @@ def _summarise(
         "evaluations": chains.evaluations,
         "draws": to_physical(_spread(pooled, KEPT_DRAWS).T),
         "identifiable": identifiable,
-        "status": _status(chains, found, identifiable, limits),
+        "status": _status(chains, found, identifiable, settings.limits),
     }
     for name, value in row.items():
         block[name][site] = value
@@ -217,6 +237,8 @@ def _status(
     chains: Chains, found: Convergence, identifiable: NDArray[np.bool_], limits: Limits
 ) -> SiteStatus:
     """Judge a site; the published scheme by its own statistic, averaged over the parameters."""
+    if chains.mode is not None:
+        return SiteStatus.CONVERGED if chains.mode.found else SiteStatus.MODE_NOT_FOUND
     if chains.chosen is None:
         return found.status(identifiable, chains.divergent, limits)
     if chains.chosen.abandoned:
@@ -231,18 +253,35 @@ def _spread(pooled: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return pooled[:, places]
 
 
-def _fit_profiles(
-    block: Block, usable: NDArray[np.int64], sites: xr.Dataset, likelihood: Likelihood
+def _predict(
+    block: Block,
+    usable: NDArray[np.int64],
+    sites: xr.Dataset,
+    likelihood: Likelihood,
+    seeds: list[np.random.SeedSequence],
+    settings: Settings,
 ) -> None:
-    """Posterior mean and spread of the modelled values of the observations."""
+    """Model the observations with the kept draws, and see how many lie where they are expected."""
     columns = Columns.from_sites(sites)
     draws = block["draws"][usable].astype(np.float64)
-    modelled = np.array(
-        [
-            likelihood.modelled(steady_state(columns, draws[:, k], threads=1).soc)
-            for k in range(draws.shape[1])
-        ]
-    )
+    modelled = modelled_observations(columns, draws, likelihood)
     place = usable[likelihood.operator.site], likelihood.operator.obs
-    block["soc_fit"][place] = modelled.mean(axis=0)
-    block["soc_fit_sd"][place] = modelled.std(axis=0, ddof=1)
+    if settings.sampler == LAPLACE:
+        best = block["best"][usable, np.newaxis]
+        block["soc_fit"][place] = modelled_observations(columns, best, likelihood)[0]
+        block["soc_fit_sd"][place] = _robust_sd(modelled)
+    elif settings.sampler != PUBLISHED_SCHEME:
+        block["soc_fit"][place] = modelled.mean(axis=0)
+        block["soc_fit_sd"][place] = modelled.std(axis=0, ddof=1)
+    generators = [
+        np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1)))
+        for seed in seeds
+    ]
+    for name, share in predictive_coverage(likelihood, modelled, generators).items():
+        block[name][usable] = share
+
+
+def _robust_sd(modelled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half of the central 68 %: a few draws of a normal density lie where carbon is endless."""
+    low, high = np.quantile(modelled, [0.16, 0.84], axis=0)
+    return np.asarray(0.5 * (high - low))

@@ -11,7 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.likelihood import Likelihood, LogLikelihood, PublishedLikelihood
+from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.model import Columns
+from ctsm_socnn.parameters import lower_bounds, upper_bounds
 
 __all__ = ["SiteProblem", "site_problems"]
 
@@ -37,6 +39,7 @@ class SiteProblem:
         Inverse lower Cholesky factor of the error covariance.
     degrees_of_freedom : float
         Of Student's t; 0 for the normal.
+    prior : Prior
     """
 
     climate: NDArray[np.float64]
@@ -49,11 +52,17 @@ class SiteProblem:
     layers: NDArray[np.float64]
     whitening: NDArray[np.float64]
     degrees_of_freedom: float
+    prior: Prior = UNIFORM_PRIOR
 
     @property
     def column(self) -> tuple[object, ...]:
         """Arguments that describe the forcing."""
         return self.climate, self.exchange, self.annual_input
+
+    @property
+    def parameters(self) -> tuple[object, ...]:
+        """Arguments that say where the parameters may lie."""
+        return lower_bounds(), upper_bounds(), self.prior.compiled
 
     @property
     def profile(self) -> tuple[object, ...]:
@@ -69,7 +78,9 @@ class SiteProblem:
         )
 
 
-def site_problems(sites: xr.Dataset, likelihood: Likelihood) -> Iterator[SiteProblem]:
+def site_problems(
+    sites: xr.Dataset, likelihood: Likelihood, prior: Prior = UNIFORM_PRIOR
+) -> Iterator[SiteProblem]:
     """Problems of all sites of a dataset, in order.
 
     Parameters
@@ -78,6 +89,7 @@ def site_problems(sites: xr.Dataset, likelihood: Likelihood) -> Iterator[SitePro
         The sites schema; every site can be run (see `screen_sites`).
     likelihood : Likelihood
         Of the same dataset.
+    prior : Prior
 
     Raises
     ------
@@ -102,6 +114,7 @@ def site_problems(sites: xr.Dataset, likelihood: Likelihood) -> Iterator[SitePro
             layers=layers.T,
             whitening=whitening,
             degrees_of_freedom=freedom,
+            prior=prior,
         )
 
 

@@ -8,6 +8,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.assimilation.information import (
+    LITTLE_CONTRACTION,
+    covered_shares,
+    hardly_narrowed,
+    without_effect,
+)
 from ctsm_socnn.assimilation.posterior import CPU_SECONDS
 from ctsm_socnn.assimilation.screening import SiteStatus
 
@@ -38,6 +44,7 @@ def posterior_summary(posterior: xr.Dataset, sites: xr.Dataset, seconds: float) 
         lines += _time(posterior, int(run.sum()))
         lines.append(_line("time of this run", f"{timedelta(seconds=round(seconds))}"))
         lines += _quality(posterior, sites, run)
+        lines += _information(posterior)
     return "\n".join(lines)
 
 
@@ -62,12 +69,29 @@ def _quality(posterior: xr.Dataset, sites: xr.Dataset, run: NDArray[np.bool_]) -
     rhat = np.where(identifiable, posterior["rhat"].values, -np.inf).max(axis=1)
     ess = np.where(identifiable, posterior["ess_bulk"].values, np.inf).min(axis=1)
     observed, fitted = sites["soc"].values, posterior["soc_fit"].values
-    return [
+    chains = [
         _line("largest R-hat, median of sites", f"{np.median(rhat[run]):.3f}"),
         _line("least bulk ESS, median of sites", f"{np.median(ess[run]):.0f}"),
-        _line("acceptance, median of sites", f"{np.nanmedian(posterior['acceptance']):.2f}"),
+        _line("acceptance, median of sites", f"{np.median(posterior['acceptance'][run]):.2f}"),
+    ]
+    has_chains = bool(np.isfinite(posterior["acceptance"].values).any())
+    return [
+        *(chains if has_chains else []),
         _line("NSE in sample, all sites run", f"{_nse(observed, fitted):.3f}"),
         _line("R2 of a site, median", f"{_median_r2(observed, fitted):.3f}"),
+    ]
+
+
+def _information(posterior: xr.Dataset) -> list[str]:
+    idle = (f"{name} ({count} sites)" for name, count in without_effect(posterior).items())
+    return [
+        *(
+            _line(f"observations in {probability:.0%} intervals", f"{share:.3f}")
+            for probability, share in covered_shares(posterior).items()
+        ),
+        f"without effect on carbon: {', '.join(idle) or 'none'}",
+        f"hardly narrowed by the profiles (median contraction below {LITTLE_CONTRACTION:g}): "
+        f"{', '.join(hardly_narrowed(posterior)) or 'none'}",
     ]
 
 

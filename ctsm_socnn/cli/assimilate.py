@@ -23,10 +23,14 @@ import xarray as xr
 from ctsm_socnn.assimilation import (
     LIKELIHOODS,
     ONE_BATCH_COSTS,
+    PRIOR_WIDTH,
+    PRIORS,
     SAMPLERS,
+    Prior,
     SamplingPlan,
     Settings,
     Shard,
+    make_prior,
     one_batch,
     random_sampling,
     site_by_site,
@@ -59,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="deepest",
         help="compare observations below bedrock with the deepest layer above it, or drop them",
     )
+    _add_prior(parser.add_argument_group("prior"))
     _add_one_batch(parser.add_argument_group("one-batch"))
     _add_site_by_site(parser.add_argument_group("site-by-site"))
     _add_random_sampling(parser.add_argument_group("random-sampling"))
@@ -72,6 +77,29 @@ def run(arguments: argparse.Namespace) -> int:
     _METHODS[arguments.method](arguments)
     print(f"wrote {arguments.output}")
     return 0
+
+
+def _add_prior(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--prior",
+        choices=PRIORS,
+        default="uniform",
+        help="uniform within the bounds, or normal around CLM5's values and cut off at the bounds",
+    )
+    group.add_argument(
+        "--prior-width",
+        type=float,
+        default=PRIOR_WIDTH,
+        metavar="SHARE",
+        help=f"standard deviation of the normal prior as a share of the range ({PRIOR_WIDTH:g})",
+    )
+    group.add_argument(
+        "--prior-of",
+        action="append",
+        default=[],
+        metavar="NAME=CENTRE,SD",
+        help="normal prior of one parameter, in its units; may be repeated",
+    )
 
 
 def _add_one_batch(group: argparse._ArgumentGroup) -> None:
@@ -110,6 +138,21 @@ def _add_random_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--draws-per-site", type=int, default=50, help="draws a site (50)")
 
 
+def _prior(arguments: argparse.Namespace) -> Prior:
+    given = {}
+    for text in arguments.prior_of:
+        name, _, values = text.partition("=")
+        try:
+            centre, sd = (float(value) for value in values.split(","))
+        except ValueError:
+            raise ConfigError(
+                f"--prior-of {text}: write a name, its centre and its standard deviation, "
+                "for example q10=1.5,0.2"
+            ) from None
+        given[name] = (centre, sd)
+    return make_prior(arguments.prior, arguments.prior_width, given)
+
+
 def _one_batch(arguments: argparse.Namespace) -> None:
     result = one_batch(
         open_sites(arguments.sites),
@@ -132,6 +175,7 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
         plan=_plan(arguments),
         seed=arguments.seed,
         below_bedrock=arguments.below_bedrock,
+        prior=_prior(arguments),
     )
     shard = None if arguments.shard is None else Shard.from_text(arguments.shard)
     started = time.monotonic()

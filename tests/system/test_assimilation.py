@@ -40,6 +40,10 @@ def test_every_method_writes_its_file(
     assert main(["assimilate", sites, *SHORT, "--draws", "150", "-o", str(posterior)]) == 0
     table = capsys.readouterr().out
     assert "NSE in sample" in table
+    quick = ["--sampler", "laplace", "--prior", "normal", "--prior-of", "q10=1.5,0.2"]
+    assert main(["assimilate", sites, *quick, "-o", str(tmp_path / "laplace.nc")]) == 0
+    table = capsys.readouterr().out
+    assert "without effect on carbon: cryo" in table
     random = ["--method", "random-sampling", "--posterior", str(posterior)]
     assert main(["assimilate", sites, *random, "-o", str(drawn)]) == 0
     assert open_file(batch)["parameters"].shape == (21,)
@@ -71,6 +75,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(sites_file: Path, tmp_path: Path
         (["--method", "random-sampling"], "give it with --posterior"),
         (["--shard", "5/4"], "shard 5/4"),
         (["--sampler", "published"], "goes with the published likelihood"),
+        (["--prior-of", "q10=1.5"], "write a name, its centre and its standard deviation"),
+        (["--prior-of", "q10=1.5,0"], "prior of q10 has the width 0"),
     ],
 )
 def test_wrong_options_are_one_line(

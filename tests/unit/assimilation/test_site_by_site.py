@@ -14,9 +14,11 @@ from ctsm_socnn.assimilation import (
     SamplingPlan,
     Settings,
     SiteStatus,
+    make_prior,
     random_sampling,
     site_by_site,
 )
+from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.errors import AssimilationError, ConfigError, FileError, KernelError
 from ctsm_socnn.schemas import open_file, validate_posterior
 
@@ -229,3 +231,37 @@ def test_random_sampling_draws_whole_vectors_of_converged_sites() -> None:
 def test_random_sampling_needs_a_converged_site() -> None:
     with pytest.raises(AssimilationError, match="no site of the posterior has converged"):
         random_sampling(posterior_of([0, 0]), n_sites=2)
+
+
+def test_laplace_marks_sites_by_whether_the_mode_was_found(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    settings = Settings(sampler="laplace", prior=make_prior("normal"), seed=4)
+    posterior = site_by_site(twin[0], settings, output=tmp_path / "posterior.nc")
+    assert (posterior["status"] == SiteStatus.CONVERGED).all()
+    assert np.isnan(posterior["rhat"]).all()
+    assert posterior.attrs["prior"].startswith("normal between the bounds")
+    assert "acceptance" not in posterior_summary(posterior, twin[0], 1.0)
+
+
+def test_parameters_that_the_profiles_do_not_tell_are_named(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    settings = Settings(sampler="laplace", seed=4)
+    posterior = site_by_site(twin[0], settings, output=tmp_path / "posterior.nc")
+    table = posterior_summary(posterior, twin[0], 1.0)
+    assert "without effect on carbon: cryo (6 sites), tau_cwd (6 sites)" in table
+    hardly = next(line for line in table.splitlines() if line.startswith("hardly narrowed"))
+    assert "fcwdl2" in hardly
+    assert "tau_cwd" not in hardly
+    assert "efolding" not in hardly
+
+
+def test_predictive_coverage_is_in_the_file_and_in_the_table(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    posterior = site_by_site(twin[0], SHORT, output=tmp_path / "posterior.nc")
+    assert (posterior["coverage_90"] >= posterior["coverage_50"]).all()
+    assert f"{'observations in 90% intervals':<34}" in posterior_summary(posterior, twin[0], 1.0)
+    mean = float(posterior["coverage_50"].mean())
+    assert f"{'observations in 50% intervals':<34}{mean:>10.3f}" in posterior_summary(posterior, twin[0], 1.0)
