@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ctsm_socnn.assimilation.prior import PRIOR_WIDTH, make_prior
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.network.folds import FoldKind
 from ctsm_socnn.network.settings import NetworkSettings
@@ -103,6 +104,14 @@ class AssimilationConfig(_Section):
     one_batch_starts: int = Field(8, ge=1, description="starts of the one-batch fit")
     sampler: str = Field("hamiltonian", description="site-by-site sampler")
     likelihood: str = Field("student-t", description="likelihood of the site-by-site sampler")
+    prior: str = Field("uniform", description="prior of the site-by-site sampler")
+    prior_width: float = Field(
+        PRIOR_WIDTH, gt=0, description="width of the normal prior, as a share of the range"
+    )
+    prior_of: dict[str, tuple[float, float]] = Field(
+        default_factory=dict,
+        description="parameter -> centre and standard deviation of its normal prior, in its units",
+    )
     chains: int | None = Field(None, ge=2, description="chains a site; by default the sampler's")
     warmup: int | None = Field(
         None, ge=100, description="iterations a chain thrown away; by default the sampler's"
@@ -115,6 +124,11 @@ class AssimilationConfig(_Section):
         100.0, ge=0, description="smallest effective sample size of a converged site"
     )
     random_draws: int = Field(50, ge=1, description="draws a site of random sampling")
+
+    @model_validator(mode="after")
+    def _possible_prior(self) -> Self:
+        make_prior(self.prior, self.prior_width, self.prior_of)
+        return self
 
 
 class NetworkConfig(NetworkSettings):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ctsm_socnn.assimilation import Limits, Settings, one_batch, site_by_site
+from ctsm_socnn.assimilation import Limits, Settings, make_prior, one_batch, site_by_site
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.errors import ConfigError
@@ -408,6 +408,7 @@ class _Run:
             limits=Limits(rhat=chosen.largest_rhat, ess=chosen.smallest_ess),
             seed=self.config.seed,
             below_bedrock=self.config.network.below_bedrock,
+            prior=make_prior(chosen.prior, chosen.prior_width, chosen.prior_of),
         )
         lengths = {
             name: value

@@ -267,7 +267,7 @@ def _predict(
     modelled = modelled_observations(columns, draws, likelihood)
     place = usable[likelihood.operator.site], likelihood.operator.obs
     if settings.sampler == LAPLACE:
-        best = block["best"][usable, np.newaxis]
+        best = block["best"][usable, np.newaxis].astype(np.float64)
         block["soc_fit"][place] = modelled_observations(columns, best, likelihood)[0]
         block["soc_fit_sd"][place] = _robust_sd(modelled)
     elif settings.sampler != PUBLISHED_SCHEME:
