@@ -264,4 +264,6 @@ def test_predictive_coverage_is_in_the_file_and_in_the_table(
     assert (posterior["coverage_90"] >= posterior["coverage_50"]).all()
     assert f"{'observations in 90% intervals':<34}" in posterior_summary(posterior, twin[0], 1.0)
     mean = float(posterior["coverage_50"].mean())
-    assert f"{'observations in 50% intervals':<34}{mean:>10.3f}" in posterior_summary(posterior, twin[0], 1.0)
+    assert f"{'observations in 50% intervals':<34}{mean:>10.3f}" in posterior_summary(
+        posterior, twin[0], 1.0
+    )
