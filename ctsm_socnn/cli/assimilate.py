@@ -36,6 +36,7 @@ from ctsm_socnn.assimilation import (
     site_by_site,
 )
 from ctsm_socnn.assimilation.figures import (
+    chosen_sites,
     draw_parameter_posteriors,
     draw_profile_fits,
     draw_site_maps,
@@ -127,6 +128,14 @@ def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
         help="draw fits, posteriors and maps into this existing directory",
     )
     group.add_argument(
+        "--figure-sites",
+        type=int,
+        nargs="+",
+        metavar="SITE",
+        help="places in the sites file, from 0, whose fits and posteriors are drawn; by default six "
+        "converged ones from the best to the worst fit",
+    )
+    group.add_argument(
         "--shard",
         metavar="K/N",
         help="run only part K of N, for job arrays; put the parts together with `merge`",
@@ -191,11 +200,13 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
     run_sites = sites.isel(site=posterior["site_index"].values)
     print(posterior_summary(posterior, run_sites, time.monotonic() - started))
     if arguments.figures is not None:
-        _draw(posterior, run_sites, arguments.figures)
+        _draw(posterior, run_sites, arguments.figures, arguments.figure_sites)
 
 
-def _draw(posterior: xr.Dataset, sites: xr.Dataset, directory: Path) -> None:
-    chosen = representative_sites(posterior)
+def _draw(
+    posterior: xr.Dataset, sites: xr.Dataset, directory: Path, wanted: list[int] | None
+) -> None:
+    chosen = representative_sites(posterior) if wanted is None else chosen_sites(posterior, wanted)
     if not chosen:
         print("no site has converged: nothing is drawn")
         return

@@ -10,11 +10,13 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import SamplingPlan, Settings, site_by_site
 from ctsm_socnn.assimilation.figures import (
+    chosen_sites,
     draw_parameter_posteriors,
     draw_profile_fits,
     draw_site_maps,
     representative_sites,
 )
+from ctsm_socnn.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +39,21 @@ def test_representative_sites_run_from_the_best_to_the_worst_fit(posterior: xr.D
     assert len(representative_sites(posterior, 50)) == 5
 
 
+def test_sites_are_chosen_by_their_place_in_the_sites_file(posterior: xr.Dataset) -> None:
+    part = posterior.isel(site=[1, 3, 5])
+    assert chosen_sites(part, [5, 1]) == [2, 0]
+    part["cost_mean"][1] = np.nan
+    for place in (0, 3):
+        with pytest.raises(ConfigError, match=f"site {place} cannot be drawn"):
+            chosen_sites(part, [5, place])
+
+
 def test_figures_are_written(
     posterior: xr.Dataset, twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
 ) -> None:
     draw_profile_fits(posterior, twin[0], [0, 1, 3, 4], tmp_path / "fits.png")
     draw_parameter_posteriors(posterior, [0, 1], tmp_path / "parameters.png")
-    draw_site_maps(posterior, "contraction", tmp_path / "contraction.png")
-    for name in ("fits", "parameters", "contraction"):
+    for variable in ("mean", "contraction"):
+        draw_site_maps(posterior, variable, tmp_path / f"{variable}.png")
+    for name in ("fits", "parameters", "mean", "contraction"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
