@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ctsm_socnn.cli.coverage_table import coverage_table
 from ctsm_socnn.network import load_model, score_model
 from ctsm_socnn.schemas import open_sites
 
@@ -55,6 +56,8 @@ def _table(result: dict[str, Any]) -> str:
         lines.append(f"{title:<22}{values}")
     lines.append(f"{result['n_layers']} layers of {result['n_sites']} sites")
     lines += [f"left out {count} ({reason})" for reason, count in result["excluded"].items()]
+    if result["coverage"]:
+        lines += ["", coverage_table(result["coverage"])]
     return "\n".join(lines)
 
 

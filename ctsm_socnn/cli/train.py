@@ -5,6 +5,8 @@
 
 end-to-end trains through the kernel on the observed profiles; two-step trains on the parameters
 that ctsm-socnn assimilate found at the same sites (--preset published restates Tao et al. 2020).
+--calibrate trains again without each of so many folds of locations: their errors give the model
+intervals for soil carbon, and scores at sites not seen, which stand in model.json.
 A training that was stopped goes on when the same command is given again.
 """
 
@@ -13,16 +15,22 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
+import xarray as xr
 from tqdm import tqdm
 
+from ctsm_socnn.cli.coverage_table import coverage_table
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network import (
     METHODS,
+    Model,
     NetworkSettings,
+    calibrate,
     default_settings,
     published_settings,
     save_model,
@@ -58,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="covariates only, so that maps need no forcing",
     )
+    parser.add_argument(
+        "--calibrate", type=int, metavar="FOLDS", help="learn intervals from so many folds"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
 
@@ -85,17 +96,41 @@ def run(arguments: argparse.Namespace) -> int:
             work=work,
             progress=_shown_on(bar, settings.epochs),
         )
+    in_sample = score_model(model, sites)
+    model = replace(model, training={**model.training, "in_sample": in_sample})
+    if arguments.calibrate is not None:
+        model = _calibrated(model, sites, posterior, arguments.calibrate)
     save_model(model, arguments.output, overwrite=arguments.overwrite)
     shutil.rmtree(work, ignore_errors=True)
     for reason, count in model.training["excluded"].items():
         print(f"left out {count} sites: {reason}")
-    in_sample = score_model(model, sites)
-    print(
-        f"trained on {model.training['sites']} sites; in sample NSE {in_sample['nse']:.3f}, "
-        f"of log10 {in_sample['log_nse']:.3f}, of stocks {in_sample['stock_nse']:.3f}"
-    )
+    print(f"trained on {model.training['sites']} sites; in sample {_scores_text(in_sample)}")
+    if arguments.calibrate is not None:
+        _print_out_of_fold(model.training["out_of_fold"])
     print(f"wrote {arguments.output}")
     return 0
+
+
+def _calibrated(model: Model, sites: xr.Dataset, posterior: xr.Dataset | None, folds: int) -> Model:
+    with tqdm(total=folds, unit="fold", disable=None) as bar:
+
+        def show(done: int, _: int) -> None:
+            bar.update(done - bar.n)
+
+        return calibrate(model, sites, folds, posterior=posterior, progress=show)
+
+
+def _print_out_of_fold(found: Mapping[str, Any]) -> None:
+    print(f"at sites not seen, {found['folds']} folds: {_scores_text(found['scores'])}")
+    print("intervals hold, at sites of other folds than they were learnt from:")
+    print(coverage_table(found["coverage"]))
+
+
+def _scores_text(found: Mapping[str, Any]) -> str:
+    return (
+        f"NSE {found['nse']:.3f}, of log10 {found['log_nse']:.3f}, of stocks "
+        f"{found['stock_nse']:.3f}"
+    )
 
 
 def _settings(arguments: argparse.Namespace) -> NetworkSettings:

@@ -1,5 +1,6 @@
 """Covariates to parameters: networks trained on site posteriors or through the kernel."""
 
+from ctsm_socnn.network.calibration import calibrate
 from ctsm_socnn.network.cross_validation import cross_validate, train
 from ctsm_socnn.network.end_to_end import train_end_to_end
 from ctsm_socnn.network.map_files import MapSummary, write_maps
@@ -15,6 +16,7 @@ __all__ = [
     "MapSummary",
     "Model",
     "NetworkSettings",
+    "calibrate",
     "cross_validate",
     "default_settings",
     "load_model",

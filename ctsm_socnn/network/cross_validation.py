@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from ctsm_socnn.network.settings import NetworkSettings, default_settings
 from ctsm_socnn.network.two_step import train_two_step
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
-__all__ = ["cross_validate", "train"]
+__all__ = ["cross_validate", "fold_models", "train"]
 
 
 def train(
@@ -86,24 +86,52 @@ def cross_validate(
     NetworkError
         As training and prediction.
     """
-    chosen = settings or default_settings(method)
     fold = location_folds(sites, folds, seed) if isinstance(folds, int) else np.asarray(folds)
-    numbers = np.unique(fold)
     prediction = np.full((sites.sizes["site"], len(PARAMETER_NAMES)), np.nan)
-    for done, number in enumerate(numbers, start=1):
-        known, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        model = train(
-            sites.isel(site=known),
-            method,
-            chosen,
-            seed + int(number),
-            posterior=None if posterior is None else posterior.isel(site=known),
-        )
+    models = fold_models(sites, method, fold, seed, settings=settings, posterior=posterior)
+    for done, (tested, model) in enumerate(models, start=1):
         prediction[tested] = model.predict_sites(sites.isel(site=tested))
         if progress is not None:
-            progress(done, len(numbers))
+            progress(done, len(np.unique(fold)))
     return xr.Dataset(
         {"prediction": (("site", "parameter"), prediction), "fold": ("site", fold)},
         coords={"parameter": list(PARAMETER_NAMES)},
         attrs={"method": method, "seed": str(seed)},
     )
+
+
+def fold_models(
+    sites: xr.Dataset,
+    method: str,
+    fold: NDArray[np.intp],
+    seed: int,
+    *,
+    settings: NetworkSettings | None = None,
+    posterior: xr.Dataset | None = None,
+) -> Iterator[tuple[NDArray[np.intp], Model]]:
+    """Train a model for each fold, on the others; give the sites of the fold and the model.
+
+    Parameters
+    ----------
+    sites, method, seed, settings, posterior
+        As `cross_validate`.
+    fold : ndarray of int, shape (site,)
+
+    Raises
+    ------
+    NetworkError
+        As training.
+    """
+    chosen = settings or default_settings(method)
+    for number in np.unique(fold):
+        known, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        yield (
+            tested,
+            train(
+                sites.isel(site=known),
+                method,
+                chosen,
+                seed + int(number),
+                posterior=None if posterior is None else posterior.isel(site=known),
+            ),
+        )

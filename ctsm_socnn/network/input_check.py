@@ -15,6 +15,9 @@ __all__ = ["InputCheck"]
 _ENOUGH_TO_VARY: Final = 10
 """Places; fewer may well share a value."""
 
+_LISTED: Final = 5
+"""Covariates that a warning names."""
+
 
 class InputCheck:
     """Counts over places, added a block at a time.
@@ -76,8 +79,9 @@ class InputCheck:
             (self.unseen_classes, "have classes never or rarely seen in training"),
         ):
             if counts.total():
-                listed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-                lines.append(f"covariates {meaning}, by places of {self.places}: {listed}")
+                lines.append(
+                    f"covariates {meaning}, by places of {self.places}: {_most_common(counts)}"
+                )
         return lines
 
     def as_json(self) -> dict[str, Any]:
@@ -104,3 +108,10 @@ class InputCheck:
         if low == high and known >= _ENOUGH_TO_VARY:
             lines.append(f"{item.name} is {low:.6g} at all {known} places, but varied in training")
         return lines
+
+
+def _most_common(counts: Counter[str]) -> str:
+    positive = Counter({name: count for name, count in counts.items() if count})
+    listed = ", ".join(f"{name} {count}" for name, count in positive.most_common(_LISTED))
+    more = len(positive) - _LISTED
+    return f"{listed} and {more} more covariates" if more > 0 else listed

@@ -24,7 +24,7 @@ from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.land_area import LandArea
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.prediction import PredictedCells, parameter_maps, predict_blocks
-from ctsm_socnn.network.soil_carbon import STOCKS, CarbonOfCells, carbon_of_cells
+from ctsm_socnn.network.soil_carbon import STOCKS, EnsembleCarbon, ensemble_carbon
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
 
 __all__ = ["MapSummary", "write_maps"]
@@ -73,7 +73,7 @@ class MapSummary:
         self.extrapolated += int(predicted.extrapolated.sum())
         self._check_parameters(predicted.centre[known])
 
-    def add_carbon(self, carbon: CarbonOfCells, land: NDArray[np.float64] | None) -> None:
+    def add_carbon(self, carbon: EnsembleCarbon, land: NDArray[np.float64] | None) -> None:
         """Check the carbon of a block; add it up over land (m2, shape (cell,))."""
         self.cells_with_carbon += int(carbon.known.sum())
         possible = (carbon.centre >= 0.0) & np.isfinite(carbon.centre)
@@ -149,7 +149,8 @@ def write_maps(
     forcing : xarray.Dataset, optional
         Monthly climatology on a grid of its own.
     soil_carbon : Path, optional
-        For `soc` (layer) in gC m-3, the stocks `STOCKS` in gC m-2 and their spreads `_sd`.
+        For `soc` (layer) in gC m-3, the stocks `STOCKS` in gC m-2, their spreads `_sd` and, where
+        the model is calibrated, the ends `_low` and `_high` of 90 % intervals.
     attributes : mapping, optional
         Global attributes to add.
     overwrite : bool
@@ -181,8 +182,8 @@ def write_maps(
             write_parameters(parameters)
             summary.add_parameters(predicted)
             if write_carbon is not None:
-                carbon = carbon_of_cells(predicted)
-                write_carbon(carbon.maps(predicted).assign_attrs(parameters.attrs))
+                carbon = ensemble_carbon(predicted.block.cells, predicted.centre, predicted.members)
+                write_carbon(carbon.maps(predicted, model.intervals).assign_attrs(parameters.attrs))
                 summary.add_carbon(
                     carbon, None if area is None else area.of_rows(predicted.block.rows)
                 )

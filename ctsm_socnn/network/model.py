@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.network.encoders import build_encoder
+from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.extrapolation import TrainingDomain
 from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.parameter_head import BoundedHead, ClippedHead, predicted_parameters
@@ -71,6 +72,8 @@ class Model:
     seed : int
     training : mapping
         What the model was trained on: site ids, counts of exclusions, epochs, scores.
+    intervals : mapping of str to ErrorScale
+        By quantity, `soc` or the name of a stock; empty if the model was not calibrated.
     """
 
     method: str
@@ -80,6 +83,7 @@ class Model:
     members: tuple[ParameterNetwork, ...]
     seed: int
     training: Mapping[str, Any] = field(default_factory=dict)
+    intervals: Mapping[str, ErrorScale] = field(default_factory=dict)
 
     def predict_sites(self, sites: xr.Dataset) -> NDArray[np.float64]:
         """Parameters of the ensemble's centre.
@@ -99,7 +103,11 @@ class Model:
         NetworkError
             Naming the covariates that are missing.
         """
-        return to_physical(self.centre(self.predict_members(self.transform(sites))))
+        return self.physical_centre(self.predict_members(self.transform(sites)))
+
+    def physical_centre(self, members: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Centre of unit-cube members (axis 0), in the registry's units."""
+        return to_physical(self.centre(members))
 
     def predict_members(self, inputs: Inputs) -> NDArray[np.float64]:
         """Unit-cube parameters of each member, shape (member, n, 21); NaN for unusable rows.

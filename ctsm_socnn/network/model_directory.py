@@ -20,6 +20,7 @@ import torch
 
 from ctsm_socnn.errors import FileError, NetworkError
 from ctsm_socnn.netcdf import require_absent
+from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.extrapolation import TrainingDomain
 from ctsm_socnn.network.inputs import InputTransform
 from ctsm_socnn.network.model import Model, build_network
@@ -87,6 +88,10 @@ def load_model(path: str | Path) -> Model:
             members=members,
             seed=int(description["seed"]),
             training=description["training"],
+            intervals={
+                name: ErrorScale.from_json(values)
+                for name, values in description.get("intervals", {}).items()
+            },
         )
     except (KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
@@ -108,6 +113,7 @@ def _write(model: Model, directory: Path) -> None:
         "inputs": model.transform.to_json(),
         "domain_limit": model.domain.limit,
         "training": dict(model.training),
+        "intervals": {name: scale.to_json() for name, scale in model.intervals.items()},
         "members": names,
         "sha256": {name: checksum(directory / name) for name in (*names, _POINTS)},
     }

@@ -15,7 +15,6 @@ from ctsm_socnn.parameters import (
     PARAMETERS,
     TurnoverConvention,
     lower_bounds,
-    to_physical,
     upper_bounds,
 )
 from ctsm_socnn.provenance import provenance_attributes
@@ -64,7 +63,7 @@ def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
         members = model.predict_members(inputs)
         outside = model.domain.outside(inputs) & inputs.usable
         yield PredictedCells(
-            block, members, to_physical(model.centre(members)), outside.astype(np.int8)
+            block, members, model.physical_centre(members), outside.astype(np.int8)
         )
 
 

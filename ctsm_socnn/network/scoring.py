@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import Columns, soil_carbon
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
+from ctsm_socnn.network.ensemble_errors import ensemble_errors
+from ctsm_socnn.network.error_scale import coverage
 from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.site_selection import without_forcing
@@ -42,7 +44,8 @@ def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
     -------
     dict
         As `score_parameters`; `warnings` says what is odd about the covariates,
-        `unseen_classes` and `missing_covariates` count the sites by covariate.
+        `unseen_classes` and `missing_covariates` count the sites by covariate; `coverage` is the
+        share of observations within the model's intervals, by quantity and level.
 
     Raises
     ------
@@ -50,7 +53,10 @@ def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
         Naming the covariates that are missing, or if nothing is left to score.
     """
     result = score_parameters(sites, model.predict_sites(sites), model.settings.below_bedrock)
-    return {**result, **InputCheck(model.transform).add(sites).as_json()}
+    result |= InputCheck(model.transform).add(sites).as_json()
+    errors = ensemble_errors(model, sites) if model.intervals else {}
+    result["coverage"] = coverage(model.intervals, errors)
+    return result
 
 
 def score_parameters(

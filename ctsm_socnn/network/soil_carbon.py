@@ -6,7 +6,7 @@ would hold. The spread is that of the members, each run through the kernel by it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -14,29 +14,34 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
+from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.prediction import PredictedCells, mark_extrapolation, spread_over_members
 from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import to_physical
-from ctsm_socnn.validation.scores import stock
+from ctsm_socnn.schemas import N_LAYERS
+from ctsm_socnn.validation.scores import LOG_FLOOR, stock
 
-__all__ = ["STOCKS", "CarbonOfCells", "carbon_of_cells"]
+__all__ = ["STOCKS", "EnsembleCarbon", "ensemble_carbon", "log_spread"]
 
+_COLUMN: Final = float(SOIL_GRID.interface_depth[-1])
 STOCKS: Final[Mapping[str, float]] = {
     "soc_stock_30cm": 0.3,
     "soc_stock_100cm": 1.0,
     "soc_stock_200cm": 2.0,
-    "soc_stock_column": float(SOIL_GRID.interface_depth[-1]),
+    "soc_stock_column": _COLUMN,
 }
 """Name -> depth (m) to which carbon is added up."""
+MAPPED_LEVEL: Final = 0.9
+"""Probability within the intervals of maps."""
 
 
-class CarbonOfCells:
-    """Soil carbon of a block of cells.
+class EnsembleCarbon:
+    """Soil carbon of cells or sites.
 
     Parameters
     ----------
     known : ndarray of bool, shape (cell,)
-        Cells with parameters and forcing; the others have no carbon to tell.
+        Places with parameters and forcing; the others have no carbon to tell.
     centre : ndarray, shape (known cells, 20), gC m-3
     members : ndarray, shape (member, known cells, 20), gC m-3
     """
@@ -51,46 +56,41 @@ class CarbonOfCells:
         self.centre = centre
         self.members = members
 
-    def maps(self, predicted: PredictedCells) -> xr.Dataset:
-        """Carbon by layer, stocks, and their spread over members; NaN where not known."""
+    def maps(
+        self, predicted: PredictedCells, intervals: Mapping[str, ErrorScale] | None = None
+    ) -> xr.Dataset:
+        """Carbon by layer and stocks, as maps of a block; NaN where not known.
+
+        Parameters
+        ----------
+        predicted : PredictedCells
+        intervals : mapping of str to ErrorScale, optional
+            Quantities for which `<name>_low` and `<name>_high` are added, ends of 90 % intervals.
+        """
         depths = {
-            "layer": np.arange(1, len(SOIL_GRID.node_depth) + 1),
+            "layer": np.arange(1, N_LAYERS + 1),
             "depth": ("layer", SOIL_GRID.node_depth, {"units": "m", "long_name": "node depth"}),
             "thickness": ("layer", SOIL_GRID.thickness, {"units": "m"}),
         }
         maps = xr.Dataset(coords={**predicted.block.positions, **depths})
         every = np.concatenate([self.centre[np.newaxis], self.members])
-        self._add(maps, predicted, "soc", np.moveaxis(every, 2, 1), "gC m-3", "")
-        for name, depth in STOCKS.items():
-            whole = depth == SOIL_GRID.interface_depth[-1]
-            reach = " of the whole column" if whole else f" from 0 to {depth:g} m"
-            self._add(maps, predicted, name, self.stock(every, depth), "gC m-2", reach)
+        for name, depth in {"soc": None, **STOCKS}.items():
+            values = np.moveaxis(every, 2, 1) if depth is None else self.stock(every, depth)
+            at = SOIL_GRID.node_depth[:, np.newaxis] if depth is None else np.asarray(depth)
+            scale = (intervals or {}).get(name)
+            for suffix, meaning, part in _parts(values, at, scale):
+                maps[f"{name}{suffix}"] = predicted.block.map_of(
+                    self._everywhere(part),
+                    units="gC m-3" if depth is None else "gC m-2",
+                    long_name=f"{meaning}soil organic carbon{_reach(depth)}",
+                )
         return mark_extrapolation(maps, predicted)
 
-    def _add(
-        self,
-        maps: xr.Dataset,
-        predicted: PredictedCells,
-        name: str,
-        every: NDArray[np.float64],
-        units: str,
-        reach: str,
-    ) -> None:
-        """Add a quantity, shape (1 + member, ..., known cell), and its spread, in single precision."""
-        meaning = f"soil organic carbon{reach}"
-        for suffix, values, meant in (
-            ("", every[0], meaning),
-            (
-                "_sd",
-                spread_over_members(every[1:]),
-                f"standard deviation over the ensemble of {meaning}",
-            ),
-        ):
-            everywhere = np.full((*values.shape[:-1], len(self.known)), np.nan, dtype=np.float32)
-            everywhere[..., self.known] = values
-            maps[f"{name}{suffix}"] = predicted.block.map_of(
-                everywhere, units=units, long_name=meant
-            )
+    def _everywhere(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Spread values of known cells, shape (..., known), over all cells."""
+        everywhere = np.full((*values.shape[:-1], len(self.known)), np.nan, dtype=np.float32)
+        everywhere[..., self.known] = values
+        return everywhere
 
     @staticmethod
     def stock(soc: NDArray[np.float64], depth: float) -> NDArray[np.float64]:
@@ -98,29 +98,54 @@ class CarbonOfCells:
         return stock(soc, SOIL_GRID.interface_depth, depth)
 
 
-def carbon_of_cells(predicted: PredictedCells) -> CarbonOfCells:
-    """Run the centre and each member through the kernel.
+def _parts(
+    every: NDArray[np.float64], depth: NDArray[np.float64], scale: ErrorScale | None
+) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
+    """Suffix, meaning and values of the maps of a quantity of centre and members (axis 0)."""
+    yield "", "", every[0]
+    yield "_sd", "standard deviation over the ensemble of ", spread_over_members(every[1:])
+    if scale is not None:
+        low, high = scale.interval(every[0], log_spread(every[1:]), depth, MAPPED_LEVEL)
+        yield "_low", f"lower end of the {MAPPED_LEVEL:.0%} interval of ", low
+        yield "_high", f"upper end of the {MAPPED_LEVEL:.0%} interval of ", high
+
+
+def _reach(depth: float | None) -> str:
+    if depth is None:
+        return ""
+    return " of the whole column" if depth == _COLUMN else f" from 0 to {depth:g} m"
+
+
+def log_spread(of_members: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation over members (axis 0) of ln(modelled)."""
+    return spread_over_members(np.log(np.maximum(of_members, LOG_FLOOR)))
+
+
+def ensemble_carbon(
+    places: xr.Dataset, centre: NDArray[np.float64], members: NDArray[np.float64]
+) -> EnsembleCarbon:
+    """Run the centre and each member of an ensemble through the kernel.
 
     Parameters
     ----------
-    predicted : PredictedCells
-        Whose cells hold the forcing.
+    places : xarray.Dataset
+        Sites, or cells in the form of sites, with the forcing.
+    centre : ndarray, shape (site, 21), in the registry's units
+        NaN where there are none.
+    members : ndarray, shape (member, site, 21), unit cube
 
     Raises
     ------
     KernelError
         If the forcing holds something impossible.
     """
-    cells = predicted.block.cells
-    known = np.isfinite(predicted.centre).all(axis=1) & ~without_forcing(cells)
-    n_members, count = len(predicted.members), int(known.sum())
+    known = np.isfinite(centre).all(axis=1) & ~without_forcing(places)
+    n_members, count = len(members), int(known.sum())
     if count == 0:
-        return CarbonOfCells(known, np.empty((0, 20)), np.empty((n_members, 0, 20)))
-    columns = Columns.from_sites(cells.isel(site=np.flatnonzero(known)))
-    members = to_physical(predicted.members[:, known]).reshape(n_members * count, -1)
-    of_members = soil_carbon(columns, members, np.tile(np.arange(count), n_members))
-    return CarbonOfCells(
-        known,
-        soil_carbon(columns, predicted.centre[known]),
-        of_members.reshape(n_members, count, -1),
+        return EnsembleCarbon(known, np.empty((0, N_LAYERS)), np.empty((n_members, 0, N_LAYERS)))
+    columns = Columns.from_sites(places.isel(site=np.flatnonzero(known)))
+    rows = to_physical(members[:, known]).reshape(n_members * count, -1)
+    of_members = soil_carbon(columns, rows, np.tile(np.arange(count), n_members))
+    return EnsembleCarbon(
+        known, soil_carbon(columns, centre[known]), of_members.reshape(n_members, count, -1)
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.model.observation import ObservationOperator
 
-__all__ = ["observed_stocks", "stock_weights"]
+__all__ = ["deepest_observation", "observed_stocks", "stock_weights"]
 
 _STOCK_DEPTH: Final = 1.0
 
@@ -49,6 +49,12 @@ def observed_stocks(
     _, site = np.unique(operator.site, return_inverse=True)
     weighted = stock_weights(operator, to_depth) * values
     return np.asarray(np.bincount(site, weights=weighted), dtype=np.float64)
+
+
+def deepest_observation(operator: ObservationOperator) -> NDArray[np.float64]:
+    """Depth (m) of the deepest observation of each site that has any, in order of its number."""
+    _, first = np.unique(operator.site, return_index=True)
+    return np.asarray(np.maximum.reduceat(operator.depth, first))
 
 
 def _depth_weights(depth: NDArray[np.float64], to_depth: float) -> NDArray[np.float64]:

@@ -12,10 +12,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.network.stocks import observed_stocks
+from ctsm_socnn.network.stocks import deepest_observation, observed_stocks
 from ctsm_socnn.validation.comparison import Prediction
 from ctsm_socnn.validation.scores import scores
 
@@ -55,7 +54,7 @@ def score_stocks(
         known = np.isfinite(prediction.soc).all(axis=1)
         operator = ObservationOperator.from_sites(sites.isel(site=known), below_bedrock)
         modelled = operator.apply(prediction.soc[known])
-        deepest = _deepest_observation(operator)
+        deepest = deepest_observation(operator)
         for depth in depths:
             reached = deepest >= _SAMPLED_SHARE * depth
             if reached.sum() < _LEAST_PROFILES:
@@ -81,9 +80,3 @@ def format_stocks(table: pd.DataFrame) -> str:
     return "\n".join(
         [*lines, "Means and RMSE in kgC m-2, of profiles sampled to 80 % of the depth."]
     )
-
-
-def _deepest_observation(operator: ObservationOperator) -> NDArray[np.float64]:
-    """Depth (m) of the deepest observation of each site that has any, in order of its number."""
-    _, first = np.unique(operator.site, return_index=True)
-    return np.asarray(np.maximum.reduceat(operator.depth, first))

@@ -83,6 +83,20 @@ def test_score_and_predict_count_what_training_never_saw(
     assert not (files / "none.nc").exists()
 
 
+def test_calibration_is_printed_and_stored(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(files, "--method", "end-to-end", "--calibrate", "2") == 0
+    printed = capsys.readouterr().out
+    assert "at sites not seen, 2 folds: NSE" in printed
+    assert "soc_stock_100cm" in printed
+    record = json.loads((files / "model" / "model.json").read_text())
+    assert record["training"]["in_sample"]["n_sites"] == 40
+    assert record["training"]["out_of_fold"]["coverage"]["soc"]["n"] == 160
+    assert main(["score", str(files / "model"), str(files / "sites.nc")]) == 0
+    assert "observations within" in capsys.readouterr().out
+    assert train(files, "--method", "end-to-end", "--calibrate", "99", "--overwrite") == 2
+    assert "fewer than 99 folds" in capsys.readouterr().err
+
+
 def test_two_step_trains_on_posteriors(files: Path) -> None:
     posterior = str(files / "posterior.nc")
     assert train(files, "--method", "two-step", "--posterior", posterior) == 0

@@ -1,0 +1,210 @@
+"""Intervals for soil carbon at places without an observation, and whether they hold what they should.
+
+Members of an ensemble agree more than they are right: what all of them miss does not show in their
+spread. How wrong a model is, is learnt from sites that it had not seen. In logarithms, the error of the
+ensemble's centre has a middle and a scale that change with depth, and its variance is that scale's
+square plus the members' own. The errors in these units need no distribution: their quantiles over the
+unseen sites are the ends of the intervals (split conformal prediction; Lei et al. 2018,
+doi:10.1080/01621459.2017.1307116).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import NetworkError
+
+__all__ = ["LEVELS", "ErrorScale", "Errors", "coverage", "fit_scales", "join_errors"]
+
+Array = NDArray[np.float64]
+
+LEVELS: Final = (0.5, 0.8, 0.9)
+"""Probabilities within the intervals that are reported."""
+
+_DEPTH_EDGES: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, np.inf)
+_LEAST_IN_BIN: Final = 30
+_LEAST_ERRORS: Final = 20
+_LEAST_SCALE: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of an ensemble's centre in natural logarithms.
+
+    Attributes
+    ----------
+    depth : ndarray, shape (m,), m
+        Of the observation; for stocks, that to which they reach.
+    error : ndarray, shape (m,)
+        ln(observed) - ln(modelled).
+    spread : ndarray, shape (m,)
+        Standard deviation over members of ln(modelled).
+    """
+
+    depth: Array
+    error: Array
+    spread: Array
+
+
+def join_errors(parts: Sequence[Mapping[str, Errors]]) -> dict[str, Errors]:
+    """Put the errors at several sets of sites together, by quantity."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: Errors(
+            *(
+                np.concatenate([getattr(part[name], field) for part in parts if name in part])
+                for field in ("depth", "error", "spread")
+            )
+        )
+        for name in names
+    }
+
+
+@dataclass(frozen=True)
+class ErrorScale:
+    """What the errors of a quantity are like, learnt from unseen sites.
+
+    Attributes
+    ----------
+    depth : tuple of float, m
+        Where `middle` and `scale` are given; between, they are interpolated.
+    middle, scale : tuple of float
+        Median of the errors; standard deviation beside the members' own.
+    ends : tuple of (float, float)
+        Lower and upper end of the interval of each of `LEVELS`, in standard deviations.
+    """
+
+    depth: tuple[float, ...]
+    middle: tuple[float, ...]
+    scale: tuple[float, ...]
+    ends: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def fit(cls, errors: Errors) -> Self:
+        """Learn from errors.
+
+        Raises
+        ------
+        NetworkError
+            If there are fewer than 20.
+        """
+        if errors.error.size < _LEAST_ERRORS:
+            raise NetworkError(
+                f"{errors.error.size} errors are too few for intervals; {_LEAST_ERRORS} are needed"
+            )
+        bins = _bins(errors.depth)
+        depth = [float(np.median(errors.depth[rows])) for rows in bins]
+        middle = [float(np.median(errors.error[rows])) for rows in bins]
+        scale = [
+            _own_scale(errors.error[rows] - centre, errors.spread[rows])
+            for rows, centre in zip(bins, middle, strict=True)
+        ]
+        unfinished = cls(tuple(depth), tuple(middle), tuple(scale), ())
+        z = np.sort(unfinished.standardised(errors))
+        ends = tuple((_quantile(z, 0.5 - p / 2), _quantile(z, 0.5 + p / 2)) for p in LEVELS)
+        return cls(tuple(depth), tuple(middle), tuple(scale), ends)
+
+    def standardised(self, errors: Errors) -> Array:
+        """Errors in standard deviations about the middle, shape (m,)."""
+        return np.asarray(
+            (errors.error - self._at(self.middle, errors.depth))
+            / self._deviation(errors.depth, errors.spread)
+        )
+
+    def interval(
+        self, centre: Array, spread: Array, depth: Array, level: float
+    ) -> tuple[Array, Array]:
+        """Lower and upper end for modelled values.
+
+        Parameters
+        ----------
+        centre : ndarray, shape (...)
+            Modelled, in any unit.
+        spread : ndarray, shape (...)
+            Standard deviation over members of ln(modelled).
+        depth : ndarray, m
+            Broadcasts with `centre`.
+        level : float
+            Of `LEVELS`.
+        """
+        low, high = self.ends[LEVELS.index(level)]
+        deviation = self._deviation(depth, spread)
+        middle = centre * np.exp(self._at(self.middle, depth))
+        return middle * np.exp(low * deviation), middle * np.exp(high * deviation)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scale as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Make the scale that `to_json` described."""
+        ends = tuple((float(low), float(high)) for low, high in values["ends"])
+        if len(ends) != len(LEVELS):
+            raise ValueError(f"{len(ends)} intervals, not those of {LEVELS}")
+        depth, middle, scale = (tuple(values[name]) for name in ("depth", "middle", "scale"))
+        return cls(depth, middle, scale, ends)
+
+    def _deviation(self, depth: Array, spread: Array) -> Array:
+        return np.sqrt(self._at(self.scale, depth) ** 2 + spread**2)
+
+    def _at(self, values: Sequence[float], depth: Array) -> Array:
+        return np.asarray(np.interp(depth, self.depth, values))
+
+
+def coverage(scales: Mapping[str, ErrorScale], errors: Mapping[str, Errors]) -> dict[str, Any]:
+    """Share of observations within the intervals, by quantity and level, and how many there are."""
+    result: dict[str, Any] = {}
+    for name in scales.keys() & errors.keys():
+        z = scales[name].standardised(errors[name])
+        inside = {
+            f"{level:g}": float(np.mean((z >= low) & (z <= high)))
+            for level, (low, high) in zip(LEVELS, scales[name].ends, strict=True)
+        }
+        result[name] = {**inside, "n": int(z.size)}
+    return dict(sorted(result.items()))
+
+
+def fit_scales(errors: Mapping[str, Errors]) -> dict[str, ErrorScale]:
+    """Learn the scale of every quantity with enough errors."""
+    return {
+        name: ErrorScale.fit(found)
+        for name, found in errors.items()
+        if found.error.size >= _LEAST_ERRORS
+    }
+
+
+def _bins(depth: Array) -> list[NDArray[np.intp]]:
+    """Rows by depth; neighbours are put together until each bin holds enough."""
+    order = np.searchsorted(_DEPTH_EDGES, depth, side="right")
+    bins: list[NDArray[np.intp]] = []
+    waiting = np.empty(0, dtype=np.intp)
+    for number in np.unique(order):
+        waiting = np.concatenate([waiting, np.flatnonzero(order == number)])
+        if waiting.size >= _LEAST_IN_BIN:
+            bins.append(waiting)
+            waiting = np.empty(0, dtype=np.intp)
+    if waiting.size:
+        last = bins.pop() if bins else np.empty(0, dtype=np.intp)
+        bins.append(np.concatenate([last, waiting]))
+    return bins
+
+
+def _own_scale(centred: Array, spread: Array) -> float:
+    """Return the standard deviation of errors beyond what the spread of members explains."""
+    beyond = float(np.mean(centred**2) - np.mean(spread**2))
+    return math.sqrt(max(beyond, _LEAST_SCALE**2))
+
+
+def _quantile(z: Array, probability: float) -> float:
+    """Quantile of sorted values, a step outwards: one more error would be as likely anywhere."""
+    n = z.size
+    if probability < 0.5:
+        return float(z[max(int(np.floor((n + 1) * probability)) - 1, 0)])
+    return float(z[min(int(np.ceil((n + 1) * probability)) - 1, n - 1)])
