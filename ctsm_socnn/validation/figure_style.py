@@ -16,6 +16,7 @@ __all__ = [
     "DIFFERENCE_COLOURS",
     "LINE_COLOURS",
     "LINE_STYLES",
+    "SPREAD_COLOURS",
     "STYLE",
     "save_figure",
 ]
@@ -23,6 +24,7 @@ __all__ = [
 AMOUNT_COLOURS: Final = "cividis"
 DENSITY_COLOURS: Final = "cividis_r"
 """Dark where there is most, so that paper and few points look alike."""
+SPREAD_COLOURS: Final = "Greys"
 DIFFERENCE_COLOURS: Final = "PuOr_r"
 """Orange where the model has more, purple where it has less; told apart by all eyes."""
 

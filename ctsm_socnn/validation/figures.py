@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.validation.carbon_times import CarbonTimes
 from ctsm_socnn.validation.comparison import Sample, scores_of
 from ctsm_socnn.validation.figure_style import (
     DENSITY_COLOURS,
@@ -25,9 +28,18 @@ from ctsm_socnn.validation.figure_style import (
 from ctsm_socnn.validation.groups import DEPTH_EDGES
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
-__all__ = ["best_sample", "draw_depth_profiles", "draw_observed_modelled", "shown_values"]
+__all__ = [
+    "best_sample",
+    "draw_carbon_times",
+    "draw_depth_profiles",
+    "draw_observed_modelled",
+    "shown_values",
+]
 
 _KILO: Final = 1000.0
+_MOST_PANELS: Final = 9
+_DEEPEST_SHOWN: Final = 3.0
+"""m; below it profiles tell nothing."""
 _SAMPLE_NOTES: Final[Mapping[Sample, str]] = {"in": "in sample", "out": "out of sample", "run": ""}
 
 
@@ -61,7 +73,13 @@ def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: boo
         save_figure(figure, path, overwrite=overwrite)
 
 
-def draw_depth_profiles(comparison: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+def draw_depth_profiles(
+    comparison: xr.Dataset,
+    path: Path,
+    *,
+    group: NDArray[np.str_] | None = None,
+    overwrite: bool = False,
+) -> None:
     """Draw medians by depth: what was observed, with its middle half, and what each method gives.
 
     Parameters
@@ -69,30 +87,101 @@ def draw_depth_profiles(comparison: xr.Dataset, path: Path, *, overwrite: bool =
     comparison : xarray.Dataset
         Result of `compare_methods`.
     path : Path
+    group : ndarray of str, shape (observation,), optional
+        Such as the biome: one panel each for the nine groups with most observations.
     overwrite : bool
     """
-    group = np.clip(np.searchsorted(DEPTH_EDGES, comparison["depth"].values, "right") - 1, 0, None)
-    levels = np.unique(group)
-    depth = [float(np.median(comparison["depth"].values[group == level])) for level in levels]
+    shown = _panels(comparison, group)
+    columns = min(len(shown), 3)
+    rows = -(-len(shown) // columns)
+    size = (4.6, 4.4) if len(shown) == 1 else (2.9 * columns, 2.7 * rows + 0.6)
     with matplotlib.style.context(dict(STYLE)):
-        figure = Figure(figsize=(4.6, 4.4), layout="constrained")
-        axis = figure.subplots()
-        observed = comparison["observed"].values / _KILO
-        low, middle, high = _quartiles(observed, group)
-        axis.fill_betweenx(depth, low, high, color="0.85", label="observed, middle half")
-        axis.plot(middle, depth, color="black", linewidth=2.0, label="observed, median")
-        lines = zip(comparison["method"].values, LINE_COLOURS, LINE_STYLES, strict=False)
-        for method, colour, line in lines:
-            # As in the log scores; a method without carbon at depth must not stretch the axis.
-            modelled = np.maximum(shown_values(comparison, str(method)), LOG_FLOOR) / _KILO
-            _, middle, _ = _quartiles(modelled, group)
-            axis.plot(middle, depth, color=colour, linestyle=line, marker="o", ms=3, label=method)
-        axis.invert_yaxis()
-        axis.set_xscale("log")
-        axis.set_xlabel("soil organic carbon (kgC m$^{-3}$)")
-        axis.set_ylabel("depth (m)")
-        axis.legend(fontsize=8, frameon=False)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axis, (title, inside) in zip(axes.flat, shown, strict=False):
+            _depth_panel(axis, comparison, inside)
+            axis.set_title(title, fontsize=9)
+        for axis in axes.flat[len(shown) :]:
+            axis.set_visible(False)
+        first = axes.flat[0]
+        first.set_ylim(_DEEPEST_SHOWN, 0.0)
+        first.set_xscale("log")
+        figure.supxlabel("soil organic carbon (kgC m$^{-3}$)", fontsize=9)
+        figure.supylabel("depth (m)", fontsize=9)
+        handles, labels = first.get_legend_handles_labels()
+        figure.legend(
+            handles, labels, fontsize=8, frameon=False, loc="outside upper center", ncols=3
+        )
         save_figure(figure, path, overwrite=overwrite)
+
+
+def draw_carbon_times(
+    times: Mapping[str, CarbonTimes], path: Path, *, overwrite: bool = False
+) -> None:
+    """Draw turnover times and ages of soil organic carbon by depth, medians and middle halves.
+
+    Parameters
+    ----------
+    times : mapping of str to CarbonTimes
+        By method, of the same sites.
+    path : Path
+    overwrite : bool
+    """
+    shown = SOIL_GRID.node_depth <= _DEEPEST_SHOWN
+    with matplotlib.style.context(dict(STYLE)):
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        lines = list(zip(times.items(), LINE_COLOURS[1:], LINE_STYLES[1:], strict=False))
+        for (method, found), colour, line in lines:
+            transit = f"{method} (transit time {np.nanmedian(found.transit):.0f} yr)"
+            for axis, values, label in (
+                (axes[0], found.turnover, method),
+                (axes[1], found.age, transit),
+            ):
+                low, middle, high = _layer_quartiles(values[:, shown])
+                depth = SOIL_GRID.node_depth[shown]
+                axis.fill_betweenx(depth, low, high, color=colour, alpha=0.2, linewidth=0.0)
+                axis.plot(
+                    middle, depth, color=colour, linestyle=line, marker="o", ms=3, label=label
+                )
+        for axis, title in zip(axes, ("turnover time (yr)", "mean age (yr)"), strict=True):
+            axis.set_xscale("log")
+            axis.set_xlabel(title)
+        axes[0].set_ylabel("depth (m)")
+        axes[0].set_ylim(_DEEPEST_SHOWN, 0.0)
+        handles, labels = axes[1].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncols=2
+        )
+        save_figure(figure, path, overwrite=overwrite)
+
+
+def _panels(
+    comparison: xr.Dataset, group: NDArray[np.str_] | None
+) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Title and observations of each panel."""
+    if group is None:
+        return [("", np.ones(comparison.sizes["observation"], dtype=bool))]
+    names, counts = np.unique(group, return_counts=True)
+    largest = names[np.argsort(-counts, kind="stable")][:_MOST_PANELS]
+    return [(f"{name} (n = {(group == name).sum()})", group == name) for name in sorted(largest)]
+
+
+def _depth_panel(axis: Axes, comparison: xr.Dataset, inside: NDArray[np.bool_]) -> None:
+    inside = inside & (comparison["depth"].values <= _DEEPEST_SHOWN)
+    depths = comparison["depth"].values[inside]
+    interval = np.clip(np.searchsorted(DEPTH_EDGES, depths, "right") - 1, 0, None)
+    depth = np.array([np.median(depths[interval == level]) for level in np.unique(interval)])
+    observed = comparison["observed"].values[inside] / _KILO
+    low, middle, high = _quartiles(observed, interval)
+    axis.fill_betweenx(depth, low, high, color="0.85", label="observed, middle half")
+    axis.plot(middle, depth, color="black", linewidth=2.0, label="observed, median")
+    lines = zip(comparison["method"].values, LINE_COLOURS, LINE_STYLES, strict=False)
+    for method, colour, line in lines:
+        # As in the log scores; a method without carbon at depth must not stretch the axis.
+        modelled = np.maximum(shown_values(comparison, str(method))[inside], LOG_FLOOR) / _KILO
+        _, middle, _ = _quartiles(modelled, interval)
+        axis.plot(middle, depth, color=colour, linestyle=line, marker="o", ms=3, label=method)
 
 
 def _density_panel(
@@ -141,6 +230,13 @@ def _quartiles(values: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray
     """Quartiles of each group, shape (3, group)."""
     by_group = [np.percentile(values[group == level], [25, 50, 75]) for level in np.unique(group)]
     return np.array(by_group).T
+
+
+def _layer_quartiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quartiles over rows of each layer, shape (3, layer); NaN where a layer holds nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanpercentile(values, [25, 50, 75], axis=0))
 
 
 def _shared_limits(comparison: xr.Dataset) -> tuple[float, float]:

@@ -11,14 +11,17 @@ import matplotlib.style
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.parameters import parameter
+from ctsm_socnn.validation.coastline import draw_coastline
 from ctsm_socnn.validation.figure_style import (
     AMOUNT_COLOURS,
     DIFFERENCE_COLOURS,
+    SPREAD_COLOURS,
     STYLE,
     save_figure,
 )
@@ -35,6 +38,7 @@ __all__ = [
 MAPPED_PARAMETERS: Final = ("efolding", "tau_s2", "tau_s3", "beta")
 """Parameters that soil profiles tell most about."""
 
+_SPREAD: Final = "_sd"
 _TITLE_WIDTH: Final = 36
 _BIAS_LIMIT: Final = 0.6
 """Decades; a factor of four either way."""
@@ -75,6 +79,7 @@ def draw_bias_map(
             linewidths=0.3,
         )
         axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
+        draw_coastline(axis)
         axis.set_xlabel("longitude (degrees east)")
         axis.set_ylabel("latitude (degrees north)")
         label = "log10 of modelled over observed, mean of the profile"
@@ -89,12 +94,13 @@ def draw_parameter_maps(
     names: Sequence[str] = MAPPED_PARAMETERS,
     overwrite: bool = False,
 ) -> None:
-    """Draw maps of parameters; hatched where the network had to extrapolate.
+    """Draw maps of parameters and of their spread; hatched where the network had to extrapolate.
 
     Parameters
     ----------
     maps : xarray.Dataset
-        In the schema of parameter maps, on `lat, lon`.
+        In the schema of parameter maps, on `lat, lon`. A parameter with `<name>_sd` gets a second
+        map, of the spread over the ensemble, unless that is 0 everywhere.
     path : Path
     names : sequence of str
         Parameters to draw.
@@ -109,17 +115,16 @@ def draw_parameter_maps(
         raise ValidationError(
             f"maps have dimensions {tuple(maps.dims)}; only maps on (lat, lon) can be drawn"
         )
-    columns = min(len(names), 2)
-    rows = -(-len(names) // columns)
+    shown = [each for name in names for each in (name, f"{name}{_SPREAD}") if _varies(maps, each)]
+    columns = min(len(shown), 2)
+    rows = -(-len(shown) // columns)
     with matplotlib.style.context(dict(STYLE)):
-        aspect = _aspect(maps)
-        figure = Figure(
-            figsize=(4.0 * columns, (2.9 / aspect + 0.6) * rows + 0.5), layout="constrained"
-        )
+        height = min(2.9 / _aspect(maps), 4.0) + 0.6
+        figure = Figure(figsize=(4.0 * columns, height * rows + 0.5), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        for axis, name in zip(axes.flat, names, strict=False):
+        for axis, name in zip(axes.flat, shown, strict=False):
             _map_panel(axis, maps, name)
-        for axis in axes.flat[len(names) :]:
+        for axis in axes.flat[len(shown) :]:
             axis.set_visible(False)
         figure.supxlabel("longitude (degrees east)", fontsize=9)
         figure.supylabel("latitude (degrees north)", fontsize=9)
@@ -147,6 +152,7 @@ def draw_kernel_differences(check: xr.Dataset, path: Path, *, overwrite: bool = 
         for axis, name in zip(axes.flat, fields, strict=False):
             row = check.sel(field=name)
             drawn = _difference_panel(axis, check, row["difference"] / row["allowed"])
+            draw_coastline(axis)
             axis.set_title(f"{name}\nallowed {float(row['allowed']):.1%}", fontsize=8)
         for axis in axes.flat[len(fields) :]:
             axis.set_visible(False)
@@ -171,28 +177,39 @@ def _difference_panel(axis: Axes, check: xr.Dataset, values: xr.DataArray) -> An
 
 
 def _map_panel(axis: Axes, maps: xr.Dataset, name: str) -> None:
+    """One map: of a parameter, or of its spread under the name with `_sd`."""
     lon, lat = maps["lon"].values, maps["lat"].values
     values = maps[name].transpose("lat", "lon").values
-    mesh = axis.pcolormesh(
-        lon, lat, values, cmap=AMOUNT_COLOURS, shading="nearest", rasterized=True
-    )
+    known = parameter(name.removesuffix(_SPREAD))
+    is_spread = name.endswith(_SPREAD)
+    colours = SPREAD_COLOURS if is_spread else AMOUNT_COLOURS
+    mesh = axis.pcolormesh(lon, lat, values, cmap=colours, shading="nearest", rasterized=True)
     if "extrapolated" in maps:
         flag = maps["extrapolated"].transpose("lat", "lon").values
         _hatch(axis, lon, lat, (flag > 0) & np.isfinite(values))
-    axis.set_title(textwrap.fill(parameter(name).meaning, _TITLE_WIDTH), fontsize=9)
+    draw_coastline(axis)
+    meaning = f"spread over the ensemble: {known.name}" if is_spread else known.meaning
+    axis.set_title(textwrap.fill(meaning, _TITLE_WIDTH), fontsize=9)
     axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
-    unit = parameter(name).units
-    label = name if unit == "1" else f"{name} ({unit})"
+    label = name if known.units == "1" else f"{name} ({known.units})"
     figure = axis.get_figure()
     if figure is not None:
         figure.colorbar(mesh, ax=axis, label=label, shrink=0.8)
+
+
+def _varies(maps: xr.Dataset, name: str) -> bool:
+    """Whether there is something to draw: the spread of a single network is 0 everywhere."""
+    return name in maps and (not name.endswith(_SPREAD) or float(np.nanmax(maps[name])) > 0.0)
 
 
 def _hatch(
     axis: Axes, lon: NDArray[np.float64], lat: NDArray[np.float64], flagged: NDArray[np.bool_]
 ) -> None:
     if flagged.any():
-        axis.contourf(lon, lat, flagged, levels=[0.5, 1.5], colors="none", hatches=["////"])
+        masked = np.ma.masked_where(~flagged, flagged)
+        unseen = ListedColormap(["none"])
+        cells = axis.pcolor(lon, lat, masked, cmap=unseen, shading="nearest", hatch="/////")
+        cells.set(edgecolor="black", linewidth=0.0)
 
 
 def _aspect(maps: xr.Dataset) -> float:
