@@ -1,11 +1,15 @@
 """History to climatology: eight years at 4 x 5 degrees with the fields of the litter budget.
 
 Peers: netCDF4 reading the same fields as it comes (with its masks), and without masks and only
-the levels that are needed; neither does anything with the values.
+the levels that are needed; neither does anything with the values. Memory is that of a process of
+its own over one and over two years at 0.9 x 1.25 degrees, 29 fields, 25 of them on levels.
 """
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -14,14 +18,17 @@ from typing import Final
 
 import netCDF4
 import numpy as np
-from measuring import Measurement, at_least, cpu_seconds
+from measuring import Measurement, at_least, at_most, cpu_seconds
 
 from ctsm_socnn.forcing import GENERATIONS, read_climatology
 from ctsm_socnn.forcing.field_names import LITTER_POOLS
 from ctsm_socnn.forcing.fields import MONTHLY_FIELDS
 from ctsm_socnn.model import SOIL_GRID
 
-N_LAT, N_LON, N_GROUND_LEVELS = 46, 72, 25
+COARSE: Final = (46, 72)
+F09: Final = (192, 288)
+N_GROUND_LEVELS: Final = 25
+MOST_MEMORY: Final = 2.0
 YEARS: Final = range(1, 9)
 REPEATS: Final = 3
 DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
@@ -31,7 +38,7 @@ FILL: Final = np.float32(1e36)
 def measure() -> list[Measurement]:
     """Compare the CPU time of averaging with that of bare reading."""
     with tempfile.TemporaryDirectory() as directory:
-        paths = [_write_year(Path(directory), year) for year in YEARS]
+        paths = [_write_year(Path(directory), year, COARSE) for year in YEARS]
         simple = cpu_seconds(partial(_read_as_it_comes, paths), repeats=REPEATS)
         bare = cpu_seconds(partial(_read_bare, paths), repeats=REPEATS)
         ours = cpu_seconds(partial(read_climatology, paths), repeats=REPEATS)
@@ -40,7 +47,27 @@ def measure() -> list[Measurement]:
         Measurement("netCDF4 reading the fields as it comes", simple, "s CPU"),
         Measurement("netCDF4 reading 20 levels without masks", bare, "s CPU"),
         at_least("reading as it comes / averaging", simple / ours, "times", 0.6),
+        *_memory(),
     ]
+
+
+def _memory() -> list[Measurement]:
+    """Peak memory of the command over one and over two years, which must not differ by much."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [_write_year(Path(directory), year, F09, compressed=True) for year in (1, 2)]
+        # The larger run last: the kernel keeps the peak over all children.
+        peaks = [_peak_memory(paths[:count], Path(directory)) for count in (1, 2)]
+    return [
+        at_most(f"peak memory, {count} x 12 months of f09", peak, "GiB", MOST_MEMORY)
+        for count, peak in zip((1, 2), peaks, strict=True)
+    ]
+
+
+def _peak_memory(paths: list[Path], directory: Path) -> float:
+    words = ["forcing", "--history", *map(str, paths), "-o", str(directory / f"{len(paths)}.nc")]
+    start = "import sys; from ctsm_socnn.cli.main import main; sys.exit(main())"
+    subprocess.run([sys.executable, "-c", start, *words], check=True, capture_output=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
 
 
 def _read_as_it_comes(paths: list[Path]) -> None:
@@ -74,10 +101,14 @@ def _fields() -> Mapping[str, tuple[str | None, str, float]]:
     return fields | {"LITFALL": (None, "gC/m^2/s", 1e-6), "TOTSOMC": (None, "gC/m^2", 9000.0)}
 
 
-def _write_year(directory: Path, year: int) -> Path:
+def _write_year(
+    directory: Path, year: int, shape: tuple[int, int], *, compressed: bool = False
+) -> Path:
     path = directory / f"bench.clm2.h0a.{year:04d}.nc"
-    land = np.random.default_rng(0).random((N_LAT, N_LON)) < 1 / 3
-    with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as dataset:
+    land = np.random.default_rng(0).random(shape) < 1 / 3
+    with netCDF4.Dataset(
+        path, "w", format="NETCDF4" if compressed else "NETCDF3_64BIT_DATA"
+    ) as dataset:
         for name, values, attributes in _coordinates(dataset, land, year):
             dims = {"landmask": ("lat", "lon"), "nbedrock": ("lat", "lon")}.get(name, (name,))
             dims = ("time", "nbnd") if name == "time_bounds" else dims
@@ -86,17 +117,23 @@ def _write_year(directory: Path, year: int) -> Path:
             variable[:] = values
         for name, (level, unit, value) in _fields().items():
             dims = ("time", *((level,) if level else ()), "lat", "lon")
-            variable = dataset.createVariable(name, "f4", dims, fill_value=FILL)
+            variable = dataset.createVariable(
+                name, "f4", dims, zlib=compressed, complevel=1, fill_value=FILL
+            )
             variable.units = unit
-            shape = (12, *(len(dataset.dimensions[dim]) for dim in dims[1:]))
-            variable[:] = np.broadcast_to(np.where(land, np.float32(value), FILL), shape)
+            one_month = [len(dataset.dimensions[dim]) for dim in dims[1:]]
+            for month in range(12):
+                variable[month] = np.broadcast_to(
+                    np.where(land, np.float32(value), FILL), one_month
+                )
     return path
 
 
 def _coordinates(
     dataset: netCDF4.Dataset, land: np.ndarray, year: int
 ) -> Iterator[tuple[str, np.ndarray, dict[str, str]]]:
-    sizes = {"time": None, "lat": N_LAT, "lon": N_LON, "nbnd": 2}
+    n_lat, n_lon = land.shape
+    sizes = {"time": None, "lat": n_lat, "lon": n_lon, "nbnd": 2}
     for name, size in {**sizes, "levsoi": 20, "levgrnd": 25, "levdcmp": N_GROUND_LEVELS}.items():
         dataset.createDimension(name, size)
     end = np.cumsum(DAYS) + 365.0 * (year - 1)
@@ -105,7 +142,7 @@ def _coordinates(
     yield "time", bounds.mean(axis=1), calendar
     yield "time_bounds", bounds, {}
     yield "levsoi", SOIL_GRID.node_depth.copy(), {"units": "m"}
-    yield "lat", np.linspace(-90.0, 90.0, N_LAT), {"units": "degrees_north"}
-    yield "lon", np.arange(N_LON) * 360.0 / N_LON, {"units": "degrees_east"}
+    yield "lat", np.linspace(-90.0, 90.0, n_lat), {"units": "degrees_north"}
+    yield "lon", np.arange(n_lon) * 360.0 / n_lon, {"units": "degrees_east"}
     yield "landmask", land.astype(np.int32), {}
     yield "nbedrock", np.where(land, 14, -9999).astype(np.int32), {}

@@ -29,15 +29,16 @@ from ctsm_socnn.regrid.backends import BACKENDS, make_weights
 from ctsm_socnn.regrid.fill import Fill
 from ctsm_socnn.regrid.grids import CESM_GRIDS, Grid, read_grid
 from ctsm_socnn.regrid.maps import LEAST_FRACTION, data_grid, regrid_maps
+from ctsm_socnn.regrid.masks import takes_sea_for_land
 from ctsm_socnn.regrid.weight_files import read_weights, write_weights
 from ctsm_socnn.regrid.weights import Method, RemapWeights
 from ctsm_socnn.schemas import open_file, validate_maps
 
 __all__ = ["add_arguments", "run"]
 
-_ALL_LAND: Final = (
-    "all cells of {} count as land; where some are sea, --mask FILE (surface dataset, domain or "
-    "history file of that grid) says which"
+_NO_MASK: Final = (
+    "the ocean cells of {} are filled too, because nothing says that they are no land; --mask FILE "
+    "(surface dataset, domain or history file of that grid) does"
 )
 
 
@@ -146,4 +147,4 @@ def _report(result: xr.Dataset, weights: RemapWeights, output: Path) -> str:
         f"{output}: {' x '.join(str(n) for n in target.shape)} {target.kind} cells of "
         f"{target.name}, {weights.method} by {weights.backend}: {cells}"
     )
-    return f"{line}\n{_ALL_LAND.format(target.name)}" if target.mask.all() else line
+    return f"{line}\n{_NO_MASK.format(target.name)}" if takes_sea_for_land(target) else line

@@ -34,6 +34,8 @@ __all__ = [
 _SHORTEST_MONTH: Final = 27.0
 _LONGEST_MONTH: Final = 32.0
 _SECONDS_A_DAY: Final = 86400.0
+_CHUNK_CACHE: Final = 8 * 2**20
+"""Bytes a variable: one month of 25 levels at 0.9 x 1.25 degrees in single precision."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,17 @@ def open_history(path: Path) -> Iterator[netCDF4.Dataset]:
                 "is still being written. Copy it again, or leave it out"
             )
         dataset.set_auto_mask(False)
+        _limit_chunk_caches(dataset)
         yield dataset
+
+
+def _limit_chunk_caches(dataset: netCDF4.Dataset) -> None:
+    """Keep netCDF from holding 64 MiB of each variable, which dozens of fields make gigabytes."""
+    if dataset.disk_format != "HDF5":
+        return
+    for variable in dataset.variables.values():
+        if isinstance(variable.chunking(), list):
+            variable.set_var_chunk_cache(size=_CHUNK_CACHE)
 
 
 def stored_values(dataset: netCDF4.Dataset, name: str, selection: Any = Ellipsis) -> NDArray[Any]:

@@ -40,7 +40,8 @@ def make_weights(
     Raises
     ------
     GridError
-        If the grids and the method are beyond the backend.
+        If the grids and the method are beyond the backend, or the conservative method is asked for
+        cells whose extent is unknown.
     """
     if backend not in BACKENDS:
         raise GridError(f"unknown backend {backend!r}; choose from {', '.join(BACKENDS)}")
@@ -49,10 +50,11 @@ def make_weights(
         return esmpy_weights(source, target, method, normalisation)
     if method is Method.NEAREST:
         return nearest_weights(source, target)
-    if method is Method.CONSERVATIVE and all(
-        grid.kind is GridKind.RECTILINEAR for grid in (source, target)
-    ):
-        return conservative_weights(source, target, normalisation)
+    if method is Method.CONSERVATIVE:
+        for grid in (source, target):
+            grid.corners()
+        if all(grid.kind is GridKind.RECTILINEAR for grid in (source, target)):
+            return conservative_weights(source, target, normalisation)
     raise GridError(_beyond(source, target, method, problem))
 
 

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, unit_vectors
 
-__all__ = ["land_mask", "require_mask_sense", "with_land_of"]
+__all__ = ["land_mask", "require_mask_sense", "takes_sea_for_land", "with_land_of"]
 
 _MASKS: Final = ("elementMask", "grid_imask", "mask", "landmask", "PFTDATA_MASK")
 _FRACTIONS: Final = ("frac", "landfrac", "LANDFRAC_PFT")
@@ -83,6 +83,12 @@ def require_mask_sense(grid: Grid) -> None:
             f"{grid.name}: the mask is 0 on the continents and 1 on the oceans; "
             "1 must mark land. Invert it"
         )
+
+
+def takes_sea_for_land(grid: Grid) -> bool:
+    """Whether the open ocean counts as land, for want of a mask."""
+    sea = _values_at(grid, _SEA)
+    return bool(sea.size and sea.all())
 
 
 def with_land_of(grid: Grid, other: Grid) -> Grid:

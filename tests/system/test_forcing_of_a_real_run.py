@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import open_history, read_months
@@ -160,20 +159,6 @@ def _on_a_list(path, directory):
     stacked = stacked.transpose(..., "lndgrid")
     stacked.to_netcdf(directory / path.name, format="NETCDF3_64BIT")
     return directory / path.name
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("clm_history/clm40_10x15.clm2.h0.nc", "months 1, 2, .* do not occur"),
-        ("clm_history/clm51_ppe_250cells_annual.nc", "has no variable time"),
-        ("ctsm_run/surfdata.nc", "has no time_bounds"),
-        ("ctsm_run/lndgrid/un0.clm2.h0a.2000-02.nc", "months 1, 3, .* do not occur"),
-    ],
-)
-def test_files_that_cannot_serve_fail_with_the_reason(shared_data, name, message):
-    with pytest.raises(ForcingError, match=message):
-        read_climatology([shared_data / "data" / name])
 
 
 @pytest.mark.parametrize("name", ["northeast_us/northeast", "conus/conus"])

@@ -59,13 +59,13 @@ def test_only_land_of_the_mask_is_filled(
     output = tmp_path / "f45.nc"
     words = ["regrid", str(maps), "--to", "f45", "--backend", "own", "-o", str(output)]
     assert main([*words, "--mask", str(tmp_path / "run.nc")]) == 0
-    assert "count as land" not in capsys.readouterr().out
+    assert "ocean cells" not in capsys.readouterr().out
     with xr.open_dataset(output) as result:
         assert (np.isfinite(result["q10"].values) == land).all()
         assert (result["landmask"].values == land).all()
         assert result.attrs["input_mask"].startswith("run.nc sha256:")
     assert main([*words, "--overwrite"]) == 0
-    assert "all cells of f45 count as land" in capsys.readouterr().out
+    assert "the ocean cells of f45 are filled too" in capsys.readouterr().out
 
 
 def test_weights_are_kept_and_used_again(

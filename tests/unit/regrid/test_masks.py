@@ -9,7 +9,7 @@ import xarray as xr
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.geometry import cell_grid
 from ctsm_socnn.regrid.grids import cesm_grid, read_grid
-from ctsm_socnn.regrid.masks import land_mask, require_mask_sense, with_land_of
+from ctsm_socnn.regrid.masks import land_mask, require_mask_sense, takes_sea_for_land, with_land_of
 
 SHAPE = (2, 3)
 
@@ -70,6 +70,13 @@ def test_inverted_masks_are_refused() -> None:
     require_mask_sense(grid.with_mask(_continents()))
     with pytest.raises(GridError, match=r"0 on the continents and 1 on the oceans.*Invert it"):
         require_mask_sense(grid.with_mask(~_continents()))
+
+
+def test_a_globe_without_a_mask_takes_the_sea_for_land() -> None:
+    grid = cesm_grid("f19")
+    assert takes_sea_for_land(grid)
+    assert not takes_sea_for_land(grid.with_mask(_continents()))
+    assert not takes_sea_for_land(cell_grid("Ohio", [277.0, 278.0], [40.0, 41.0]))
 
 
 def test_masks_of_regions_and_of_water_worlds_are_not_judged() -> None:
