@@ -44,6 +44,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "check-usermods": ("ctsm_socnn.cli.check_usermods", "check or relocate a usermods directory"),
     "report": ("ctsm_socnn.cli.report", "one HTML page about a run of build-params"),
     "validate": ("ctsm_socnn.cli.validate", "check CTSM runs against profiles and paramfile"),
+    "stocks": ("ctsm_socnn.cli.stocks", "soil carbon of runs and maps in PgC, beside published"),
+    "ilamb": ("ctsm_socnn.cli.ilamb", "write a run's soil carbon for ILAMB"),
     "show": ("ctsm_socnn.cli.show", "show how a file was made"),
     "verify": ("ctsm_socnn.cli.verify", "compare the compiled kernel with reference numbers"),
     "completion": ("ctsm_socnn.cli.completion", "script that completes words in bash and zsh"),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.named_files import add_run_option, named_patterns
 from ctsm_socnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,14 +49,7 @@ class _Part(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     add = parser.add_argument
-    add(
-        "--run",
-        dest="runs",
-        action="append",
-        required=True,
-        metavar="NAME=PATTERN",
-        help="a run's monthly history files; repeat for more runs, or for more files of one",
-    )
+    add_run_option(parser, required=True)
     add("--sites", type=Path, metavar="SITES.nc", help="sites file with observed profiles")
     add(
         "--by",
@@ -84,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     from ctsm_socnn.forcing import find_history
 
     _require_sense(arguments)
-    runs = {name: find_history(found) for name, found in _patterns(arguments.runs).items()}
+    runs = {
+        name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
+    }
     if arguments.output is not None:
         _make_directory(arguments.output)
     parts = list(_parts(runs, arguments))
@@ -102,16 +98,6 @@ def _require_sense(arguments: argparse.Namespace) -> None:
         raise ConfigError("--paramfile needs --ctsm, for example --ctsm ctsm5.4")
     if arguments.kernel and arguments.paramfile is None:
         raise ConfigError("--kernel needs --paramfile, whose parameters the kernel is to use")
-
-
-def _patterns(described: Sequence[str], option: str = "--run") -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for text in described:
-        name, separator, pattern = text.partition("=")
-        if not (name and separator and pattern):
-            raise ConfigError(f"{option} {text}: must read NAME=PATTERN")
-        found.setdefault(name, []).append(pattern)
-    return found
 
 
 def _parts(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Part]:
@@ -230,7 +216,7 @@ def _kernel_runs(runs: Runs, arguments: argparse.Namespace) -> Iterator[tuple[st
     from ctsm_socnn.parameters.ctsm_versions import resolve_version
     from ctsm_socnn.validation.kernel_run import kernel_scheme, open_kernel_run
 
-    ends = _patterns(arguments.month_ends, "--month-ends")
+    ends = named_patterns(arguments.month_ends, "--month-ends")
     unknown = sorted(set(ends) - set(runs))
     if unknown:
         raise ConfigError(f"--month-ends names {', '.join(unknown)}, which no --run does")

@@ -26,12 +26,14 @@ _LAST_MONTHS: Final = 24
 
 
 class HistoryFields:
-    """Fields of the last two years of a run, read on demand, shape (month, [20,] cell).
+    """Fields of the last months of a run, read on demand, shape (month, [20,] cell).
 
     Parameters
     ----------
     paths : sequence of Path
         Monthly history files of one run.
+    last_months : int or None
+        How many months count, from the end; all with None.
 
     Raises
     ------
@@ -49,9 +51,9 @@ class HistoryFields:
         First and last month used.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], last_months: int | None = _LAST_MONTHS) -> None:
         samples = order_months(_months(paths))
-        self.samples = samples[-_LAST_MONTHS:]
+        self.samples = samples if last_months is None else samples[-last_months:]
         self.period = f"{self.samples[0]} to {self.samples[-1]}"
         first = self.samples[0].path
         with open_history(first) as dataset:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.observations.nearest import nearest_cell
 from ctsm_socnn.validation.comparison import Prediction
+from ctsm_socnn.validation.gridded_carbon import soil_carbon_of
 from ctsm_socnn.validation.history_fields import HistoryFields
 
 __all__ = ["predict_from_run"]
@@ -53,15 +54,7 @@ def predict_from_run(
         If they are no monthly history on a grid.
     """
     fields = HistoryFields(paths)
-    soil, carbon = fields.generation.soil, fields.generation.carbon
-    names = [f"{pool}{carbon}_vr" for pool in soil]
-    pools = fields.get(*names)
-    if pools is None:
-        raise ValidationError(
-            f"run {name}: {paths[0]} lacks one of {', '.join(names)}, so its soil carbon by layer "
-            "is unknown; CTSM writes them by default, or add them to hist_fincl1"
-        )
-    soc = np.mean(np.sum(pools, axis=0), axis=0)
+    soc = soil_carbon_of(fields, name).mean(axis=0)
     cell, distance = nearest_cell(sites["lon"].values, sites["lat"].values, *_cell_places(fields))
     near = distance <= max_distance_km
     if not near.any():

@@ -1,0 +1,65 @@
+"""Write a run's soil carbon for ILAMB: cSoil and cSoilAbove1m with CMIP's names and units.
+
+Example:
+  ctsm-socnn ilamb --run default='old/*.clm2.h0a.*.nc' --run ours='new/*.clm2.h0a.*.nc' -o ilamb
+  cd ilamb && ilamb-run --config ilamb.cfg --model_root MODELS --regions global
+
+DIR gets MODELS/NAME with cSoil, cSoilAbove1m (kg m-2, every month of the history), areacella and sftlf,
+and ilamb.cfg, which compares them with HWSD and NCSCDV22 of ILAMB's data collection.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ctsm_socnn.cli.named_files import add_run_option, named_patterns
+from ctsm_socnn.errors import ConfigError
+
+__all__ = ["add_arguments", "run"]
+
+_MODELS = "MODELS"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add_run_option(parser, required=True)
+    add = parser.add_argument
+    add("-o", "--output", type=Path, required=True, metavar="DIR")
+    add("--overwrite", action="store_true", help="replace existing files")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the files and print their names."""
+    from ctsm_socnn.forcing import find_history
+    from ctsm_socnn.provenance import provenance_attributes
+    from ctsm_socnn.validation.gridded_carbon import stocks_of_run
+    from ctsm_socnn.validation.ilamb import CONFIGURATION, write_configuration, write_ilamb_files
+
+    runs = {
+        name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
+    }
+    for name, paths in runs.items():
+        if Path(name).name != name:
+            raise ConfigError(
+                f"--run {name}=...: the name becomes that of a directory; leave out /"
+            )
+        series = stocks_of_run(name, paths)
+        directory = arguments.output / _MODELS / name
+        _make_directory(directory)
+        stamp = provenance_attributes(seed=None, inputs={"history": paths[0]})
+        for path in write_ilamb_files(
+            name, series, directory, stamp, overwrite=arguments.overwrite
+        ):
+            print(path)
+    configuration = arguments.output / CONFIGURATION
+    write_configuration(configuration, _MODELS, overwrite=arguments.overwrite)
+    print(configuration)
+    return 0
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error

@@ -1,0 +1,59 @@
+"""Add up soil carbon over land, in PgC to 0.3, 1 and 2 m and the whole column, beside published totals.
+
+Example:
+  ctsm-socnn stocks --run default='old/*.clm2.h0a.*.nc' --run ours='new/*.clm2.h0a.*.nc'
+  ctsm-socnn stocks --map network=soil_carbon.nc --json
+
+A run counts with the mean of its last two years, a map as `predict --soil-carbon` writes it. Cells
+count with their land area. Published totals are of the globe or of the permafrost region: compare
+them with grids of the same land only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.named_files import add_run_option, named_patterns
+from ctsm_socnn.errors import ConfigError
+
+__all__ = ["add_arguments", "run"]
+
+_LAST_MONTHS = 24
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add = parser.add_argument
+    add_run_option(parser)
+    add(
+        "--map",
+        dest="maps",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a map of soil carbon by layer; repeat for more",
+    )
+    add("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Add up and print."""
+    from ctsm_socnn.forcing import find_history
+    from ctsm_socnn.validation.gridded_carbon import stocks_of_map, stocks_of_run
+    from ctsm_socnn.validation.totals import Total, format_totals, totals, totals_json
+
+    if not arguments.runs and not arguments.maps:
+        raise ConfigError("nothing to add up; give --run, --map or both")
+    found: dict[str, list[Total]] = {}
+    for name, patterns in named_patterns(arguments.runs, "--run").items():
+        series = stocks_of_run(name, find_history(patterns), _LAST_MONTHS)
+        land = series.grid.take(series.cells.land)
+        found[name] = totals(series.stocks.mean(axis=0), land)
+    for name, files in named_patterns(arguments.maps, "--map").items():
+        if name in found or len(files) > 1:
+            raise ConfigError(f"--map {name}={files[-1]}: the name {name} is given twice")
+        found[name] = totals(*stocks_of_map(Path(files[0])))
+    print(to_json(totals_json(found)) if arguments.json else format_totals(found))
+    return 0
