@@ -38,6 +38,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "train": ("ctsm_socnn.cli.train", "train a network from covariates to parameters"),
     "score": ("ctsm_socnn.cli.score", "score a trained network on soil profiles"),
     "evaluate": ("ctsm_socnn.cli.evaluate", "judge methods at sites that they have not seen"),
+    "importance": (
+        "ctsm_socnn.cli.importance",
+        "which covariates a network has learnt from, and how",
+    ),
     "predict": ("ctsm_socnn.cli.predict", "predict parameter maps from covariates on a grid"),
     "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),
     "export": ("ctsm_socnn.cli.export", "write paramfiles, gridded parameters, usermods"),

@@ -1,0 +1,199 @@
+"""Which covariates carry the skill: scores when a group of them is shuffled between sites.
+
+Covariates that say nearly the same are shuffled together, because shuffling one of them leaves the
+others to stand in for it. Inputs alone are shuffled: the kernel keeps each site's own forcing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.model import Columns, soil_carbon
+from ctsm_socnn.model.observation import ObservationOperator
+from ctsm_socnn.network.inputs import Inputs
+from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.scoring import score_observations
+from ctsm_socnn.network.site_selection import without_forcing
+from ctsm_socnn.schemas import COVARIATE_PREFIX, N_LAYERS
+
+__all__ = ["IMPORTANCE_SCORES", "covariate_groups", "permutation_importance"]
+
+IMPORTANCE_SCORES: Final = ("nse", "log_nse", "stock_nse")
+_FORCING_GROUP: Final = "forcing summaries"
+_LOCATION_GROUP: Final = "location"
+_DEPTH_SUFFIX: Final = re.compile(r"_\d+cm$")
+_NUMBER_SUFFIX: Final = re.compile(r"_?\d+$")
+
+Groups = Mapping[str, Sequence[str]]
+
+
+def covariate_groups(model: Model, given: Groups | None = None) -> dict[str, tuple[str, ...]]:
+    """Put a model's inputs into groups.
+
+    Parameters
+    ----------
+    model : Model
+    given : mapping of str to sequence of str, optional
+        Group -> shell patterns of covariates, with or without the prefix `cov_`. By default
+        covariates that differ by depth or by a number at the end, such as `Clay_0cm` and
+        `Clay_30cm`, or `BIO1` and `BIO12`, are one group. Inputs that are in no group keep to that.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Group -> names of inputs; each input is in one group.
+
+    Raises
+    ------
+    NetworkError
+        If a pattern matches no input of the model.
+    """
+    transform = model.transform
+    names = [item.name for item in transform.numeric]
+    names += [item.name for item in transform.categorical]
+    chosen: dict[str, str] = {}
+    for group, patterns in (given or {}).items():
+        for pattern in patterns:
+            matching = [name for name in names if _matches(name, pattern)]
+            if not matching:
+                raise NetworkError(
+                    f"group {group}: no input of the model matches {pattern!r}; it has "
+                    f"{', '.join(names)}"
+                )
+            chosen |= {name: group for name in matching if name not in chosen}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(chosen.get(name) or _usual_group(model, name), []).append(name)
+    return {group: tuple(members) for group, members in groups.items()}
+
+
+def permutation_importance(
+    models: Iterable[tuple[NDArray[np.intp], Model]],
+    sites: xr.Dataset,
+    groups: Mapping[str, Sequence[str]],
+    seed: int,
+    *,
+    repeats: int = 5,
+    progress: Callable[[int], None] | None = None,
+) -> xr.Dataset:
+    """Score models at their sites, with their inputs as they are and with each group shuffled.
+
+    Parameters
+    ----------
+    models : iterable of (ndarray of int, Model)
+        Which sites a model answers for, and the model, as `fold_models` gives them.
+    sites : xarray.Dataset
+        In the sites schema.
+    groups : mapping of str to sequence of str
+        Of `covariate_groups`.
+    seed : int
+    repeats : int
+        Shuffles of each group.
+    progress : callable, optional
+        Called with the number of models that are done.
+
+    Returns
+    -------
+    xarray.Dataset
+        `base` (score), the scores as they are; `loss` (group, score, repeat), by how much shuffling lowers it;
+        `inputs` (group) names the inputs.
+
+    Raises
+    ------
+    NetworkError
+        If nothing can be scored.
+    """
+    names = list(groups)
+    soc = np.full((1 + len(names) * repeats, sites.sizes["site"], N_LAYERS), np.nan)
+    generator = np.random.default_rng(seed)
+    for done, (tested, model) in enumerate(models, start=1):
+        answer = _Answer.prepare(model, sites.isel(site=tested))
+        at = tested[answer.rows]
+        soc[0, at] = answer.soc(answer.inputs)
+        for number, name in enumerate(names):
+            columns = _columns(model, groups[name])
+            for repeat in range(repeats):
+                shuffled = _shuffled(answer.inputs, columns, generator)
+                soc[1 + number * repeats + repeat, at] = answer.soc(shuffled)
+        if progress is not None:
+            progress(done)
+    below_bedrock = model.settings.below_bedrock
+    known = np.flatnonzero(np.isfinite(soc).all(axis=(0, 2)))
+    operator = ObservationOperator.from_sites(sites.isel(site=known), below_bedrock)
+    found = np.array([_scores(operator, one[known]) for one in soc])
+    loss = (found[0] - found[1:]).reshape(len(names), repeats, -1).transpose(0, 2, 1)
+    return xr.Dataset(
+        {
+            "base": ("score", found[0]),
+            "loss": (("group", "score", "repeat"), loss),
+            "inputs": ("group", [", ".join(groups[name]) for name in names]),
+        },
+        coords={"group": names, "score": list(IMPORTANCE_SCORES)},
+        attrs={"seed": str(seed), "n_sites": known.size, "n_layers": operator.values.size},
+    )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A model at the sites where it can answer."""
+
+    model: Model
+    rows: NDArray[np.intp]
+    inputs: Inputs
+    columns: Columns
+
+    @classmethod
+    def prepare(cls, model: Model, sites: xr.Dataset) -> _Answer:
+        inputs = model.transform(sites)
+        rows = np.flatnonzero(inputs.usable & ~without_forcing(sites))
+        return cls(model, rows, inputs.take(rows), Columns.from_sites(sites.isel(site=rows)))
+
+    def soc(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Soil carbon, shape (row, 20), gC m-3."""
+        members = self.model.predict_members(inputs)
+        return soil_carbon(self.columns, self.model.physical_centre(members))
+
+
+def _scores(operator: ObservationOperator, soc: NDArray[np.float64]) -> list[float]:
+    found = score_observations(operator, operator.apply(soc))
+    return [float(found[name]) for name in IMPORTANCE_SCORES]
+
+
+def _columns(model: Model, names: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Columns of numeric inputs and of classes; a fold's model may lack some."""
+    numeric = [i for i, item in enumerate(model.transform.numeric) if item.name in names]
+    classes = [i for i, item in enumerate(model.transform.categorical) if item.name in names]
+    return numeric, classes
+
+
+def _shuffled(
+    inputs: Inputs, columns: tuple[list[int], list[int]], generator: np.random.Generator
+) -> Inputs:
+    """Give all columns of a group the values of one other site."""
+    order = generator.permutation(len(inputs))
+    numeric, classes = inputs.numeric.copy(), inputs.classes.copy()
+    numeric[:, columns[0]] = inputs.numeric[order][:, columns[0]]
+    classes[:, columns[1]] = inputs.classes[order][:, columns[1]]
+    return Inputs(numeric, classes, inputs.usable)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix(COVARIATE_PREFIX), pattern)
+
+
+def _usual_group(model: Model, name: str) -> str:
+    if name in model.transform.covariates:
+        if not name.startswith(COVARIATE_PREFIX):
+            return _LOCATION_GROUP
+        stem = _DEPTH_SUFFIX.sub("", name.removeprefix(COVARIATE_PREFIX))
+        return _NUMBER_SUFFIX.sub("", stem) or stem
+    return _FORCING_GROUP
