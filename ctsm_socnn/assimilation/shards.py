@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.posterior import CPU_SECONDS
 from ctsm_socnn.assimilation.screening import site_slices
+from ctsm_socnn.assimilation.site_block import Settings
 from ctsm_socnn.errors import AssimilationError, ConfigError
 from ctsm_socnn.netcdf import require_absent, write_in_parts
 from ctsm_socnn.provenance import history_line
@@ -22,15 +23,7 @@ __all__ = ["Shard", "merge_posteriors"]
 
 Item = TypeVar("Item")
 
-_ALIKE: Final = (
-    "sampler",
-    "likelihood",
-    "plan",
-    "limits",
-    "seed",
-    "below_bedrock",
-    "sites_sha256",
-)
+_ALIKE: Final = (*Settings().attributes(), "sites_sha256")
 """Attributes that parts of one run share."""
 
 

@@ -59,8 +59,9 @@ def test_parts_that_do_not_fit_are_refused(sites: xr.Dataset, tmp_path: Path) ->
         merge_posteriors([second], output=output)
     with pytest.raises(AssimilationError, match="more than one part"):
         merge_posteriors([first, second, second], output=output)
-    with pytest.raises(AssimilationError, match="different runs: seed is 4 and 5"):
-        merge_posteriors([first, second.assign_attrs(seed="5")], output=output)
+    for name, other in (("seed", "5"), ("prior", "another"), ("sites_sha256", "0")):
+        with pytest.raises(AssimilationError, match=f"different runs: {name} is .* and "):
+            merge_posteriors([first, second.assign_attrs({name: other})], output=output)
     assert not output.exists()
 
 
