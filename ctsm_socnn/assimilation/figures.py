@@ -168,8 +168,11 @@ def draw_site_maps(posterior: xr.Dataset, variable: str, path: Path) -> None:
     lon, lat = posterior["lon"].values, posterior["lat"].values
     aspect = 1.0 / np.cos(np.radians(lat.mean()))
     tallness = float(np.clip(aspect * np.ptp(lat) / max(np.ptp(lon), 0.1), 0.4, 1.3))
-    figure = Figure(figsize=(17.0, 3 * (1.8 * tallness + 0.6) + 0.5), layout="constrained")
-    axes = figure.subplots(3, 7, sharex=True, sharey=True)
+    rows, columns = (3, 7) if tallness > 1.0 else (7, 3)
+    width = 16.0 / columns
+    height = rows * (0.75 * width * tallness + 0.6)
+    figure = Figure(figsize=(16.0, height), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True)
     shown = posterior[variable].values
     points = None
     for i, (axis, name) in enumerate(zip(axes.flat, PARAMETER_NAMES, strict=True)):
@@ -197,7 +200,7 @@ def draw_site_maps(posterior: xr.Dataset, variable: str, path: Path) -> None:
             _own_colour_bar(axis, points)
     if variable == "contraction" and points is not None:
         label = "1 - variance of the posterior / variance of the prior"
-        figure.colorbar(points, ax=axes, shrink=0.6, pad=0.01, label=label)
+        figure.colorbar(points, ax=axes, shrink=0.5, pad=0.01, label=label)
     figure.supxlabel("longitude (degrees)", fontsize="medium")
     figure.supylabel("latitude (degrees)", fontsize="medium")
     _save(figure, path)
@@ -206,13 +209,13 @@ def draw_site_maps(posterior: xr.Dataset, variable: str, path: Path) -> None:
 def _own_colour_bar(axis: Axes, points: PathCollection) -> None:
     numbers = ScalarFormatter()
     numbers.set_powerlimits((-2, 4))
-    bar = axis.figure.colorbar(points, ax=axis, shrink=0.8, extend="both", format=numbers)
+    bar = axis.figure.colorbar(points, ax=axis, shrink=0.9, extend="both", format=numbers)
     bar.ax.tick_params(labelsize="small")
 
 
 def _point_size(count: int) -> float:
     """Area of a point, so that many sites do not hide each other."""
-    return float(np.clip(8000.0 / count, 0.4, 12.0))
+    return float(np.clip(16_000.0 / count, 0.8, 16.0))
 
 
 def _label(posterior: xr.Dataset, site: int) -> str:
@@ -246,4 +249,4 @@ def _observed(
 
 def _save(figure: Figure, path: Path) -> None:
     with atomic_output(path, overwrite=True) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
+        figure.savefig(temporary, dpi=120, format="png")

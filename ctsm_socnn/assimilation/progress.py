@@ -49,5 +49,6 @@ def progress_bar(total: int, done: int, *, show: bool) -> tqdm[Never]:
         file=sys.stderr if to_terminal else _LineByLine(sys.stderr),
         bar_format=None if to_terminal else _LINE,
         mininterval=0.1 if to_terminal else _SECONDS_BETWEEN_LINES,
+        miniters=None if to_terminal else 1,
         delay=0.0 if to_terminal else _SECONDS_BETWEEN_LINES,
     )
