@@ -7,21 +7,30 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import SiteStatus
 from ctsm_socnn.assimilation.summary import posterior_summary
+from ctsm_socnn.parameters import PARAMETER_NAMES
 
 OBSERVED = np.array([[4.0, 2.0, 1.0], [6.0, 3.0, np.nan], [5.0, 5.0, 5.0]])
 
 
 def table(fitted: np.ndarray, status: list[int]) -> dict[str, str]:
-    """Lines of the table, by their name."""
+    """Lines of the table, by their name; only the first parameter is identifiable."""
     run = np.isfinite(fitted).any(axis=1)
     per_site = {"cost_mean": 1.0, "acceptance": 0.8, "evaluations": 1000.0}
+    per_site |= {"coverage_50": 0.6, "coverage_90": 0.95}
+    wanting = np.full((3, len(PARAMETER_NAMES)), np.nan)
+    identifiable, rhat, ess, contraction = (wanting.copy() for _ in range(4))
+    identifiable[:] = np.arange(wanting.shape[1]) == 0
+    rhat[0], rhat[1], rhat[:2, 0] = 9.0, 9.0, (1.01, 1.03)
+    ess[0], ess[1], ess[:2, 0] = 1.0, 1.0, (300.0, 500.0)
+    contraction[:2] = 0.5
+    by_parameter = {"rhat": rhat, "ess_bulk": ess, "contraction": contraction}
     posterior = xr.Dataset(
         {
             "status": ("site", np.array(status, dtype=np.int8)),
+            "converged": ("site", (np.array(status) == 0).astype(np.int8)),
             "soc_fit": (("site", "obs"), fitted),
-            "rhat": (("site", "parameter"), [[1.01, 9.0], [1.03, 9.0], [np.nan, np.nan]]),
-            "ess_bulk": (("site", "parameter"), [[300.0, 1.0], [500.0, 1.0], [np.nan, np.nan]]),
-            "identifiable": (("site", "parameter"), [[1, 0]] * 3),
+            "identifiable": (("site", "parameter"), identifiable.astype(np.int8)),
+            **{name: (("site", "parameter"), values) for name, values in by_parameter.items()},
             **{name: ("site", np.where(run, v, np.nan)) for name, v in per_site.items()},
         },
         attrs={"cpu_seconds": "0.5"},
@@ -45,6 +54,7 @@ def test_the_table_counts_sites_and_says_what_they_cost() -> None:
     assert lines["time of this run"] == "0:01:01"
     assert lines["largest R-hat, median of sites"] == "1.020"
     assert lines["least bulk ESS, median of sites"] == "400"
+    assert lines["observations in 90% intervals"] == "0.950"
 
 
 def test_the_fit_is_judged_over_all_layers_and_down_each_profile() -> None:
