@@ -4,11 +4,13 @@ r"""Look at soil profiles before they are used, or bring them into one tidy form
   ctsm-socnn profiles convert layers.csv --columns top='upper [cm]' bottom='lower [cm]' \
       oc='orgc [g/kg]' bulk_density='bd [g/cm3]' -o profiles.nc
 
+  ctsm-socnn profiles convert wosis/ --format wosis-2023 --spline-depths 0 0.3 1 -o stocks.nc
   ctsm-socnn profiles merge wosis.nc kssl.nc -o all.nc
 
 `inspect` counts what is wrong with the layers, by reason and by source, and draws depth profiles
 and a map. `convert` writes netCDF (CF discrete sampling, contiguous ragged): every layer with its
-flag, none left out. `merge` puts several of its files into one and flags profiles that an earlier
+flag, none left out; with --spline-depths, means over layers of your choice by the mass-preserving
+spline of Bishop et al. (1999). `merge` puts several of its files into one and flags profiles that an earlier
 file holds already.
 """
 
@@ -30,6 +32,7 @@ from ctsm_socnn.observations.inspect import (
     source_table,
     summary,
 )
+from ctsm_socnn.observations.spline import spline_profiles
 from ctsm_socnn.provenance import provenance_attributes
 
 __all__ = ["add_arguments", "add_table_arguments", "parse_columns", "run"]
@@ -43,6 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_table_arguments(parser, "--format")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="inspect: where to draw")
+    parser.add_argument(
+        "--spline-depths",
+        type=float,
+        nargs="+",
+        metavar="M",
+        help="convert: edges of the layers, m, to which usable layers are splined",
+    )
+    parser.add_argument(
+        "--spline-smoothing",
+        type=float,
+        default=0.0,
+        metavar="LAMBDA",
+        help="0 keeps the mass of each layer exactly (default); 0.1 is the published choice",
+    )
     parser.add_argument("-o", "--output", type=Path, help="convert, merge: netCDF file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
 
@@ -94,6 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
         require_absent(path, overwrite=arguments.overwrite)
     paths: list[Path] = arguments.profiles
     profiles = _read(arguments)
+    if arguments.spline_depths is not None:
+        profiles = _splined(profiles, arguments)
     print(_report(profiles, ", ".join(map(str, paths))))
     if arguments.action != "inspect":
         inputs = {f"profiles_{i}": path for i, path in enumerate(paths, 1) if path.is_file()}
@@ -117,6 +136,13 @@ def _read(arguments: argparse.Namespace) -> xr.Dataset:
         raise ConfigError(f"{arguments.action} takes one file; convert each, then merge them")
     columns = parse_columns(arguments.columns)
     return read_profiles(paths[0], arguments.profile_format, columns, arguments.bulk_density_from)
+
+
+def _splined(profiles: xr.Dataset, arguments: argparse.Namespace) -> xr.Dataset:
+    if arguments.action != "convert":
+        raise ConfigError(f"--spline-depths is for convert, not for {arguments.action}")
+    splined = spline_profiles(profiles, arguments.spline_depths, arguments.spline_smoothing)
+    return splined.assign_attrs(spline_smoothing=arguments.spline_smoothing)
 
 
 def _outputs(arguments: argparse.Namespace) -> list[Path]:

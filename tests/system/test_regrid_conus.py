@@ -1,18 +1,29 @@
-"""Maps on the real grid of the United States onto named grids, a SCRIP grid and a mesh."""
+"""From profiles of the United States to maps on named grids, a SCRIP grid and a mesh."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from ctsm_socnn.cli.main import main
+from ctsm_socnn.forcing import read_climatology
+from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.observations import build_sites, open_covariates, read_profiles
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.regrid.grids import read_grid
 
 pytestmark = pytest.mark.real_data
+
+COLUMNS = {
+    "top": "upper_cm [cm]",
+    "bottom": "lower_cm [cm]",
+    "oc": "oc_g_per_kg [g/kg]",
+    "bulk_density": "bulk_density_g_cm3 [g/cm3]",
+}
 
 GRIDS = {
     "f09": ("f09", 1044),
@@ -23,21 +34,26 @@ GRIDS = {
 """Grid -> where it is, and the cells that the maps cover."""
 
 
-@pytest.fixture
-def maps(shared_data: Path, tmp_path: Path) -> Path:
-    """Parameters that follow mean annual temperature, on the grid of the covariates."""
-    with xr.open_dataset(shared_data / "data" / "conus" / "grid_covariates.nc") as file:
-        temperature = file["BIO1"].load()
-    share = (temperature - temperature.min()) / (temperature.max() - temperature.min())
-    variables = {
-        p.name: (p.lower + (p.upper - p.lower) * share).assign_attrs(
-            units=p.units, valid_min=p.lower, valid_max=p.upper
-        )
-        for p in PARAMETERS
-    }
-    attributes = {"turnover_time_convention": "unnormalised"}
-    xr.Dataset(variables, attrs=attributes).to_netcdf(tmp_path / "maps.nc")
-    return tmp_path / "maps.nc"
+@pytest.fixture(scope="module")
+def maps(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Maps of a network that has hardly learnt, from some of the profiles."""
+    data, directory = shared_data / "data" / "conus", tmp_path_factory.mktemp("conus")
+    table = pd.read_csv(data / "profiles.csv.gz", low_memory=False)
+    some = table["profile_id"].isin(table["profile_id"].unique()[::60])
+    table[some].to_csv(directory / "profiles.csv", index=False)
+    sites, _ = build_sites(
+        read_climatology([data / "conus.clm2.h0.climo.nc"]),
+        read_profiles(directory / "profiles.csv", "generic", COLUMNS),
+        open_covariates(data / "grid_covariates.nc"),
+        categorical=["igbp"],
+    )
+    write_dataset(sites, directory / "sites.nc")
+    model, output = str(directory / "model"), directory / "maps.nc"
+    few = ["--members", "1", "--epochs", "2", "--no-forcing-summaries"]
+    train = ["train", str(directory / "sites.nc"), "--method", "end-to-end", "-o", model, *few]
+    assert main(train) == 0
+    assert main(["predict", model, str(data / "grid_covariates.nc"), "-o", str(output)]) == 0
+    return output
 
 
 @pytest.mark.parametrize("name", GRIDS)

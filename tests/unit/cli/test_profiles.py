@@ -59,6 +59,20 @@ def test_profiles_without_a_usable_layer_are_drawn_too(tmp_path):
     assert (tmp_path / "map.png").exists()
 
 
+def test_profiles_are_splined_on_request(table, tmp_path, capsys):
+    output = tmp_path / "profiles.nc"
+    words = [str(table), "--spline-depths", "0", "0.05", "0.1", "-o", str(output)]
+    assert main(["profiles", "convert", *words, "--bulk-density-from", "alexander-1980"]) == 0
+    splined = open_file(output)
+    before = read_profiles(table, bulk_density_from="alexander-1980")
+    kept = splined["soc"].values[:2].mean()
+    assert kept == pytest.approx(before["soc"].values[0], rel=1e-9)
+    assert splined["soc"].values[0] > splined["soc"].values[1]
+    assert splined.attrs["spline_smoothing"] == 0.0
+    assert main(["profiles", "inspect", *words[:3]]) == 2
+    assert "--spline-depths is for convert" in capsys.readouterr().err
+
+
 def test_converted_profiles_read_back_alike(table, tmp_path):
     output = tmp_path / "profiles.nc"
     assert main(["profiles", "convert", str(table), "-o", str(output)]) == 0
