@@ -8,6 +8,7 @@ and never replace a file unless asked.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ __all__ = [
     "write_in_parts",
     "written_in_parts",
 ]
+
+_LOG: Final = logging.getLogger(__name__)
 
 FILL_VALUE: Final = 1e36
 """CLM's `spval`."""
@@ -75,6 +78,7 @@ def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        _LOG.info("wrote %s", path)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:

@@ -6,17 +6,20 @@ read; both become the same error.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import netCDF4
 
 from ctsm_socnn.errors import FileError
 
 __all__ = ["Header", "open_netcdf", "read_header", "reading"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -56,6 +59,7 @@ def open_netcdf(path: str | Path, mode: Literal["r", "r+"] = "r") -> Iterator[ne
     FileError
         If the file is missing, or damaged where the block reads it.
     """
+    _LOG.info("reads %s", path)
     with reading(path), netCDF4.Dataset(path, mode) as dataset:
         yield dataset
 

@@ -6,6 +6,7 @@ that a user made or that an older version wrote is brought into this form on ope
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ __all__ = [
     "validate_posterior",
     "validate_sites",
 ]
+
+_LOG: Final = logging.getLogger(__name__)
 
 N_LAYERS: Final = 20
 N_MONTHS: Final = 12
@@ -71,6 +74,7 @@ def open_file(path: str | Path, *, load: bool = True) -> xr.Dataset:
     path = Path(path)
     if not path.exists():
         raise FileError(f"{path} does not exist")
+    _LOG.info("reads %s", path)
     try:
         dataset = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False, cache=load)
         if not load:

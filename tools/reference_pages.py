@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import ctsm_socnn
-from ctsm_socnn.cli.main import COMMANDS, command_parser
+from ctsm_socnn.cli.main import COMMANDS, EXIT_STATUS, command_parser
 from ctsm_socnn.config import Config
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "Exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted.",
+        f"{EXIT_STATUS.capitalize()}.",
     ]
     for name in COMMANDS:
         lines += [

@@ -7,6 +7,8 @@ from typing import Final, Never, TextIO
 
 from tqdm import tqdm
 
+from ctsm_socnn.progress import progress_wanted
+
 __all__ = ["progress_bar"]
 
 _SECONDS_BETWEEN_LINES: Final = 60.0
@@ -45,7 +47,7 @@ def progress_bar(total: int, done: int, *, show: bool) -> tqdm[Never]:
         initial=done,
         desc="sites",
         unit=" sites",
-        disable=not show,
+        disable=not (show and progress_wanted()),
         file=sys.stderr if to_terminal else _LineByLine(sys.stderr),
         bar_format=None if to_terminal else _LINE,
         mininterval=0.1 if to_terminal else _SECONDS_BETWEEN_LINES,

@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from ctsm_socnn.assimilation import (
     SamplingPlan,
     Settings,
     Shard,
+    SiteStatus,
     make_prior,
     one_batch,
     random_sampling,
@@ -43,9 +45,10 @@ from ctsm_socnn.assimilation.figures import (
     representative_sites,
 )
 from ctsm_socnn.assimilation.summary import posterior_summary
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError, FileError
 from ctsm_socnn.netcdf import require_absent, write_dataset
-from ctsm_socnn.parameters import PARAMETERS
+from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
 from ctsm_socnn.schemas import open_file, open_sites, validate_posterior
 
 __all__ = ["add_arguments", "run"]
@@ -57,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", choices=tuple(_METHODS), default="site-by-site")
     parser.add_argument("-o", "--output", type=Path, required=True, help="netCDF file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    add_json(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of every random draw (0)")
     parser.add_argument(
         "--below-bedrock",
@@ -76,7 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.figures is not None and not arguments.figures.is_dir():
         raise FileError(f"{arguments.figures} is not a directory; make it, or leave out --figures")
     _METHODS[arguments.method](arguments)
-    print(f"wrote {arguments.output}")
     return 0
 
 
@@ -171,9 +174,12 @@ def _one_batch(arguments: argparse.Namespace) -> None:
         below_bedrock=arguments.below_bedrock,
     )
     write_dataset(result, arguments.output, overwrite=arguments.overwrite)
-    for parameter, value in zip(PARAMETERS, result["parameters"].values, strict=True):
-        print(f"{parameter.name:<10} {value:>12.6g} {parameter.units}")
-    print(f"cost {result['start_cost'].values[0]:.6g} ({arguments.cost})")
+    values = dict(zip(PARAMETER_NAMES, result["parameters"].values.tolist(), strict=True))
+    cost = float(result["start_cost"].values[0])
+    lines = [f"{p.name:<10} {values[p.name]:>12.6g} {p.units}" for p in PARAMETERS]
+    lines += [f"cost {cost:.6g} ({arguments.cost})", f"wrote {arguments.output}"]
+    summary = {"parameters": values, "cost": cost, "output": str(arguments.output)}
+    print_result(arguments, summary, "\n".join(lines))
 
 
 def _site_by_site(arguments: argparse.Namespace) -> None:
@@ -198,7 +204,16 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
     )
     run_sites = sites.isel(site=posterior["site_index"].values)
-    print(posterior_summary(posterior, run_sites, time.monotonic() - started))
+    seconds = time.monotonic() - started
+    status = posterior["status"].values
+    summary = {
+        "sites": status.size,
+        "status": {reason.meaning: int((status == reason).sum()) for reason in SiteStatus},
+        "seconds": seconds,
+        "output": str(arguments.output),
+    }
+    text = posterior_summary(posterior, run_sites, seconds)
+    print_result(arguments, summary, f"{text}\nwrote {arguments.output}")
     if arguments.figures is not None:
         _draw(posterior, run_sites, arguments.figures, arguments.figure_sites)
 
@@ -208,7 +223,7 @@ def _draw(
 ) -> None:
     chosen = representative_sites(posterior) if wanted is None else chosen_sites(posterior, wanted)
     if not chosen:
-        print("no site has converged: nothing is drawn")
+        print("no site has converged: nothing is drawn", file=sys.stderr)
         return
     draw_profile_fits(posterior, sites, chosen, directory / "profile_fits.png")
     draw_parameter_posteriors(posterior, chosen, directory / "parameter_posteriors.png")
@@ -233,6 +248,8 @@ def _random_sampling(arguments: argparse.Namespace) -> None:
     n_sites = open_sites(arguments.sites).sizes["site"]
     result = random_sampling(posterior, n_sites, arguments.draws_per_site, arguments.seed)
     write_dataset(result, arguments.output, overwrite=arguments.overwrite)
+    summary = {"sites": n_sites, "output": str(arguments.output)}
+    print_result(arguments, summary, f"wrote {arguments.output}: {n_sites} sites")
 
 
 _METHODS: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {

@@ -13,8 +13,11 @@ Example:
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.export.checking import check_usermods
 from ctsm_socnn.export.relocation import relocate
 
@@ -36,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NEW",
         help="first rewrite the paths in it, to NEW or to where it lies now",
     )
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.relocate is not None:
         new = None if arguments.relocate == _HERE else Path(arguments.relocate)
         target = relocate(directory, new)
-        print(f"paths in {directory} now name {target}")
+        print(f"paths in {directory} now name {target}", file=sys.stderr)
         if target != directory.absolute():
             return 0
     findings = check_usermods(
@@ -53,5 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
         ctsm_root=arguments.ctsm_root,
         case=arguments.case,
     )
-    print("\n".join(finding.line() for finding in findings))
+    text = "\n".join(finding.line() for finding in findings)
+    print_result(arguments, [asdict(finding) for finding in findings], text)
     return 1 if any(finding.problems for finding in findings) else 0

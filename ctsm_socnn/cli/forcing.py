@@ -15,6 +15,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.provenance import provenance_attributes
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="climatology to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
+    add_json(parser)
 
 
 def add_history_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -105,14 +107,13 @@ def run(arguments: argparse.Namespace) -> int:
     climatology = read_history(
         arguments, checkpoint_path(output), input_profiles=arguments.input_profiles
     )
+    told = dict(climatology.attrs)
     inputs = {} if arguments.surface is None else {"surface": arguments.surface}
     climatology.attrs |= provenance_attributes(seed=None, inputs=inputs)
     write_dataset(climatology, output, overwrite=arguments.overwrite)
-    print(
-        "\n".join(
-            [f"{output}: {int(climatology['landmask'].sum())} land cells", *describe(climatology)]
-        )
-    )
+    cells = int(climatology["landmask"].sum())
+    text = "\n".join([f"{output}: {cells} land cells", *describe(climatology)])
+    print_result(arguments, {"land_cells": cells, **told}, text)
     return 0
 
 

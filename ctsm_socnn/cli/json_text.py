@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["to_json"]
+__all__ = ["add_json", "print_result", "to_json"]
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare `--json`, which is the same for every command that prints numbers."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def print_result(arguments: argparse.Namespace, result: Any, text: str) -> None:
+    """Print a result as the user wants it."""
+    print(to_json(result) if arguments.json else text)
 
 
 def to_json(value: Any) -> str:

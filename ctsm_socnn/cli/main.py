@@ -10,19 +10,33 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import logging
 import os
+import resource
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Final
 
 from ctsm_socnn.errors import SocnnError
+from ctsm_socnn.progress import progress_hidden
 from ctsm_socnn.provenance import package_version
 
-__all__ = ["COMMANDS", "command_parser", "main"]
+__all__ = ["COMMANDS", "EXIT_STATUS", "command_parser", "main"]
 
 EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
+EXIT_TERMINATED: Final = 143
+
+EXIT_STATUS: Final = (
+    "exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted,\n"
+    "141 the reader of the output went away, 143 terminated"
+)
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("ctsm_socnn.cli.demo", "go the whole way on a made-up world"),
@@ -57,6 +71,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 """Command -> (module, one line for the overview), in the order in which they are shown."""
 
+RESUMING: Final = frozenset(
+    {"demo", "build-params", "forcing", "sites", "assimilate", "train", "evaluate"}
+)
+"""Commands that keep what they have done when they are stopped."""
+
 _DESCRIPTION: Final = """\
 Soil-carbon parameters for CTSM/CLM5 from soil profiles.
 
@@ -69,7 +88,14 @@ def _overview() -> str:
     width = max((len(name) for name in COMMANDS), default=0) + 2
     lines = [f"  {name:<{width}}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join(
-        ["commands:", *lines, "", "ctsm-socnn COMMAND --help explains each with an example."]
+        [
+            "commands:",
+            *lines,
+            "",
+            "ctsm-socnn COMMAND --help explains each with an example.",
+            "",
+            EXIT_STATUS,
+        ]
     )
 
 
@@ -92,10 +118,19 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"ctsm-socnn {name}",
         description=module.__doc__,
+        epilog=EXIT_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     module.add_arguments(parser)
+    group = parser.add_argument_group("of every command")
+    loud = group.add_mutually_exclusive_group()
+    loud.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+    loud.add_argument(
+        "--verbose",
+        action="store_true",
+        help="say on standard error which files are read and written, and what the run took",
+    )
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(run=module.run)
     return parser
 
@@ -111,8 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted,
-        141 the reader of the output went away.
+        Exit status, as `EXIT_STATUS` says.
     """
     # The kernel and torch bring an OpenMP each; threads of one that wait in a loop starve the other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -128,8 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         root.error(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
     try:
-        options = command_parser(name).parse_args(words[1:])
-        status: int = options.run(options)
+        with _terminated_by_signal():
+            return _run(name, words[1:])
     except SocnnError as error:
         if "--debug" in words:
             raise
@@ -139,9 +173,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads the output has read enough, as in `| head`; flushing must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
-    except KeyboardInterrupt:
-        print(
-            f"ctsm-socnn {name}: interrupted; run the same command again to go on", file=sys.stderr
-        )
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as stop:
+        terminated = isinstance(stop, _Terminated)
+        what = "terminated" if terminated else "interrupted"
+        print(f"ctsm-socnn {name}: {what}; {_way_on(name)}", file=sys.stderr)
+        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    options = command_parser(name).parse_args(words)
+    with ExitStack() as around:
+        if options.quiet:
+            around.enter_context(progress_hidden())
+            nowhere = around.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+            around.enter_context(redirect_stdout(nowhere))
+        if options.verbose:
+            around.enter_context(_told_on_standard_error())
+        status: int = options.run(options)
     return status
+
+
+class _Terminated(KeyboardInterrupt):
+    """The batch system wants this process to end."""
+
+
+@contextmanager
+def _terminated_by_signal() -> Iterator[None]:
+    """Let SIGTERM, which batch systems send before they kill, end a run as Ctrl-C does."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise _Terminated(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _way_on(name: str) -> str:
+    if name in RESUMING:
+        return "run the same command again: it goes on where it was"
+    return "nothing half-written is left; run the same command again"
+
+
+@contextmanager
+def _told_on_standard_error() -> Iterator[None]:
+    """Show what the package logs, and at the end what the run took."""
+    log = logging.getLogger("ctsm_socnn")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        log.info(
+            "ctsm-socnn %s took %.1f s, %.1f CPU-s in this process, at most %.2f GB",
+            package_version(),
+            time.monotonic() - start,
+            used.ru_utime + used.ru_stime,
+            used.ru_maxrss / 1e6,
+        )
+        log.removeHandler(handler)
+        log.setLevel(level)

@@ -10,8 +10,10 @@ Example:
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
+from ctsm_socnn.cli.json_text import print_result
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.parameters.ctsm_routes import version_table
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     version.add_argument(
         "--ctsm-root", type=Path, help="the same, for the version of this checkout of CTSM or CESM"
     )
+    version.add_argument("--json", action="store_true", help="print the list as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,10 +44,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ctsm is not None:
         print(version_table(resolve_version(arguments.ctsm)))
         return 0
-    print(f"{'name':<10} {'units':<8} {'lower':>9} {'upper':>9} {'CLM5':>11}  meaning")
-    for p in PARAMETERS:
-        print(
-            f"{p.name:<10} {p.units:<8} {p.lower:>9g} {p.upper:>9g} {p.default:>11.6g}  {p.meaning}"
-        )
-    print("\nTurnover times are in the unnormalised convention; CTSM's are these times N(q10).")
+    print_result(arguments, [asdict(p) for p in PARAMETERS], _table())
     return 0
+
+
+def _table() -> str:
+    lines = [f"{'name':<10} {'units':<8} {'lower':>9} {'upper':>9} {'CLM5':>11}  meaning"]
+    lines += [
+        f"{p.name:<10} {p.units:<8} {p.lower:>9g} {p.upper:>9g} {p.default:>11.6g}  {p.meaning}"
+        for p in PARAMETERS
+    ]
+    note = "Turnover times are in the unnormalised convention; CTSM's are these times N(q10)."
+    return "\n".join([*lines, "", note])

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError, FileError
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.observations import FORMATS, PEDOTRANSFER, merge_profiles, read_profiles
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, help="convert, merge: netCDF file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
+    add_json(parser)
 
 
 def add_table_arguments(parser: argparse.ArgumentParser, format_option: str) -> None:
@@ -113,7 +115,6 @@ def run(arguments: argparse.Namespace) -> int:
     profiles = _read(arguments)
     if arguments.spline_depths is not None:
         profiles = _splined(profiles, arguments)
-    print(_report(profiles, ", ".join(map(str, paths))))
     if arguments.action != "inspect":
         inputs = {f"profiles_{i}": path for i, path in enumerate(paths, 1) if path.is_file()}
         profiles.attrs |= provenance_attributes(seed=None, inputs=inputs)
@@ -121,8 +122,14 @@ def run(arguments: argparse.Namespace) -> int:
     elif outputs:
         draw_depth_profiles(profiles, outputs[0], overwrite=arguments.overwrite)
         draw_map(profiles, outputs[1], overwrite=arguments.overwrite)
-    for path in outputs:
-        print(f"wrote {path}")
+    counted = {
+        **summary(profiles),
+        "sources": source_table(profiles).to_dict("records"),
+        "reasons": reason_table(profiles).to_dict("records"),
+        "written": [str(path) for path in outputs],
+    }
+    text = _report(profiles, ", ".join(map(str, paths)))
+    print_result(arguments, counted, "\n".join([text, *(f"wrote {path}" for path in outputs)]))
     return 0
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.provenance import provenance_attributes
@@ -76,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", type=Path, metavar="FILE", help="weights made before, by this, ESMF or CDO")
     add("--save-weights", type=Path, metavar="FILE", help="keep the weights for another run")
     add("--overwrite", action="store_true", help="replace outputs that exist")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -110,8 +112,17 @@ def run(arguments: argparse.Namespace) -> int:
     write_dataset(result.assign_attrs(stamp), arguments.output, overwrite=arguments.overwrite)
     if arguments.save_weights is not None:
         write_weights(weights, arguments.save_weights, overwrite=arguments.overwrite)
-    print(_report(result, weights, arguments.output))
+    print_result(arguments, _counts(result), _report(result, weights, arguments.output))
     return 0
+
+
+def _counts(result: xr.Dataset) -> dict[str, int]:
+    """Cells by what became of them."""
+    return {
+        name.removeprefix("cells_"): int(count)
+        for name, count in result.attrs.items()
+        if name.startswith("cells_")
+    }
 
 
 def _weights(arguments: argparse.Namespace, data: Grid, target: Grid) -> RemapWeights:
@@ -136,12 +147,8 @@ def _biomes(argument: str | None, target: Grid) -> NDArray[np.integer] | None:
 
 
 def _report(result: xr.Dataset, weights: RemapWeights, output: Path) -> str:
-    counts = {
-        name.removeprefix("cells_"): int(count)
-        for name, count in result.attrs.items()
-        if name.startswith("cells_") and count
-    }
-    cells = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    counts = _counts(result).items()
+    cells = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
     target = weights.target
     line = (
         f"{output}: {' x '.join(str(n) for n in target.shape)} {target.kind} cells of "

@@ -23,6 +23,7 @@ from ctsm_socnn.cli.forcing import (
     describe,
     read_history,
 )
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.profiles import add_table_arguments, parse_columns
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import open_climatology
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="sites file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -89,9 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     named = {name: getattr(arguments, name) for name in ("profiles", "covariates", "climatology")}
     inputs = {name: path for name, path in named.items() if path is not None and path.is_file()}
+    told = {**sites.attrs, "left_out": exclusions["reason"].value_counts().to_dict()}
     sites.attrs |= provenance_attributes(seed=None, inputs=inputs)
     write_sites(sites, exclusions, arguments.output, overwrite=arguments.overwrite)
-    print(_report(sites, exclusions, arguments.output))
+    print_result(arguments, told, _report(sites, exclusions, arguments.output))
     return 0
 
 

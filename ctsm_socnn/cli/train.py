@@ -24,6 +24,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from ctsm_socnn.cli.coverage_table import coverage_table
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network import (
@@ -40,6 +41,7 @@ from ctsm_socnn.network import (
 from ctsm_socnn.network.encoders import encoder_names
 from ctsm_socnn.network.ensemble import Progress
 from ctsm_socnn.network.losses import LOSS_NAMES
+from ctsm_socnn.progress import progress_wanted
 from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
@@ -71,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -86,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     work = arguments.output.with_name(f".{arguments.output.name}.training")
     sites = open_sites(arguments.sites)
-    with tqdm(total=settings.members * settings.epochs, unit="epoch", disable=None) as bar:
+    total = settings.members * settings.epochs
+    with tqdm(total=total, unit="epoch", disable=None if progress_wanted() else True) as bar:
         model = train(
             sites,
             arguments.method,
@@ -102,17 +106,14 @@ def run(arguments: argparse.Namespace) -> int:
         model = _calibrated(model, sites, posterior, arguments.calibrate)
     save_model(model, arguments.output, overwrite=arguments.overwrite)
     shutil.rmtree(work, ignore_errors=True)
-    for reason, count in model.training["excluded"].items():
-        print(f"left out {count} sites: {reason}")
-    print(f"trained on {model.training['sites']} sites; in sample {_scores_text(in_sample)}")
-    if arguments.calibrate is not None:
-        _print_out_of_fold(model.training["out_of_fold"])
-    print(f"wrote {arguments.output}")
+    result = {**model.training, "model": str(arguments.output)}
+    print_result(arguments, result, _report(model, arguments.output))
     return 0
 
 
 def _calibrated(model: Model, sites: xr.Dataset, posterior: xr.Dataset | None, folds: int) -> Model:
-    with tqdm(total=folds, unit="fold", disable=None) as bar:
+    shown = progress_wanted()
+    with tqdm(total=folds, unit="fold", disable=None if shown else True) as bar:
 
         def show(done: int, _: int) -> None:
             bar.update(done - bar.n)
@@ -120,10 +121,20 @@ def _calibrated(model: Model, sites: xr.Dataset, posterior: xr.Dataset | None, f
         return calibrate(model, sites, folds, posterior=posterior, progress=show)
 
 
-def _print_out_of_fold(found: Mapping[str, Any]) -> None:
-    print(f"at sites not seen, {found['folds']} folds: {_scores_text(found['scores'])}")
-    print("intervals hold, at sites of other folds than they were learnt from:")
-    print(coverage_table(found["coverage"]))
+def _report(model: Model, output: Path) -> str:
+    training = model.training
+    lines = [f"left out {count} sites: {reason}" for reason, count in training["excluded"].items()]
+    lines.append(
+        f"trained on {training['sites']} sites; in sample {_scores_text(training['in_sample'])}"
+    )
+    if "out_of_fold" in training:
+        found = training["out_of_fold"]
+        lines += [
+            f"at sites not seen, {found['folds']} folds: {_scores_text(found['scores'])}",
+            "intervals hold, at sites of other folds than they were learnt from:",
+            coverage_table(found["coverage"]),
+        ]
+    return "\n".join([*lines, f"wrote {output}"])
 
 
 def _scores_text(found: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ from ctsm_socnn.forcing.pool_change import ChangeFromEnds, ChangeFromMeans, Pool
 from ctsm_socnn.forcing.record import HistoryRecord, check_history
 from ctsm_socnn.forcing.totals import ForcingTotals, MonthlyMean
 from ctsm_socnn.netcdf_reading import reading
+from ctsm_socnn.progress import progress_wanted
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES, N_LAYERS, N_MONTHS
 
 __all__ = ["INPUT_PROFILES", "read_climatology"]
@@ -118,7 +119,8 @@ def read_climatology(
     if checkpoint is not None:
         totals.resume(checkpoint, fingerprint)
     saved = time.monotonic()
-    with tqdm(total=len(record.samples), unit="month", disable=None if progress else True) as bar:
+    shown = progress and progress_wanted()
+    with tqdm(total=len(record.samples), unit="month", disable=None if shown else True) as bar:
         for dataset, block in record.blocks(skip=totals.blocks_done):
             with reading(block[0].path):
                 _add_fields(totals, dataset, block, record)

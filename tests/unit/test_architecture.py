@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "ctsm_socnn"
 
 LEVELS = (
-    {"errors", "_kernel"},
+    {"errors", "progress", "_kernel"},
     {"parameters", "provenance", "netcdf", "netcdf_reading", "processor", "shipped"},
     {"schemas", "stages"},
     {"model"},
