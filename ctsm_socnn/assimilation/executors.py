@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -45,6 +46,7 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
         # Spawned workers inherit neither threads nor the checkpoint's lock.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            _start_deaf_to_interrupts(pool, workers)
             try:
                 yield pool
             except BrokenProcessPool as error:
@@ -57,6 +59,20 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
                 raise
     else:
         yield None
+
+
+def _start_deaf_to_interrupts(pool: ProcessPoolExecutor, workers: int) -> None:
+    """Start the workers now, with SIGINT blocked, which they inherit.
+
+    Ctrl-C goes to all processes of a terminal; this one ends the pool, and tracebacks of workers
+    would hide what it says.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for _ in range(workers):
+            pool.submit(int)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_other_settings_do_not_mix_with_finished_results(world, results, capsys)
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one(world, results, tmp_path):
     broken = tmp_path / "broken"
-    for stage in (2, 4, 6, 9):
+    for stage in range(1, 11):
         _run_until_killed(world, broken, stage)
     assert main(_words(world, broken)) == 0
     scores = [(d / "evaluation" / "scores.json").read_text() for d in (results, broken)]
@@ -112,18 +113,40 @@ def test_a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one(world,
     assert not left
 
 
-def _run_until_killed(configuration: Path, results: Path, stage: int) -> None:
-    """Start the run and kill it without warning as soon as it says that the stage begins."""
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_run_that_is_asked_to_stop_says_how_to_go_on(world, tmp_path, number, status, said):
+    results = tmp_path / "results"
+    process = _begin(world, results, 4, "--workers", "2")
+    os.killpg(process.pid, number)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == status
+    assert error.splitlines() == [
+        f"ctsm-socnn build-params: {said}; run the same command again: it goes on where it was"
+    ]
+    assert [path.name for path in results.rglob(".*")] == [".lock"]
+
+
+def _begin(configuration: Path, results: Path, stage: int, *more: str) -> subprocess.Popen[str]:
+    """Start the run and come back as soon as it says that the stage begins."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "ctsm_socnn", *_words(configuration, results)],
+        [sys.executable, "-u", "-m", "ctsm_socnn", *_words(configuration, results), *more],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     begins = (line.startswith(f"[{stage}/") and line.endswith("...\n") for line in process.stdout)
     assert any(begins)
+    return process
+
+
+def _run_until_killed(configuration: Path, results: Path, stage: int) -> None:
+    """Kill the run without warning soon after the stage begins."""
+    process = _begin(configuration, results, stage)
+    time.sleep(0.03 * (stage % 4))
     os.killpg(process.pid, signal.SIGKILL)
-    process.stdout.close()
-    process.wait()
+    process.communicate()
     assert not (results / "report.html").exists()
