@@ -6,7 +6,8 @@
 
 The sites are divided into folds; each fold is answered by what a method learnt from all others.
 --by says what is never split between folds: profiles of one location, of one square block, or of
-one region. By default all methods are compared that the files allow: random sampling and two-step
+one region. Blocks are as large as the residuals of neighbours are alike, by their variogram, unless
+--block-km says otherwise. By default all methods are compared that the files allow: random sampling and two-step
 learn from the posteriors that ctsm-socnn assimilate wrote. DIR gets comparison.nc, scores.json and a
 figure. An evaluation that was stopped goes on when the same command is given again.
 """
@@ -17,6 +18,8 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+
+import xarray as xr
 
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.errors import ValidationError
@@ -36,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--posterior", type=Path, metavar="FILE", help="site-by-site posterior of the same sites")
     add("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
     add("--by", choices=FOLD_KINDS, default="location", help="default: %(default)s")
-    add("--block-km", type=float, default=100.0, help="side of a block, km (default: %(default)s)")
+    add("--block-km", type=float, help="side of a block; by default the range of the residuals")
     add("--members", type=int, metavar="N", help="networks in an ensemble; by default as in train")
     add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
     add("--seed", type=int, default=0)
@@ -63,13 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     sites = open_sites(arguments.sites)
     posterior = open_file(arguments.posterior) if arguments.posterior else None
-    fold = make_folds(sites, arguments.by, arguments.folds, arguments.seed, arguments.block_km)
+    block_km = _block_km(arguments, sites)
+    fold = make_folds(sites, arguments.by, arguments.folds, arguments.seed, block_km)
     inputs = {"sites": arguments.sites}
     if arguments.posterior:
         inputs["posterior"] = arguments.posterior
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
     with Checkpoint(
-        arguments.output, _fingerprint(arguments, rows, made), overwrite=arguments.overwrite
+        arguments.output,
+        _fingerprint(arguments, rows, made, block_km),
+        overwrite=arguments.overwrite,
     ) as finished:
         predictions = predict_out_of_sample(
             sites, posterior, rows, settings, fold, finished=finished, progress=_show
@@ -107,8 +113,26 @@ def _settings(arguments: argparse.Namespace) -> MethodSettings:
     return replace(settings, networks=networks)
 
 
+def _block_km(arguments: argparse.Namespace, sites: xr.Dataset) -> float:
+    """Side of a block: as asked for, or as far as the residuals of neighbours are alike."""
+    if arguments.by != "block":
+        return 0.0
+    if arguments.block_km is not None:
+        return float(arguments.block_km)
+    from ctsm_socnn.network.variogram import residual_variogram
+
+    found = residual_variogram(sites, arguments.seed)
+    trend = "; it rises to the largest distances, as a trend does" if found.has_trend else ""
+    print(
+        f"blocks of {found.range_km:.3g} km, the range of the variogram of residuals "
+        f"(nugget {found.nugget:.3g}, sill {found.sill:.3g} in ln units squared{trend})",
+        file=sys.stderr,
+    )
+    return found.range_km
+
+
 def _fingerprint(
-    arguments: argparse.Namespace, rows: dict[str, str], made: dict[str, str]
+    arguments: argparse.Namespace, rows: dict[str, str], made: dict[str, str], block_km: float
 ) -> dict[str, str]:
     """All that decides the answers of a fold."""
     inputs = {name: value for name, value in made.items() if name.startswith("input_")}
@@ -117,7 +141,7 @@ def _fingerprint(
         "version": made["source"],
         "methods": "; ".join(rows),
         "members": str(arguments.members),
-        "folds": f"{arguments.folds} by {arguments.by}, {arguments.block_km:g} km",
+        "folds": f"{arguments.folds} by {arguments.by}, {block_km:g} km",
         "seed": str(arguments.seed),
     }
 

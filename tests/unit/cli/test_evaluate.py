@@ -72,3 +72,14 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
     assert _evaluate(files, *words) == 2
     assert message in capsys.readouterr().err
     assert not (files / "out").exists()
+
+
+def test_blocks_are_as_large_as_residuals_are_alike(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _evaluate(files, "--by", "block") == 0
+    assert "km, the range of the variogram of residuals" in capsys.readouterr().err
+    assert _evaluate(files, "--by", "block", "--block-km", "20", "--overwrite") == 0
+    assert "variogram" not in capsys.readouterr().err
+    assert _evaluate(files, "--by", "block", "--block-km", "2000", "--overwrite") == 2
+    assert "blocks of 2000 km, fewer than 2 folds" in capsys.readouterr().err
