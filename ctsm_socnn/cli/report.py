@@ -2,7 +2,7 @@
 
 Example:
   ctsm-socnn report RESULTS
-  ctsm-socnn report RESULTS -o page.html --overwrite
+  ctsm-socnn report RESULTS -o page.html --by USDA_Suborder --overwrite
 
 The page needs no network: figures and styles are inside it.
 """
@@ -26,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the page (default: report.html in RESULTS)",
     )
+    add(
+        "--by",
+        action="append",
+        default=[],
+        metavar="VARIABLE",
+        help="scores and profiles by the classes of a variable of the sites, or by depth; repeat",
+    )
     add("--overwrite", action="store_true", help="replace an existing page")
 
 
@@ -34,6 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ctsm_socnn.validation.run_report import report_run
 
     output = arguments.output or arguments.results / "report.html"
-    report_run(arguments.results, output, overwrite=arguments.overwrite)
+    report_run(arguments.results, output, groupings=arguments.by, overwrite=arguments.overwrite)
     print(output)
     return 0

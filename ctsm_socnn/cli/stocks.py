@@ -20,8 +20,6 @@ from ctsm_socnn.errors import ConfigError
 
 __all__ = ["add_arguments", "run"]
 
-_LAST_MONTHS = 24
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
@@ -42,13 +40,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Add up and print."""
     from ctsm_socnn.forcing import find_history
     from ctsm_socnn.validation.gridded_carbon import stocks_of_map, stocks_of_run
-    from ctsm_socnn.validation.totals import Total, format_totals, totals, totals_json
+    from ctsm_socnn.validation.totals import (
+        LAST_MONTHS,
+        Total,
+        format_totals,
+        totals,
+        totals_json,
+    )
 
     if not arguments.runs and not arguments.maps:
         raise ConfigError("nothing to add up; give --run, --map or both")
     found: dict[str, list[Total]] = {}
     for name, patterns in named_patterns(arguments.runs, "--run").items():
-        series = stocks_of_run(name, find_history(patterns), _LAST_MONTHS)
+        series = stocks_of_run(name, find_history(patterns), LAST_MONTHS)
         land = series.grid.take(series.cells.land)
         found[name] = totals(series.stocks.mean(axis=0), land)
     for name, files in named_patterns(arguments.maps, "--map").items():

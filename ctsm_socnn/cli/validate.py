@@ -11,13 +11,14 @@ side on the same profiles; --by names variables of the sites file that make grou
 as a biome, a climate class or a database (`depth` always works). With --paramfile, each scalar that this version reads from that file is
 compared with what the run's decay rates, scalars and fluxes show; exits 1 if one was not used.
 With --kernel, the offline kernel is driven by the run's own monthly fields: its scalars, rates,
-fractions, diffusivities and pools must be those of the run; exits 1 if one is not.
+fractions, diffusivities and pools must be those of the run; exits 1 if one is not. With --totals,
+soil carbon is added up over land. DIR gets all of it: netCDF, figures, JSON, and report.html.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ctsm_socnn.validation.kernel_run import KernelRun
     from ctsm_socnn.validation.parameters_in_use import Evidence
+    from ctsm_socnn.validation.report import Section
 
 __all__ = ["add_arguments", "run"]
 
@@ -38,11 +40,12 @@ Runs = Mapping[str, Sequence[Path]]
 
 
 class _Part(NamedTuple):
-    """One comparison: its key and value in JSON, its text, and whether all is as it should be."""
+    """One comparison: key and value in JSON, text, section of the report, whether all is well."""
 
     key: str
     value: Any
     text: str
+    section: Callable[[], Section]
     passed: bool = True
 
 
@@ -69,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --kernel: a run's history files with instantaneous pools at the ends of months",
     )
     add("--surface", type=Path, metavar="FILE", help="with --kernel: surface dataset of the runs")
+    add("--totals", action="store_true", help="also add up the runs' soil carbon over land, in PgC")
     add("-o", "--output", type=Path, metavar="DIR", help="write scores, tables and figure there")
     add("--json", action="store_true", help="print JSON")
 
@@ -88,12 +92,13 @@ def run(arguments: argparse.Namespace) -> int:
     print(to_json(result) if arguments.json else "\n\n".join(part.text for part in parts))
     if arguments.output is not None:
         _write_text(to_json(result) + "\n", arguments.output / "validation.json")
+        _write_report(parts, runs, arguments)
     return 0 if all(part.passed for part in parts) else 1
 
 
 def _require_sense(arguments: argparse.Namespace) -> None:
-    if arguments.sites is None and arguments.paramfile is None:
-        raise ConfigError("nothing to compare the runs with; give --sites, --paramfile or both")
+    if arguments.sites is None and arguments.paramfile is None and not arguments.totals:
+        raise ConfigError("nothing to compare the runs with; give --sites, --paramfile or --totals")
     if arguments.paramfile is not None and arguments.ctsm is None:
         raise ConfigError("--paramfile needs --ctsm, for example --ctsm ctsm5.4")
     if arguments.kernel and arguments.paramfile is None:
@@ -107,6 +112,8 @@ def _parts(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Part]:
         yield _against_paramfile(runs, arguments.paramfile, arguments.ctsm)
     if arguments.kernel:
         yield _against_kernel(runs, arguments)
+    if arguments.totals:
+        yield _totals(runs)
 
 
 def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Part]:
@@ -117,6 +124,8 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
         format_comparison,
     )
     from ctsm_socnn.validation.model_runs import predict_from_run
+    from ctsm_socnn.validation.report import score_section
+    from ctsm_socnn.validation.report_sections import stock_section
     from ctsm_socnn.validation.stocks import format_stocks, score_stocks
 
     sites = open_sites(arguments.sites)
@@ -124,9 +133,19 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
     comparison = compare_methods(sites, predictions)
     if arguments.output is not None:
         _write_comparison(comparison, arguments.sites, arguments.output)
-    yield _Part("profiles", comparison_json(comparison), format_comparison(comparison))
+    yield _Part(
+        "profiles",
+        comparison_json(comparison),
+        format_comparison(comparison),
+        lambda: score_section(comparison, seed=0),
+    )
     stocks = score_stocks(sites, predictions)
-    yield _Part("stocks", stocks.to_dict("records"), format_stocks(stocks))
+    yield _Part(
+        "stocks",
+        stocks.to_dict("records"),
+        format_stocks(stocks),
+        lambda: stock_section(stocks),
+    )
     yield _by_group(comparison, sites, arguments.by or ["depth"])
 
 
@@ -137,6 +156,7 @@ def _by_group(comparison: xr.Dataset, sites: xr.Dataset, groupings: Sequence[str
         observation_groups,
     )
     from ctsm_socnn.validation.intervals import map_blocks
+    from ctsm_socnn.validation.report_sections import group_section
 
     block = map_blocks(comparison["lon"].values, comparison["lat"].values)
     tables = {
@@ -148,6 +168,7 @@ def _by_group(comparison: xr.Dataset, sites: xr.Dataset, groupings: Sequence[str
         {grouping: table.to_dict("records") for grouping, table in tables.items()},
         "\n\n".join(format_groups(table, grouping) for grouping, table in tables.items())
         + "\n95 %: interval of NSE from drawing blocks of 2 degrees. RMSE and bias in kgC m-3.",
+        lambda: group_section(comparison, sites, list(tables)),
     )
 
 
@@ -167,6 +188,7 @@ def _against_paramfile(runs: Runs, paramfile: Path, version_name: str) -> _Part:
     from ctsm_socnn.export.paramfile import read_scalars
     from ctsm_socnn.parameters.ctsm_versions import resolve_version
     from ctsm_socnn.validation.parameters_in_use import find_evidence
+    from ctsm_socnn.validation.report_sections import evidence_section
 
     version = resolve_version(version_name)
     expected = read_scalars(paramfile, version)
@@ -175,6 +197,7 @@ def _against_paramfile(runs: Runs, paramfile: Path, version_name: str) -> _Part:
         "parameters",
         {name: [asdict(e) for e in found] for name, found in evidence.items()},
         "\n\n".join(_evidence_text(name, found) for name, found in evidence.items()),
+        lambda: evidence_section(evidence),
         not any(e.verdict == "NOT used" for found in evidence.values() for e in found),
     )
 
@@ -194,21 +217,26 @@ def _against_kernel(runs: Runs, arguments: argparse.Namespace) -> _Part:
         format_kernel_check,
         kernel_check_json,
     )
+    from ctsm_socnn.validation.report_sections import kernel_section
 
-    values, texts, passed = {}, [], True
+    checks, texts = {}, []
     for name, opened in _kernel_runs(runs, arguments):
-        check = check_kernel(opened)
+        check = checks[name] = check_kernel(opened)
         if arguments.output is not None:
             _write_kernel_check(check, name, arguments)
         differ = fields_that_differ(check)
         verdict = f"DIFFERS from it in {', '.join(differ)}" if differ else "agrees with it"
-        values[name] = kernel_check_json(check)
         texts.append(
             f"The kernel under run {name}:\n{format_kernel_check(check)}\n"
             f"The kernel under run {name} {verdict}."
         )
-        passed = passed and not differ
-    return _Part("kernel", values, "\n\n".join(texts), passed)
+    return _Part(
+        "kernel",
+        {name: kernel_check_json(check) for name, check in checks.items()},
+        "\n\n".join(texts),
+        lambda: kernel_section(checks),
+        not any(map(fields_that_differ, checks.values())),
+    )
 
 
 def _kernel_runs(runs: Runs, arguments: argparse.Namespace) -> Iterator[tuple[str, KernelRun]]:
@@ -238,6 +266,45 @@ def _write_kernel_check(check: xr.Dataset, name: str, arguments: argparse.Namesp
     stamped = check.assign_attrs(provenance_attributes(seed=None, inputs=inputs))
     write_dataset(stamped, arguments.output / f"kernel_{name}.nc")
     draw_kernel_differences(check, arguments.output / f"kernel_{name}.png")
+
+
+def _totals(runs: Runs) -> _Part:
+    from ctsm_socnn.validation.gridded_carbon import stocks_of_run
+    from ctsm_socnn.validation.report_sections import totals_section
+    from ctsm_socnn.validation.totals import LAST_MONTHS, format_totals, totals, totals_json
+
+    found = {}
+    for name, paths in runs.items():
+        series = stocks_of_run(name, paths, LAST_MONTHS)
+        land = series.grid.take(series.cells.land)
+        found[name] = totals(series.stocks.mean(axis=0), land)
+    return _Part("totals", totals_json(found), format_totals(found), lambda: totals_section(found))
+
+
+def _write_report(parts: Sequence[_Part], runs: Runs, arguments: argparse.Namespace) -> None:
+    from ctsm_socnn.provenance import history_line, package_version
+    from ctsm_socnn.validation.report import Section, write_report
+    from ctsm_socnn.validation.report_sections import left_out_section
+
+    sections = [part.section() for part in parts]
+    profiles = next((part.value for part in parts if part.key == "profiles"), None)
+    if profiles is not None:
+        used = {"sites used": str(profiles["n_sites"]), "layers used": str(profiles["n_layers"])}
+        sections.append(left_out_section(profiles["excluded"], used))
+    facts = {
+        "version": package_version(),
+        "command": history_line(),
+        **{f"run {name}": f"{paths[0]} to {paths[-1].name}" for name, paths in runs.items()},
+        **{
+            name: str(getattr(arguments, name))
+            for name in ("sites", "paramfile", "ctsm", "surface")
+            if getattr(arguments, name) is not None
+        },
+    }
+    sections.append(Section("How it was made", facts=facts))
+    verdict = "all as it should be" if all(part.passed for part in parts) else "NOT as meant"
+    headline = f"{', '.join(runs)}: {', '.join(part.key for part in parts)}; {verdict}."
+    write_report(arguments.output / "report.html", "Validation of CTSM runs", headline, sections)
 
 
 def _make_directory(output: Path) -> None:

@@ -104,7 +104,8 @@ def draw_depth_profiles(
         for axis in axes.flat[len(shown) :]:
             axis.set_visible(False)
         first = axes.flat[0]
-        first.set_ylim(_DEEPEST_SHOWN, 0.0)
+        deepest = 1.1 * float(np.nanpercentile(comparison["depth"].values, 99.0))
+        first.set_ylim(min(deepest, _DEEPEST_SHOWN), 0.0)
         first.set_xscale("log")
         figure.supxlabel("soil organic carbon (kgC m$^{-3}$)", fontsize=9)
         figure.supylabel("depth (m)", fontsize=9)

@@ -33,7 +33,13 @@ from ctsm_socnn.model.ctsm_forcing import CTSM_TRANSITIONS
 from ctsm_socnn.model.ctsm_scheme import Rates, mixing, rates
 from ctsm_socnn.validation.kernel_run import POOL_NAMES, KernelRun, by_column
 
-__all__ = ["check_kernel", "fields_that_differ", "format_kernel_check", "kernel_check_json"]
+__all__ = [
+    "check_kernel",
+    "fields_that_differ",
+    "format_kernel_check",
+    "kernel_check_json",
+    "steady_text",
+]
 
 Array = NDArray[np.float64]
 
@@ -131,7 +137,7 @@ def format_kernel_check(result: xr.Dataset) -> str:
             f"{name:<24}{row['measure'].item():<22}{int(row['cells']):>6}{numbers}"
             f"{float(row['allowed']):>9.1%}  {verdict}"
         )
-    return "\n".join([*lines, _steady_text(result)])
+    return "\n".join([*lines, steady_text(result)])
 
 
 def kernel_check_json(result: xr.Dataset) -> list[dict[str, Any]]:
@@ -148,7 +154,8 @@ def kernel_check_json(result: xr.Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def _steady_text(result: xr.Dataset) -> str:
+def steady_text(result: xr.Dataset) -> str:
+    """Sentences on how far a run is from the steady state that the kernel finds."""
     soil = result.sel(pool=["S1", "S2", "S3"]).sum("pool", skipna=False)
     held = (soil["stock"] / soil["steady_stock"]).values
     at_rest = np.abs(result["drift"].values) < _DRIFT_ALLOWED

@@ -32,7 +32,7 @@ from ctsm_socnn.network.baselines import BASELINES, predict_baseline
 from ctsm_socnn.parameters import clm5_defaults
 from ctsm_socnn.validation.comparison import soc_of_parameters
 
-__all__ = ["METHODS", "NEEDS_POSTERIOR", "Lesson", "MethodSettings", "answer"]
+__all__ = ["METHODS", "NEEDS_POSTERIOR", "Lesson", "MethodSettings", "answer", "default_parameters"]
 
 Array = NDArray[np.float64]
 
@@ -119,10 +119,15 @@ def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
     return METHODS[method](lesson, tested)
 
 
-def _default(_: Lesson, tested: xr.Dataset) -> Array:
+def default_parameters(sites: xr.Dataset) -> Array:
+    """CLM5's parameters at sites, by the sand of the top metre, shape (site, 21)."""
     top = SOIL_GRID.interface_depth[:-1] < _TOPSOIL_DEPTH
-    sand = tested["CELLSAND"].values[:, top] @ SOIL_GRID.thickness[top]
-    return soc_of_parameters(tested, clm5_defaults(sand / SOIL_GRID.thickness[top].sum()))
+    sand = sites["CELLSAND"].values[:, top] @ SOIL_GRID.thickness[top]
+    return clm5_defaults(sand / SOIL_GRID.thickness[top].sum())
+
+
+def _default(_: Lesson, tested: xr.Dataset) -> Array:
+    return soc_of_parameters(tested, default_parameters(tested))
 
 
 def _random_sampling(lesson: Lesson, tested: xr.Dataset) -> Array:

@@ -169,7 +169,7 @@ def score_section(comparison: xr.Dataset, seed: int) -> Section:
             Picture.drawn(
                 "Modelled against observed carbon, and the density of observations.",
                 lambda path: draw_observed_modelled(comparison, path),
-                broad=True,
+                broad=len(methods) > 1,
             ),
             Picture.drawn("Medians by depth.", lambda path: draw_depth_profiles(comparison, path)),
             Picture.drawn(

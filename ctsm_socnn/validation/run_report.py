@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +13,10 @@ import xarray as xr
 
 from ctsm_socnn.errors import FileError, ValidationError
 from ctsm_socnn.netcdf_reading import read_header
-from ctsm_socnn.schemas import open_file
+from ctsm_socnn.network import load_model
+from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.validation.comparison import scores_of
+from ctsm_socnn.validation.methods import default_parameters
 from ctsm_socnn.validation.report import (
     Cell,
     Section,
@@ -22,6 +25,7 @@ from ctsm_socnn.validation.report import (
     score_section,
     write_report,
 )
+from ctsm_socnn.validation.report_sections import group_section, times_section
 
 __all__ = ["report_run"]
 
@@ -31,7 +35,9 @@ _LAYER_COUNTS: Final = "layers_"
 _MOST_LISTED: Final = 500
 
 
-def report_run(results: Path, output: Path, *, overwrite: bool = False) -> None:
+def report_run(
+    results: Path, output: Path, *, groupings: Sequence[str] = (), overwrite: bool = False
+) -> None:
     """Write the report of a run.
 
     Parameters
@@ -40,6 +46,9 @@ def report_run(results: Path, output: Path, *, overwrite: bool = False) -> None:
         Output directory of `build-params`.
     output : Path
         The HTML file.
+    groupings : sequence of str
+        Variables of the sites by whose classes scores are also given, as `observation_groups` takes
+        them.
     overwrite : bool
 
     Raises
@@ -64,6 +73,8 @@ def report_run(results: Path, output: Path, *, overwrite: bool = False) -> None:
     seed = int(comparison.attrs.get("seed", 0))
     sections = [
         score_section(comparison, seed),
+        *([group_section(comparison, sites, groupings)] if groupings else []),
+        *_times(results),
         _left_out(results, sites, comparison),
         _assimilation(open_file(results / "posterior.nc")),
         _maps(results),
@@ -77,6 +88,18 @@ def report_run(results: Path, output: Path, *, overwrite: bool = False) -> None:
         sections,
         overwrite=overwrite,
     )
+
+
+def _times(results: Path) -> list[Section]:
+    """Draw times of carbon with default parameters and with those of the network."""
+    if not (results / "network").is_dir():
+        return []
+    sites = open_sites(results / "sites.nc")
+    model = load_model(results / "network")
+    found = times_section(
+        sites, {"default": default_parameters(sites), "network": model.predict_sites(sites)}
+    )
+    return [] if found is None else [found]
 
 
 def _headline(sites: xr.Dataset, comparison: xr.Dataset) -> str:

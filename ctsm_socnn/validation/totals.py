@@ -11,10 +11,20 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.validation.gridded_carbon import STOCKS
 
-__all__ = ["REFERENCES", "Reference", "Total", "format_totals", "totals", "totals_json"]
+__all__ = [
+    "LAST_MONTHS",
+    "REFERENCES",
+    "Reference",
+    "Total",
+    "format_totals",
+    "totals",
+    "totals_json",
+]
 
 Array = NDArray[np.float64]
 
+LAST_MONTHS: Final = 24
+"""Months of a run whose mean counts, from its end."""
 _GRAMS_PER_PG: Final = 1e15
 _M2_PER_MILLION_KM2: Final = 1e12
 

@@ -67,14 +67,25 @@ def test_scores_come_by_group_with_intervals(world, capsys):
     assert "no variable 'soil_order'" in capsys.readouterr().err
 
 
+def test_totals_alone_are_enough(world, capsys):
+    assert main(["validate", *_run(world), "--totals", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["totals"]["totals"]["default"]
+    assert 0.0 < rows[0]["total"] < rows[-1]["total"]
+
+
 def test_results_are_written_where_asked(world, tmp_path, capsys):
     out = tmp_path / "validation"
     assert main(["validate", *_run(world), "--sites", f"{world}/sites.nc", "-o", str(out)]) == 0
     assert {path.name for path in out.iterdir()} == {
         "comparison.nc",
         "observed_modelled.png",
+        "report.html",
         "validation.json",
     }
+    page = (out / "report.html").read_text()
+    assert "NSE of log10" in page
+    assert "By depth" in page
+    assert "Left out of the scores" in page
     assert json.loads((out / "validation.json").read_text())["profiles"]["n_sites"] == 30
 
 
@@ -108,6 +119,10 @@ def test_the_kernel_is_compared_with_the_run_where_asked(world, tmp_path, capsys
     assert "K_SOM_PAS               relative" in out
     assert "The kernel under run default DIFFERS from it in change of" in out
     assert {"kernel_default.nc", "kernel_default.png"} <= {p.name for p in tmp_path.glob("out/*")}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Parameters in use" in page
+    assert "NOT as meant" in page
+    assert "Steady state: the run" in page
     assert main(["validate", *_run(world), *words, "--json"]) == 1
     fields = json.loads(capsys.readouterr().out)["kernel"]["default"]
     assert all(row["agrees"] for row in fields if row["field"].startswith("K_"))

@@ -119,6 +119,15 @@ def test_configuration_history_and_cases_are_in_the_page(page):
     assert "create_newcase --user-mods-dir X" in page
 
 
+def test_scores_by_class_come_where_asked(results, tmp_path):
+    report_run(results, tmp_path / "page.html", groupings=["depth", "nbedrock"])
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "By depth, out of sample" in page
+    assert "By nbedrock, out of sample" in page
+    with pytest.raises(ValidationError, match="no variable 'biome'"):
+        report_run(results, tmp_path / "other.html", groupings=["biome"])
+
+
 def test_text_is_never_markup():
     section = Section(
         "A & B", ["<script>x</script>"], tables=[Table("<b>", ["h"], [[Cell("<i>", "&")]])]
