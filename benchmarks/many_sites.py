@@ -18,7 +18,7 @@ from measuring import Measurement, at_least, at_most
 from ctsm_socnn.assimilation import site_by_site
 from ctsm_socnn.netcdf import write_dataset
 
-N_SITES: Final = 512
+N_SITES: Final = 1024
 FEW, MANY = 512, 4096
 SHORT: Final = ["--chains", "2", "--warmup", "20", "--draws", "8"]
 

@@ -37,6 +37,9 @@ _LOG: Final = logging.getLogger(__name__)
 FILL_VALUE: Final = 1e36
 """CLM's `spval`."""
 
+_CHUNK_BYTES: Final = 1 << 20
+"""Of a large variable, as whole rows: whoever reads some sites need not unpack the others."""
+
 
 def require_absent(path: str | Path, *, overwrite: bool) -> None:
     """Refuse an output that exists, unless `overwrite`.
@@ -248,6 +251,9 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
         encoding["_FillValue"] = variable.dtype.type(FILL_VALUE)
     if kind in "fiu" and variable.ndim > 0:
         encoding |= {"zlib": True, "complevel": 1, "shuffle": True}
+        if variable.nbytes > _CHUNK_BYTES:
+            rows = max(1, _CHUNK_BYTES * variable.shape[0] // variable.nbytes)
+            encoding["chunksizes"] = (rows, *variable.shape[1:])
     return encoding
 
 

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Final
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
@@ -53,6 +54,9 @@ FORCING_DIMENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Forcing of a sites dataset: CLM name -> dimensions. Units: K, 1, 1, 1, m, m, 1, percent, gC m-2 month-1."""
 
+_CHUNK_CACHE: Final = 4 << 20
+"""Bytes a variable; netCDF's own default of 64 MiB would hold most of a file."""
+
 _OBSERVATIONS: Final = ("soc", "soc_depth", "soc_top", "soc_bottom", "soc_sd", "soc_flag")
 
 
@@ -76,13 +80,22 @@ def open_file(path: str | Path, *, load: bool = True) -> xr.Dataset:
         raise FileError(f"{path} does not exist")
     _LOG.info("reads %s", path)
     try:
-        dataset = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False, cache=load)
         if not load:
-            return dataset
-        with dataset:
+            return _open_with_small_caches(path)
+        with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as dataset:
             return dataset.load()
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         raise FileError(f"{path} cannot be read as netCDF: {error}") from error
+
+
+def _open_with_small_caches(path: Path) -> xr.Dataset:
+    """Open a file without keeping what is read, neither here nor in the netCDF library."""
+    usual = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(_CHUNK_CACHE)
+    try:
+        return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False, cache=False)
+    finally:
+        netCDF4.set_chunk_cache(*usual)
 
 
 def open_sites(path: str | Path, *, load: bool = True) -> xr.Dataset:

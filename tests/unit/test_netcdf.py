@@ -134,3 +134,13 @@ def test_parts_that_stop_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_in_parts(pieces(fail_at=2), "n", tmp_path / "a.nc")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_large_variables_lie_in_whole_rows(tmp_path: Path) -> None:
+    large = xr.Dataset({"x": (("site", "layer"), np.random.default_rng(1).random((40_000, 20)))})
+    write_dataset(large, tmp_path / "a.nc")
+    with netCDF4.Dataset(tmp_path / "a.nc") as raw:
+        rows, layers = raw["x"].chunking()
+    assert layers == 20
+    assert rows * layers * 8 <= 1 << 20
+    xr.testing.assert_identical(xr.load_dataset(tmp_path / "a.nc"), large)
