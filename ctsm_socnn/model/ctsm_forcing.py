@@ -190,6 +190,18 @@ class CtsmForcing:
             ),
         )
 
+    def with_inputs(self, inputs: ArrayLike) -> CtsmForcing:
+        """Return this forcing with other carbon input, shape (1 or records, n, 7, 20), gC m-3 s-1.
+
+        Raises
+        ------
+        KernelError
+            If the shape does not fit or a value is not finite or negative.
+        """
+        shape = (self.n_columns, 7, N_LAYERS)
+        checked = _checked("inputs", inputs, shape, 0.0, np.inf, "gC m-3 s-1", records=True)
+        return replace(self, inputs=checked)
+
 
 def as_pools(pools: ArrayLike, n: int) -> Array:
     """Pools as a contiguous (n, 7, 20) array in gC m-3, checked for finite values.
