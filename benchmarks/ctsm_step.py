@@ -26,6 +26,7 @@ from ctsm_socnn.model import (
 from ctsm_socnn.model.ctsm_sensitivity import steady_state_gradient
 
 COLUMNS: Final = 256
+SIZES: Final = (1, 256, 10_000, 100_000)
 RECORDS: Final = 12
 STEPS: Final = 240
 HALF_HOUR: Final = 1800.0
@@ -70,12 +71,7 @@ def _steady_state(scheme: CtsmScheme) -> list[Measurement]:
 
 
 def _scaling(scheme: CtsmScheme, records: NDArray[np.int32]) -> list[Measurement]:
-    by_size = [
-        Measurement(
-            f"one full step, {columns} columns", _per_step(scheme, columns, records) * MICRO, "us"
-        )
-        for columns in (1, 100, 10_000)
-    ]
+    by_size = {columns: _short_run(scheme, columns) for columns in SIZES}
     columns, forcing = _columns(COLUMNS), _forcing(COLUMNS)
     pools = mean_steady_state(scheme, columns, forcing).pools
     one, two = (
@@ -91,14 +87,20 @@ def _scaling(scheme: CtsmScheme, records: NDArray[np.int32]) -> list[Measurement
         )
         for threads in (1, 2)
     )
-    memory = sum(field.nbytes for field in vars(forcing).values()) / RECORDS / COLUMNS
+    site = sum(field.nbytes for field in vars(columns).values()) / COLUMNS
+    climate = sum(field[:1].nbytes for field in vars(forcing).values()) / COLUMNS
     return [
-        *by_size,
+        *(
+            Measurement(f"one full step, {columns} columns", seconds * MICRO, "us")
+            for columns, seconds in by_size.items()
+        ),
         at_least("speed of 2 threads / 1 thread", _ratio(wall_seconds, one, two), "times", 1.8),
         Measurement(
             "CPU time of the first thread, alone / of two", _ratio(cpu_seconds, one, two), "times"
         ),
-        Measurement("forcing of a column and record", memory, "bytes"),
+        Measurement("memory of a column: what is constant", site, "bytes"),
+        Measurement("memory of a column: one record of all forcing", climate, "bytes"),
+        Measurement("memory of a column: pools, each of start, end and saves", 7 * 20 * 8, "bytes"),
     ]
 
 
@@ -118,6 +120,15 @@ def _per_step(scheme: CtsmScheme, n: int, records: NDArray[np.int32]) -> float:
     return cpu_seconds(run) / n / len(few)
 
 
+def _short_run(scheme: CtsmScheme, n: int) -> float:
+    """Seconds a column and step, of so many steps that the call itself hardly counts."""
+    columns, forcing = _columns(n), _forcing(n, records=2)
+    pools = np.full((n, 7, 20), 100.0)
+    steps = np.resize(np.arange(2, dtype=np.int32), max(12, 60_000 // n))
+    run = partial(simulate, scheme, columns, forcing, pools, dt=HALF_HOUR, record=steps, threads=1)
+    return cpu_seconds(run, repeats=3 if n < 100_000 else 1) / n / len(steps)
+
+
 def _columns(n: int) -> CtsmColumns:
     generator = np.random.default_rng(1)
     return CtsmColumns.from_arrays(
@@ -125,10 +136,10 @@ def _columns(n: int) -> CtsmColumns:
     )
 
 
-def _forcing(n: int) -> CtsmForcing:
+def _forcing(n: int, records: int = RECORDS) -> CtsmForcing:
     generator = np.random.default_rng(2)
-    thaw = generator.choice(ACTIVE_LAYERS, (RECORDS, n))
-    shape = (RECORDS, n, 20)
+    thaw = generator.choice(ACTIVE_LAYERS, (records, n))
+    shape = (records, n, 20)
     return CtsmForcing.from_arrays(
         generator.uniform(260.0, 300.0, shape),
         -np.exp(generator.uniform(np.log(0.003), np.log(1.5), shape)),

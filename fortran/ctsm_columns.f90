@@ -5,7 +5,7 @@ module ctsm_columns
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools, layer_thickness
    use ctsm_parameters, only: ctsm_scheme, ctsm_switches, new_scheme, i_l1
-   use ctsm_forcing, only: soil_column, soil_columns, soil_forcing, column_of, state_of, fpi_of, thaw_of
+   use ctsm_forcing, only: soil_column, soil_columns, soil_forcing, column_of, state_of, fpi_of, thaw_of, input_of
    use ctsm_rates, only: environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
    use ctsm_cascade, only: cascade_fractions, cascade_fluxes, evaluate_fractions
    use ctsm_diffusivity, only: mixing_profile, evaluate_mixing
@@ -15,7 +15,7 @@ module ctsm_columns
    implicit none (type, external)
    private
 
-   public :: rates_of_columns, mixing_of_columns, transport_columns, matrix_of_columns, run_columns
+   public :: rates_of_columns, mixing_of_columns, transport_columns, matrix_of_columns, step_columns, run_columns
 
 contains
 
@@ -141,33 +141,60 @@ contains
       !$omp end parallel do
    end subroutine matrix_of_columns
 
+   !> One step of each column with the first record: pools (gC m-3) before and after it, and its fluxes by transition
+   !> (gC m-3 s-1).
+   subroutine step_columns(switches, parameters, columns, forcing, dt, start, threads, pools, respiration, transfer)
+      type(ctsm_switches), intent(in) :: switches
+      real(dp), contiguous, intent(in) :: parameters(:, :)
+      type(soil_columns), intent(in) :: columns
+      type(soil_forcing), intent(in) :: forcing
+      real(dp), intent(in) :: dt
+      real(dp), contiguous, intent(in) :: start(:, :, :)
+      integer, intent(in) :: threads
+      real(dp), contiguous, intent(out) :: pools(:, :, :), respiration(:, :, :), transfer(:, :, :)
+      type(step_coefficients) :: coefficients
+      type(cascade_fluxes) :: fluxes
+      integer :: c
+
+      !$omp parallel do num_threads(threads) private(coefficients, fluxes)
+      do c = 1, size(columns%set)
+         call evaluate_record(new_scheme(parameters(:, columns%set(c)), switches), column_of(columns, c), forcing, c, &
+                              1, dt, coefficients)
+         pools(:, :, c) = start(:, :, c)
+         call full_step(coefficients, columns%nbedrock(c), input_of(forcing, c, 1), dt, pools(:, :, c), fluxes)
+         respiration(:, :, c) = fluxes%respiration
+         transfer(:, :, c) = fluxes%transfer
+      end do
+      !$omp end parallel do
+   end subroutine step_columns
+
    !> Runs every column through all steps. Step n uses forcing record `record(n)`, and where `slot(n)` is
    !> not zero, pools and the carbon respired and put in so far (gC m-2) are kept in that slot.
-   subroutine run_columns(switches, parameters, columns, forcing, dt, record, slot, threads, pools, &
-                          saved_pools, saved_respiration, saved_input, respiration, transfer)
+   subroutine run_columns(switches, parameters, columns, forcing, dt, record, slot, start, threads, pools, &
+                          saved_pools, saved_respiration, saved_input)
       type(ctsm_switches), intent(in) :: switches
       real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
       type(soil_forcing), intent(in) :: forcing
       real(dp), intent(in) :: dt
       integer, intent(in) :: record(:), slot(:), threads
-      real(dp), contiguous, intent(inout) :: pools(:, :, :)
+      real(dp), contiguous, intent(in) :: start(:, :, :)
+      real(dp), contiguous, intent(out) :: pools(:, :, :)
       real(dp), contiguous, intent(out) :: saved_pools(:, :, :, :), saved_respiration(:, :), saved_input(:, :)
-      !> Fluxes of the last step (gC m-3 s-1), by transition.
-      real(dp), contiguous, intent(out) :: respiration(:, :, :), transfer(:, :, :)
       integer :: c
 
       !$omp parallel do num_threads(threads)
       do c = 1, size(columns%set)
+         pools(:, :, c) = start(:, :, c)
          call run_column(new_scheme(parameters(:, columns%set(c)), switches), column_of(columns, c), forcing, c, &
                          dt, record, slot, pools(:, :, c), saved_pools(:, :, :, c), saved_respiration(:, c), &
-                         saved_input(:, c), respiration(:, :, c), transfer(:, :, c))
+                         saved_input(:, c))
       end do
       !$omp end parallel do
    end subroutine run_columns
 
-   pure subroutine run_column(scheme, column, forcing, c, dt, record, slot, pools, &
-                              saved_pools, saved_respiration, saved_input, respiration, transfer)
+   pure subroutine run_column(scheme, column, forcing, c, dt, record, slot, pools, saved_pools, saved_respiration, &
+                              saved_input)
       type(ctsm_scheme), intent(in) :: scheme
       type(soil_column), intent(in) :: column
       type(soil_forcing), intent(in) :: forcing
@@ -175,7 +202,6 @@ contains
       real(dp), intent(in) :: dt
       real(dp), intent(inout) :: pools(n_layers, n_pools)
       real(dp), contiguous, intent(out) :: saved_pools(:, :, :), saved_respiration(:), saved_input(:)
-      real(dp), contiguous, intent(out) :: respiration(:, :), transfer(:, :)
       type(step_coefficients) :: coefficients
       type(cascade_fluxes) :: fluxes
       real(dp) :: respired, received
@@ -202,8 +228,6 @@ contains
             saved_input(slot(step)) = received
          end if
       end do
-      respiration = fluxes%respiration
-      transfer = fluxes%transfer
    end subroutine run_column
 
    pure subroutine evaluate_record(scheme, column, forcing, c, record, dt, coefficients)

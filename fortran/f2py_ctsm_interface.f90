@@ -109,12 +109,44 @@ subroutine ctsm_matrix(n, n_sets, switches, parameters, row, nbedrock, latitude,
    call matrix_of_columns(switches_from(switches), parameters, columns, forcing, dt, threads, blocks)
 end subroutine ctsm_matrix
 
+!> One step with the first record: pools (gC m-3) and fluxes by transition (gC m-3 s-1).
+subroutine ctsm_one_step(n, n_sets, r_temperature, r_potential, r_unsaturated, r_saturated, r_inundated, r_fpi, &
+                         r_altmax, r_lastyear, r_input, switches, parameters, row, nbedrock, latitude, sand, donor_cn, &
+                         temperature, water_potential, oxygen_unsaturated, oxygen_saturated, inundated_fraction, fpi, &
+                         altmax, altmax_lastyear, carbon_input, dt, start, threads, pools, respiration, transfer)
+   use ctsm_parameters, only: switches_from
+   use ctsm_forcing, only: soil_columns, soil_forcing
+   use ctsm_columns, only: step_columns
+   implicit none
+   integer, intent(in) :: n, n_sets, r_temperature, r_potential, r_unsaturated, r_saturated
+   integer, intent(in) :: r_inundated, r_fpi, r_altmax, r_lastyear, r_input, switches(8), threads
+   integer, intent(in), target :: row(n), nbedrock(n)
+   double precision, intent(in) :: parameters(31, n_sets), dt, start(20, 7, n)
+   double precision, intent(in), target :: latitude(n), sand(20, n), donor_cn(7, n)
+   double precision, intent(in), target :: temperature(20, n, r_temperature), water_potential(20, n, r_potential)
+   double precision, intent(in), target :: oxygen_unsaturated(20, n, r_unsaturated)
+   double precision, intent(in), target :: oxygen_saturated(20, n, r_saturated)
+   double precision, intent(in), target :: inundated_fraction(n, r_inundated), fpi(20, n, r_fpi)
+   double precision, intent(in), target :: altmax(n, r_altmax), altmax_lastyear(n, r_lastyear)
+   double precision, intent(in), target :: carbon_input(20, 7, n, r_input)
+   double precision, intent(inout) :: pools(20, 7, n), respiration(20, 10, n), transfer(20, 10, n)
+   type(soil_columns) :: columns
+   type(soil_forcing) :: forcing
+   !f2py threadsafe
+
+   columns = soil_columns(row, nbedrock, latitude, sand, donor_cn)
+   forcing = soil_forcing(temperature, water_potential, oxygen_unsaturated, oxygen_saturated, fpi, &
+                          inundated_fraction, altmax, altmax_lastyear, carbon_input)
+   call step_columns(switches_from(switches), parameters, columns, forcing, dt, start, threads, pools, respiration, &
+                     transfer)
+end subroutine ctsm_one_step
+
 !> Many full steps. The r_... are the records of each forcing field, 1 where it is constant.
 subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_unsaturated, r_saturated, r_inundated, &
                     r_fpi, r_altmax, r_lastyear, r_input, switches, parameters, row, nbedrock, latitude, sand, &
                     donor_cn, temperature, water_potential, oxygen_unsaturated, oxygen_saturated, inundated_fraction, &
                     fpi, altmax, altmax_lastyear, carbon_input, dt, record, slot, start, threads, &
-                    pools, saved_pools, saved_respiration, saved_input, respiration, transfer)
+                    pools, saved_pools, saved_respiration, saved_input)
    use ctsm_parameters, only: switches_from
    use ctsm_forcing, only: soil_columns, soil_forcing
    use ctsm_columns, only: run_columns
@@ -131,9 +163,8 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
    double precision, intent(in), target :: inundated_fraction(n, r_inundated), fpi(20, n, r_fpi)
    double precision, intent(in), target :: altmax(n, r_altmax), altmax_lastyear(n, r_lastyear)
    double precision, intent(in), target :: carbon_input(20, 7, n, r_input)
-   double precision, intent(out) :: pools(20, 7, n), saved_pools(20, 7, n_slots, n)
-   double precision, intent(out) :: saved_respiration(n_slots, n), saved_input(n_slots, n)
-   double precision, intent(out) :: respiration(20, 10, n), transfer(20, 10, n)
+   double precision, intent(inout) :: pools(20, 7, n), saved_pools(20, 7, n_slots, n)
+   double precision, intent(inout) :: saved_respiration(n_slots, n), saved_input(n_slots, n)
    type(soil_columns) :: columns
    type(soil_forcing) :: forcing
    !f2py threadsafe
@@ -141,9 +172,8 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
    columns = soil_columns(row, nbedrock, latitude, sand, donor_cn)
    forcing = soil_forcing(temperature, water_potential, oxygen_unsaturated, oxygen_saturated, fpi, &
                           inundated_fraction, altmax, altmax_lastyear, carbon_input)
-   pools = start
-   call run_columns(switches_from(switches), parameters, columns, forcing, dt, record, slot, threads, pools, &
-                    saved_pools, saved_respiration, saved_input, respiration, transfer)
+   call run_columns(switches_from(switches), parameters, columns, forcing, dt, record, slot, start, threads, pools, &
+                    saved_pools, saved_respiration, saved_input)
 end subroutine ctsm_run
 
 !> Pools (gC m-3) at the steady state of the mean year; weight is each record's share of the year.

@@ -17,7 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.arguments import thread_count
-from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing, as_pools
+from ctsm_socnn.model.ctsm_forcing import (
+    CTSM_TRANSITIONS,
+    N_LAYERS,
+    CtsmColumns,
+    CtsmForcing,
+    as_pools,
+)
 from ctsm_socnn.model.ctsm_parameters import CtsmParameters, CtsmSwitches, CtsmVersion
 
 __all__ = [
@@ -293,23 +299,25 @@ def one_step(
 
     All rates use the pools at the start of the step; a pool that is not positive gives nothing.
     """
-    once = np.ones(1, dtype=np.int32)
-    kernel = run_kernel(scheme, columns, forcing, pools, dt, once, once, threads)
-    return Step(kernel.pools, kernel.respiration, kernel.transfer)
+    site, count = site_arguments(scheme, columns, forcing, threads)
+    start = as_pools(pools, len(columns))
+    flux = (len(columns), len(CTSM_TRANSITIONS), N_LAYERS)
+    step = Step(np.empty_like(start), np.empty(flux), np.empty(flux))
+    _kernel.ctsm_one_step(*site, dt, start.T, count, *(each.T for each in step))
+    return step
 
 
 class KernelRun(NamedTuple):
     """What the kernel's loop over steps gives back, columns first.
 
-    Final pools; pools, respiration and input so far at the saves; fluxes of the last step.
+    Final pools (n, 7, 20); pools (n, saves, 7, 20), respiration and input so far (n, saves) at the
+    saves.
     """
 
     pools: Array
     saved_pools: Array
     saved_respiration: Array
     saved_input: Array
-    respiration: Array
-    transfer: Array
 
 
 def run_kernel(
@@ -324,10 +332,16 @@ def run_kernel(
 ) -> KernelRun:
     """Run the kernel over steps; `record` (one-based) and `slot` (0 or one-based) by step."""
     site, count = site_arguments(scheme, columns, forcing, threads)
-    result = _kernel.ctsm_run(
-        max(int(slot.max()), 1), *site, dt, record, slot, as_pools(pools, len(columns)).T, count
+    start, saves = as_pools(pools, len(columns)), max(int(slot.max()), 1)
+    n, of_column = len(columns), start.shape[1:]
+    run = KernelRun(
+        np.empty_like(start),
+        np.empty((n, saves, *of_column)),
+        np.empty((n, saves)),
+        np.empty((n, saves)),
     )
-    return KernelRun(*(array.T for array in result))
+    _kernel.ctsm_run(*site, dt, record, slot, start.T, count, *(each.T for each in run))
+    return run
 
 
 def site_arguments(

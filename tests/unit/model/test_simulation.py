@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,3 +204,24 @@ def test_impossible_runs_are_named() -> None:
         CtsmScheme.of("clm4.5")
     with pytest.raises(KernelError, match="both true"):
         CtsmSwitches(use_century_tfunc=True)
+
+
+def peak_kilobytes(steps: int) -> int:
+    """Most memory that this process held while it ran so many steps."""
+    record = np.resize(np.arange(12, dtype=np.int32), steps)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    except OSError as error:
+        pytest.skip(f"the peak of memory cannot be reset here: {error}")
+    simulate(
+        CtsmScheme.of("ctsm5.4"), soil_columns(), monthly_forcing(), start(), dt=DAY, record=record
+    )
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def test_memory_does_not_grow_with_the_number_of_steps() -> None:
+    """A single layer kept by each step of each column would be 20 MB."""
+    peak_kilobytes(12)
+    few, many = peak_kilobytes(12), peak_kilobytes(18_000)
+    assert many - few < 1024
