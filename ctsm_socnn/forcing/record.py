@@ -173,11 +173,13 @@ def _bedrock(
         assert surface is not None
         return read_surface_bedrock(surface, grid)
     values = _read_constant(holder, BEDROCK, grid)
-    if not ((values >= 1) & (values <= N_LAYERS)).all():
+    strange = values[~((values >= 1) & (values <= N_LAYERS))]
+    if strange.size:
+        said = "missing" if np.isnan(strange[0]) else f"{strange[0]:g}"
         raise ForcingError(
-            f"{holder}: {BEDROCK} lies between {np.nanmin(values):g} and {np.nanmax(values):g} "
-            f"or is missing at a land cell; it must be 1 to {N_LAYERS}. Unless landmask "
-            "has the wrong sense (1 must mark land), the history is damaged"
+            f"{holder}: {BEDROCK} is {said} at {strange.size} of {values.size} land cells; it must be "
+            f"1 to {N_LAYERS}. Unless landmask has the wrong sense (1 must mark land), the history is "
+            "damaged"
         )
     return values.astype(np.int64)
 

@@ -106,6 +106,41 @@ def corrupt_history(copy: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
 
 
+def cut_second_history(copy: Path) -> None:
+    path = history(copy)[1]
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def mixed_calendars(copy: Path) -> None:
+    with netCDF4.Dataset(history(copy)[1], "r+") as dataset:
+        dataset["time"].calendar = "gregorian"
+
+
+def other_grid(copy: Path) -> None:
+    with netCDF4.Dataset(history(copy)[1], "r+") as dataset:
+        dataset["lat"][:] = dataset["lat"][:] + 0.5
+
+
+def other_component(copy: Path) -> None:
+    for path in history(copy):
+        with netCDF4.Dataset(path, "r+") as dataset:
+            for name in ("levgrnd", "levsoi", "levdcmp"):
+                dataset.renameDimension(name, f"ocean_{name}")
+
+
+def inverted_mask(copy: Path) -> None:
+    for path in history(copy):
+        with netCDF4.Dataset(path, "r+") as dataset:
+            dataset["landmask"][:] = 1 - dataset["landmask"][:]
+
+
+def stocks_for_densities(copy: Path) -> None:
+    text = (copy / "twin.toml").read_text()
+    (copy / "twin.toml").write_text(
+        text.replace('oc = "oc_g_per_kg [g/kg]"', 'soc = "oc_g_per_kg [g/m2]"')
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -121,6 +156,12 @@ def corrupt_history(copy: Path) -> None:
         (unknown_key, ["networks", "did you mean network"]),
         (missing_profiles, ["profiles.csv", "does not exist"]),
         (corrupt_history, ["cannot be read"]),
+        (cut_second_history, ["2002", "ends 40 bytes before"]),
+        (mixed_calendars, ["different calendars", "noleap, standard"]),
+        (other_grid, ["2002", "another grid"]),
+        (other_component, ["of another component"]),
+        (inverted_mask, ["landmask"]),
+        (stocks_for_densities, ["g/m2", "divided by the thickness"]),
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
 )

@@ -141,6 +141,70 @@ def test_bad_input_is_one_line(
     assert not output.exists()
 
 
+def _mesh(nodes: list[list[float]], cells: list[list[int]]) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "nodeCoords": (("nodeCount", "coordDim"), np.array(nodes), {"units": "degrees"}),
+            "elementConn": (("elementCount", "maxNodePElement"), np.array(cells, dtype=np.int32)),
+            "numElementConn": ("elementCount", np.full(len(cells), len(cells[0]), dtype=np.int8)),
+        }
+    )
+
+
+SQUARE = [[260.0, 30.0], [262.0, 30.0], [262.0, 32.0], [260.0, 32.0]]
+BAD_GRIDS = {
+    "no area": (_mesh([*SQUARE, [260.0, 31.0]], [[1, 4, 5, 5], [1, 2, 3, 4]]), "zero area"),
+    "node twice": (_mesh(SQUARE, [[1, 2, 3, 2, 4]]), "pass twice through one node"),
+    "no node": (_mesh(SQUARE, [[1, 2, 3, 9]]), "points at nodes outside 1..4"),
+    "flat": (xr.Dataset(coords={"lat": [30.0, 30.0, 31.0], "lon": [260.0, 261.0]}), "zero area"),
+    "exchanged": (xr.Dataset(coords={"lat": [260.0, 261.0], "lon": [30.0, 31.0]}), "exchanged"),
+    "no land": (
+        xr.Dataset(
+            {"landmask": (("lat", "lon"), np.zeros((2, 2)))},
+            coords={"lat": [30.0, 31.0], "lon": [260.0, 261.0]},
+        ),
+        "mask is 0 everywhere",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_GRIDS)
+def test_bad_grid_is_one_line(
+    name: str, maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid, message = BAD_GRIDS[name]
+    grid.to_netcdf(tmp_path / "grid.nc")
+    output = tmp_path / "out.nc"
+    assert main(["regrid", str(maps), "--to", str(tmp_path / "grid.nc"), "-o", str(output)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not output.exists()
+
+
+def test_however_the_grid_is_written_the_map_is_the_same(tmp_path: Path) -> None:
+    lat, lon = np.arange(-19.0, 20.0, 2.0), np.arange(161.0, 200.0, 2.0)
+    field = 1.5 + 0.01 * np.abs(lat)[:, None] + 0.01 * np.abs(lon - 180.0)
+    attributes = {"turnover_time_convention": "unnormalised"}
+    middles = {p.name: (("lat", "lon"), np.full(field.shape, p.default)) for p in PARAMETERS}
+    source = xr.Dataset(middles, {"lat": lat, "lon": lon}, attributes)
+    source["q10"] = (("lat", "lon"), field)
+    found = []
+    for name, west, step in (("0..360", 0.0, 1), ("-180..180", -180.0, -1)):
+        there = west + (lon - west) % 360.0
+        written = source.assign_coords(lon=there).isel(lat=slice(None, None, step))
+        for item in written.data_vars.values():
+            item.attrs = {"units": "1"}
+        written.to_netcdf(tmp_path / f"{name}.nc")
+        xr.Dataset(coords={"lat": lat[::step] / 2, "lon": there}).to_netcdf(tmp_path / "grid.nc")
+        words = ["--to", str(tmp_path / "grid.nc"), "-o", str(tmp_path / "out.nc"), "--overwrite"]
+        assert main(["regrid", str(tmp_path / f"{name}.nc"), *words, "--backend", "own"]) == 0
+        with xr.open_dataset(tmp_path / "out.nc") as result:
+            found.append(result["q10"].values[::step])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+    assert np.ptp(found[0]) > 0.1
+
+
 def test_maps_must_be_parameter_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     coords = {"lat": [1.0, 2.0], "lon": [1.0, 2.0]}
     xr.Dataset({"q10": (("lat", "lon"), np.ones((2, 2)))}, coords=coords).to_netcdf(
