@@ -20,7 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Never
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ctsm_socnn.cli.coverage_table import coverage_table
@@ -40,9 +42,10 @@ from ctsm_socnn.network import (
 )
 from ctsm_socnn.network.encoders import encoder_names
 from ctsm_socnn.network.ensemble import Progress
+from ctsm_socnn.network.folds import location_folds
 from ctsm_socnn.network.losses import LOSS_NAMES
 from ctsm_socnn.progress import progress_wanted
-from ctsm_socnn.schemas import open_file, open_sites
+from ctsm_socnn.schemas import covariate_names, open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
 
@@ -89,6 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     work = arguments.output.with_name(f".{arguments.output.name}.training")
     sites = open_sites(arguments.sites)
+    folds = None
+    if arguments.calibrate is not None:
+        # Before the training, so that too many folds are told at once.
+        folds = location_folds(sites, arguments.calibrate, arguments.seed)
     total = settings.members * settings.epochs
     with tqdm(total=total, unit="epoch", disable=None if progress_wanted() else True) as bar:
         model = train(
@@ -100,10 +107,16 @@ def run(arguments: argparse.Namespace) -> int:
             work=work,
             progress=_shown_on(bar, settings.epochs),
         )
+    unused = [] if settings.inputs.covariates else covariate_names(sites)
+    for name in sorted(set(unused) - set(model.transform.covariates)):
+        print(
+            f"warning: {name} has one value or none at the training sites and is not used",
+            file=sys.stderr,
+        )
     in_sample = score_model(model, sites)
     model = replace(model, training={**model.training, "in_sample": in_sample})
-    if arguments.calibrate is not None:
-        model = _calibrated(model, sites, posterior, arguments.calibrate)
+    if folds is not None:
+        model = _calibrated(model, sites, posterior, folds)
     save_model(model, arguments.output, overwrite=arguments.overwrite)
     shutil.rmtree(work, ignore_errors=True)
     result = {**model.training, "model": str(arguments.output)}
@@ -111,9 +124,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _calibrated(model: Model, sites: xr.Dataset, posterior: xr.Dataset | None, folds: int) -> Model:
+def _calibrated(
+    model: Model, sites: xr.Dataset, posterior: xr.Dataset | None, folds: NDArray[np.intp]
+) -> Model:
     shown = progress_wanted()
-    with tqdm(total=folds, unit="fold", disable=None if shown else True) as bar:
+    with tqdm(total=len(np.unique(folds)), unit="fold", disable=None if shown else True) as bar:
 
         def show(done: int, _: int) -> None:
             bar.update(done - bar.n)

@@ -93,8 +93,6 @@ def test_calibration_is_printed_and_stored(files: Path, capsys: pytest.CaptureFi
     assert record["training"]["out_of_fold"]["coverage"]["soc"]["n"] == 160
     assert main(["score", str(files / "model"), str(files / "sites.nc")]) == 0
     assert "observations within" in capsys.readouterr().out
-    assert train(files, "--method", "end-to-end", "--calibrate", "99", "--overwrite") == 2
-    assert "fewer than 99 folds" in capsys.readouterr().err
 
 
 def test_two_step_trains_on_posteriors(files: Path) -> None:
@@ -131,3 +129,62 @@ def test_an_existing_model_is_kept(files: Path, capsys: pytest.CaptureFixture[st
     (files / "model").mkdir()
     assert train(files, "--method", "end-to-end") == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_too_many_folds_are_told_before_the_training(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(files, "--method", "end-to-end", "--calibrate", "99") == 2
+    assert "fewer than 99 folds" in capsys.readouterr().err
+    assert not list(files.glob(".model.training*"))
+
+
+def test_covariates_that_do_not_vary_are_named(
+    files: Path, sites: xr.Dataset, posterior: xr.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sites["cov_same"] = sites["cov_warmth"] * 0.0 + 3.0
+    sites["cov_gone"] = sites["cov_warmth"] * np.nan
+    write_dataset(sites, files / "sites.nc", overwrite=True)
+    assert train(files, "--method", "two-step", "--posterior", str(files / "posterior.nc")) == 0
+    error = capsys.readouterr().err
+    assert "warning: cov_same has one value or none" in error
+    assert "warning: cov_gone has one value or none" in error
+    assert "cov_noise" not in error
+
+
+def test_posteriors_of_other_sites_are_refused(
+    files: Path, posterior: xr.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--method", "two-step", "--posterior", str(files / "other.nc"))
+    write_dataset(posterior.isel(site=slice(0, 39)), files / "other.nc")
+    assert train(files, *words) == 2
+    assert "give the sites file that was assimilated" in capsys.readouterr().err
+    moved = posterior.assign_coords(profile_id=posterior["profile_id"] + 1)
+    write_dataset(moved, files / "other.nc", overwrite=True)
+    assert train(files, *words) == 2
+    assert "site 0 has profile_id 1000 but its posterior 1001" in capsys.readouterr().err
+    assert not (files / "model").exists()
+
+
+def test_damaged_models_and_models_of_other_versions_are_refused_by_every_command(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(files, "--method", "two-step", "--posterior", str(files / "posterior.nc")) == 0
+    model, sites, out = (str(files / name) for name in ("model", "sites.nc", "out"))
+    commands = (
+        ["score", model, sites],
+        ["predict", model, str(files / "grid.nc"), "-o", out],
+        ["importance", model, sites, "-o", out],
+    )
+    weights = files / "model" / "member_1.pt"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    description = files / "model" / "model.json"
+    for said in ("is damaged", "format 99"):
+        capsys.readouterr()
+        for words in commands:
+            assert main(words) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert said in line
+        changed = json.loads(description.read_text()) | {"format": 99}
+        description.write_text(json.dumps(changed))
+    assert not (files / "out").exists()
