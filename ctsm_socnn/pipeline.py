@@ -6,8 +6,9 @@ writes one file or directory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.regrid.grids import read_grid
 from ctsm_socnn.regrid.maps import regrid_maps
 from ctsm_socnn.regrid.weights import Method
+from ctsm_socnn.reproduction import write_reproduction
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.stages import Stage, run_stages
 from ctsm_socnn.validation.comparison import (
@@ -123,6 +125,18 @@ class _Run:
 
     def stages(self) -> list[Stage]:
         """All stages, each after those whose results it uses."""
+        stages = self._stages()
+        inputs = [path for stage in stages for path in stage.inputs]
+        last = Stage(
+            "reproduce",
+            "what reproduces the results",
+            "reproduce",
+            partial(self.reproduce, inputs=inputs),
+            after=[stage.name for stage in stages],
+        )
+        return [*stages, last]
+
+    def _stages(self) -> list[Stage]:
         config = self.config
         assimilation = config.assimilation.model_dump()
         method = config.network.method
@@ -375,6 +389,12 @@ class _Run:
         """One page about all of it."""
         report_run(self.output, path, overwrite=True)
         return str(path)
+
+    def reproduce(self, path: Path, inputs: Sequence[Path]) -> str:
+        """Write configuration, versions and checksums."""
+        given = self.config.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        write_reproduction(path, self.output, given, inputs)
+        return f"{path / 'README'} says how"
 
     def _write_case(self, case: CaseConfig, directory: Path) -> Usermods:
         values = None

@@ -24,11 +24,12 @@ from ctsm_socnn.errors import FileError
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.provenance import checksum, package_version
 
-__all__ = ["Stage", "exclusive", "run_stages"]
+__all__ = ["LARGE", "Stage", "exclusive", "run_stages"]
 
 _LEDGER: Final = "stages.json"
 _LOCK: Final = ".lock"
-_LARGE: Final = 1 << 28
+LARGE: Final = 1 << 28
+"""Bytes above which an input is not read only to know it again."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _identity(path: Path) -> str:
         status = path.stat()
     except OSError as error:
         raise FileError(f"{path} does not exist") from error
-    if status.st_size > _LARGE:
+    if status.st_size > LARGE:
         return f"{path.name} {status.st_size} {status.st_mtime_ns}"
     return checksum(path)
 

@@ -1,11 +1,13 @@
-"""Show how a netCDF file was made: command, version, seed, inputs with checksums, configuration.
+"""Show how an output was made: command, version, seed, inputs with checksums, configuration.
 
 Example:
   ctsm-socnn show maps.nc
   ctsm-socnn show maps.nc --configuration > again.toml
   ctsm-socnn show maps.nc --json
+  ctsm-socnn show results/
 
-Works on every file that this package writes. A file from elsewhere shows what it says of itself.
+Works on every netCDF and JSON file that this package writes, and on its directories: results of
+build-params, usermods, models of train. A file from elsewhere shows what it says of itself.
 """
 
 from __future__ import annotations
@@ -15,17 +17,20 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from ctsm_socnn.cli.json_text import print_result, to_json
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.netcdf_reading import Header, read_header
 
 __all__ = ["add_arguments", "run"]
 
 _CONFIGURATION: Final = "configuration"
+_MODEL: Final = "model.json"
+_RUN: Final = "stages.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="netCDF file")
+    parser.add_argument("file", type=Path, metavar="OUTPUT", help="file or directory")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--json", action="store_true", help="print JSON")
     what.add_argument(
@@ -34,8 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the header of a file."""
-    header = read_header(arguments.file)
+    """Print what an output says of itself."""
+    plain = _description(arguments.file)
+    if plain is not None and not arguments.configuration:
+        print_result(arguments, plain, plain if isinstance(plain, str) else to_json(plain))
+        return 0
+    header = read_header(_netcdf_file(arguments.file))
     if arguments.configuration:
         if _CONFIGURATION not in header.attributes:
             raise FileError(
@@ -47,6 +56,29 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_as_text(header))
     return 0
+
+
+def _description(path: Path) -> Any:
+    """Text or table that a directory or a JSON file holds about itself; None for netCDF files."""
+    if path.is_dir():
+        for name in (_MODEL, "README", _RUN):
+            if (path / name).is_file():
+                return _read(path / name)
+        raise FileError(f"{path} is not a directory that ctsm-socnn writes")
+    return _read(path) if path.suffix == ".json" else None
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text) if path.suffix == ".json" else text.rstrip()
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path} cannot be read: {error}") from error
+
+
+def _netcdf_file(path: Path) -> Path:
+    """Take the file of a run's directory that holds the configuration."""
+    return path / "sites.nc" if path.is_dir() else path
 
 
 def _as_json(header: Header) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from ctsm_socnn.cli.main import main
 from ctsm_socnn.demo import make_twin_world
 from ctsm_socnn.demo.answer import EXPECTED_ORDER
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
+from ctsm_socnn.provenance import checksum
 
 SHORT = (
     "assimilation.chains=2",
@@ -86,10 +88,23 @@ def test_figures_and_the_report_are_there(results):
     assert "at_sea" in (results / "report.html").read_text()
 
 
+def test_the_bundle_makes_the_same_values_again(results, tmp_path, capsys):
+    bundle = results / "reproduce"
+    command = (bundle / "README").read_text().split("\n\n")[1].strip()
+    assert command.startswith("ctsm-socnn build-params ")
+    again = tmp_path / "again"
+    assert main([*shlex.split(command)[1:-1], str(again), "--workers", "1"]) == 0
+    first, second = (d / "reproduce" / "values.sha256" for d in (results, again))
+    assert len(first.read_text().splitlines()) >= 10
+    assert first.read_text() == second.read_text()
+    listed = (bundle / "inputs.sha256").read_text().splitlines()
+    assert all(checksum(Path(path)) == digest for digest, path in map(str.split, listed))
+
+
 def test_given_again_nothing_is_done_again(world, results, capsys):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")}
     assert main(_words(world, results)) == 0
-    assert capsys.readouterr().out.count("done before, kept") == 10
+    assert capsys.readouterr().out.count("done before, kept") == 11
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")} == before
 
 

@@ -17,7 +17,7 @@ LEVELS = (
     {"observations", "forcing", "regrid"},
     {"assimilation", "network", "export"},
     {"validation"},
-    {"config", "environment"},
+    {"config", "environment", "reproduction"},
     {"pipeline", "demo", "preview"},
     {"cli"},
 )

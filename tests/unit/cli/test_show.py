@@ -64,3 +64,34 @@ def test_what_cannot_be_shown_is_one_line_and_status_2(words, tmp_path, capsys):
     xr.Dataset().to_netcdf(tmp_path / "plain.nc")
     assert main(["show", str(tmp_path / words[0]), *words[1:]]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shown"),
+    [
+        ("model.json", '{"method": "two-step"}', '"method": "two-step"'),
+        ("README", "A usermods directory\n", "A usermods directory"),
+        ("stages.json", '{"sites": {"state": "done"}}', '"state": "done"'),
+    ],
+)
+def test_directories_show_what_they_say_of_themselves(tmp_path, capsys, name, text, shown):
+    (tmp_path / name).write_text(text)
+    assert main(["show", str(tmp_path)]) == 0
+    assert shown in capsys.readouterr().out
+    assert main(["show", str(tmp_path), "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_json_files_are_shown_and_damaged_ones_refused(tmp_path, capsys):
+    path = tmp_path / "scores.json"
+    path.write_text('{"nse": 0.5}')
+    assert main(["show", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"nse": 0.5}
+    path.write_text('{"nse": 0.')
+    assert main(["show", str(path)]) == 2
+    assert "scores.json cannot be read" in capsys.readouterr().err
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
+    assert main(["show", str(tmp_path)]) == 2
+    assert "is not a directory that ctsm-socnn writes" in capsys.readouterr().err

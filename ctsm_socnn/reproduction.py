@@ -1,0 +1,126 @@
+"""What is needed to get the results of a run again, in one directory beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ctsm_socnn.netcdf_reading import open_netcdf
+from ctsm_socnn.provenance import checksum, package_version
+from ctsm_socnn.stages import LARGE
+
+__all__ = ["CONFIGURATION_FILE", "VALUES_FILE", "toml_text", "write_reproduction"]
+
+CONFIGURATION_FILE: Final = "configuration.toml"
+VALUES_FILE: Final = "values.sha256"
+_LIBRARIES: Final = ("numpy", "scipy", "xarray", "netCDF4", "torch", "scikit-learn", "arviz-stats")
+
+_README: Final = """\
+What reproduces the results in {results}
+
+  ctsm-socnn build-params {configuration} -o AGAIN
+
+makes them again with ctsm-socnn {version}. The same values have come out where
+  diff {values} AGAIN/reproduce/{values_name}
+says nothing: it compares values, not the bytes of files, which hold the time.
+
+configuration.toml  the configuration with all that --set and --data changed; paths are absolute
+inputs.sha256       inputs; `sha256sum -c` tells whether they are still the same
+inputs_large.txt    inputs that are too large to be read once more
+versions.txt        Python, libraries and processor; on others the last digits may differ
+values.sha256       checksum of the values of each result
+"""
+
+
+def write_reproduction(
+    directory: Path, results: Path, configuration: Mapping[str, Any], inputs: Iterable[Path]
+) -> None:
+    """Fill a new directory with configuration, versions and checksums.
+
+    Parameters
+    ----------
+    directory : Path
+        Made here; its parent exists.
+    results : Path
+        Output directory of the run.
+    configuration : mapping
+        What the user gave, with absolute paths.
+    inputs : iterable of Path
+        Files from outside the run.
+    """
+    directory.mkdir()
+    sizes = {path: path.stat().st_size for path in sorted({path.resolve() for path in inputs})}
+    readme = _README.format(
+        results=results.resolve(),
+        configuration=shlex.quote(str(directory.resolve() / CONFIGURATION_FILE)),
+        values=shlex.quote(str(directory.resolve() / VALUES_FILE)),
+        values_name=VALUES_FILE,
+        version=package_version(),
+    )
+    for name, text in {
+        CONFIGURATION_FILE: toml_text(configuration),
+        "inputs.sha256": "".join(
+            f"{checksum(path)}  {path}\n" for path, size in sizes.items() if size <= LARGE
+        ),
+        "inputs_large.txt": "".join(
+            f"{size} bytes  {path}\n" for path, size in sizes.items() if size > LARGE
+        ),
+        "versions.txt": "\n".join(_versions()) + "\n",
+        VALUES_FILE: "\n".join(_values(results)) + "\n",
+        "README": readme,
+    }.items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def toml_text(table: Mapping[str, Any]) -> str:
+    """Write nested mappings, lists, text, numbers and truth values as TOML."""
+    return "".join(f"{_value(key)} = {_value(value)}\n" for key, value in _plain_first(table))
+
+
+def _plain_first(table: Mapping[str, Any]) -> Sequence[tuple[str, Any]]:
+    return sorted(table.items(), key=lambda item: isinstance(item[1], Mapping | list))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_value(k)} = {_value(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _versions() -> Iterator[str]:
+    yield f"ctsm-socnn {package_version()}"
+    yield f"Python {platform.python_version()}"
+    for name in _LIBRARIES:
+        yield f"{name} {importlib.metadata.version(name)}"
+    yield f"{platform.system()} {platform.machine()}"
+
+
+def _values(results: Path) -> Iterator[str]:
+    """Checksum of the values of each netCDF file, whatever its header says."""
+    for path in sorted(results.rglob("*.nc")):
+        yield f"{_digest(path)}  {path.relative_to(results)}"
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open_netcdf(path) as dataset:
+        dataset.set_auto_maskandscale(False)
+        for name in sorted(dataset.variables):
+            variable = dataset[name]
+            digest.update(f"{name} {variable.dtype} {variable.shape}".encode())
+            values = np.asarray(variable[...])
+            text = values.dtype == object
+            digest.update("\n".join(values.ravel()).encode() if text else values.tobytes())
+    return digest.hexdigest()
