@@ -19,11 +19,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import xarray as xr
-
+from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.network.folds import FOLD_KINDS, make_folds
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.validation.methods import METHODS, NEEDS_POSTERIOR, MethodSettings
 
@@ -38,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--methods", nargs="+", metavar="NAME", help=f"of: {'; '.join(METHODS)}")
     add("--posterior", type=Path, metavar="FILE", help="site-by-site posterior of the same sites")
     add("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
-    add("--by", choices=FOLD_KINDS, default="location", help="default: %(default)s")
-    add("--block-km", type=float, help="side of a block; by default the range of the residuals")
+    add_fold_options(parser)
     add("--members", type=int, metavar="N", help="networks in an ensemble; by default as in train")
     add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
     add("--seed", type=int, default=0)
@@ -66,8 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     sites = open_sites(arguments.sites)
     posterior = open_file(arguments.posterior) if arguments.posterior else None
-    block_km = _block_km(arguments, sites)
-    fold = make_folds(sites, arguments.by, arguments.folds, arguments.seed, block_km)
+    fold, block_km = asked_folds(arguments, sites, arguments.folds)
     inputs = {"sites": arguments.sites}
     if arguments.posterior:
         inputs["posterior"] = arguments.posterior
@@ -111,24 +107,6 @@ def _settings(arguments: argparse.Namespace) -> MethodSettings:
         for method, network in settings.networks.items()
     }
     return replace(settings, networks=networks)
-
-
-def _block_km(arguments: argparse.Namespace, sites: xr.Dataset) -> float:
-    """Side of a block: as asked for, or as far as the residuals of neighbours are alike."""
-    if arguments.by != "block":
-        return 0.0
-    if arguments.block_km is not None:
-        return float(arguments.block_km)
-    from ctsm_socnn.network.variogram import residual_variogram
-
-    found = residual_variogram(sites, arguments.seed)
-    trend = "; it rises to the largest distances, as a trend does" if found.has_trend else ""
-    print(
-        f"blocks of {found.range_km:.3g} km, the range of the variogram of residuals "
-        f"(nugget {found.nugget:.3g}, sill {found.sill:.3g} in ln units squared{trend})",
-        file=sys.stderr,
-    )
-    return found.range_km
 
 
 def _fingerprint(

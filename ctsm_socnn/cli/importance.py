@@ -22,13 +22,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.netcdf import atomic_output, require_absent, write_dataset
 from ctsm_socnn.network import Model, load_model
 from ctsm_socnn.network.covariate_gradients import covariate_gradients
 from ctsm_socnn.network.cross_validation import fold_models
-from ctsm_socnn.network.folds import location_folds
 from ctsm_socnn.network.importance import covariate_groups, permutation_importance
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import open_file, open_sites
@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=PATTERN,...",
         help="covariates that are shuffled together; repeat for more groups",
     )
-    add("--folds", type=int, default=5, help="by location (default: %(default)s)")
+    add("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
+    add_fold_options(parser)
     add("--repeats", type=int, default=5, help="shuffles of a group (default: %(default)s)")
     add("--posterior", type=Path, metavar="FILE", help="for a two-step model, to train anew")
     add("--seed", type=int, default=0)
@@ -108,7 +109,7 @@ def _judges(
         print("none of these sites was trained on: the model itself is judged", file=sys.stderr)
         return [(np.arange(sites.sizes["site"]), model)]
     posterior = open_file(arguments.posterior) if arguments.posterior else None
-    fold = location_folds(sites, arguments.folds, arguments.seed)
+    fold, _ = asked_folds(arguments, sites, arguments.folds)
     return fold_models(
         sites, model.method, fold, model.seed, settings=model.settings, posterior=posterior
     )

@@ -5,8 +5,8 @@
 
 end-to-end trains through the kernel on the observed profiles; two-step trains on the parameters
 that ctsm-socnn assimilate found at the same sites (--preset published restates Tao et al. 2020).
---calibrate trains again without each of so many folds of locations: their errors give the model
-intervals for soil carbon, and scores at sites not seen, which stand in model.json.
+--calibrate trains again without each of so many folds, by location unless --by says otherwise: their
+errors give the model intervals for soil carbon, and scores at sites not seen, kept in model.json.
 A training that was stopped goes on when the same command is given again.
 """
 
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ctsm_socnn.cli.coverage_table import coverage_table
+from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.netcdf import require_absent
@@ -42,7 +43,6 @@ from ctsm_socnn.network import (
 )
 from ctsm_socnn.network.encoders import encoder_names
 from ctsm_socnn.network.ensemble import Progress
-from ctsm_socnn.network.folds import location_folds
 from ctsm_socnn.network.losses import LOSS_NAMES
 from ctsm_socnn.progress import progress_wanted
 from ctsm_socnn.schemas import covariate_names, open_file, open_sites
@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", type=int, metavar="FOLDS", help="learn intervals from so many folds"
     )
+    add_fold_options(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
     add_json(parser)
@@ -95,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     folds = None
     if arguments.calibrate is not None:
         # Before the training, so that too many folds are told at once.
-        folds = location_folds(sites, arguments.calibrate, arguments.seed)
+        folds, _ = asked_folds(arguments, sites, arguments.calibrate)
     total = settings.members * settings.epochs
     with tqdm(total=total, unit="epoch", disable=None if progress_wanted() else True) as bar:
         model = train(

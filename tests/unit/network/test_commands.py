@@ -84,7 +84,7 @@ def test_score_and_predict_count_what_training_never_saw(
 
 
 def test_calibration_is_printed_and_stored(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train(files, "--method", "end-to-end", "--calibrate", "2") == 0
+    assert train(files, "--method", "end-to-end", "--calibrate", "2", "--by", "region") == 0
     printed = capsys.readouterr().out
     assert "at sites not seen, 2 folds: NSE" in printed
     assert "soc_stock_100cm" in printed
