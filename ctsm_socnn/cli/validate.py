@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ctsm_socnn.validation.kernel_run import KernelRun
+    from ctsm_socnn.validation.model_runs import RunAtSites
     from ctsm_socnn.validation.parameters_in_use import Evidence
     from ctsm_socnn.validation.report import Section
 
@@ -123,13 +124,14 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
         comparison_json,
         format_comparison,
     )
-    from ctsm_socnn.validation.model_runs import predict_from_run
+    from ctsm_socnn.validation.model_runs import collocate
     from ctsm_socnn.validation.report import score_section
     from ctsm_socnn.validation.report_sections import stock_section
     from ctsm_socnn.validation.stocks import format_stocks, score_stocks
 
     sites = open_sites(arguments.sites)
-    predictions = [predict_from_run(name, paths, sites) for name, paths in runs.items()]
+    found = [collocate(name, paths, sites) for name, paths in runs.items()]
+    predictions = [run.prediction for run in found]
     comparison = compare_methods(sites, predictions)
     if arguments.output is not None:
         _write_comparison(comparison, arguments.sites, arguments.output)
@@ -146,7 +148,26 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
         format_stocks(stocks),
         lambda: stock_section(stocks),
     )
+    yield _by_cell(sites, found, arguments.output)
     yield _by_group(comparison, sites, arguments.by or ["depth"])
+
+
+def _by_cell(sites: xr.Dataset, found: Sequence[RunAtSites], output: Path | None) -> _Part:
+    import pandas as pd
+
+    from ctsm_socnn.validation.cell_means import cell_means, format_cell_scores, score_cell_means
+    from ctsm_socnn.validation.report_sections import cell_section
+
+    means = pd.concat([cell_means(sites, run) for run in found], ignore_index=True)
+    if output is not None:
+        _write_text(means.to_csv(index=False), output / "cells.csv")
+    table = score_cell_means(means)
+    return _Part(
+        "cells",
+        table.to_dict("records"),
+        format_cell_scores(table),
+        lambda: cell_section(table),
+    )
 
 
 def _by_group(comparison: xr.Dataset, sites: xr.Dataset, groupings: Sequence[str]) -> _Part:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.model.observation import ObservationOperator
 
@@ -20,26 +20,28 @@ _STOCK_DEPTH: Final = 1.0
 
 
 def stock_weights(
-    operator: ObservationOperator, to_depth: float = _STOCK_DEPTH
+    operator: ObservationOperator, to_depth: ArrayLike = _STOCK_DEPTH
 ) -> NDArray[np.float64]:
     """Weight (m) of each observation in its profile's stock from 0 to `to_depth` m, shape (m,).
 
-    Observations of one depth share its weight.
+    Observations of one depth share its weight. `to_depth` is one for all, or one for each site that
+    has observations, in order of its number.
     """
     weights = np.empty(len(operator.values))
-    for number in np.unique(operator.site):
+    numbers = np.unique(operator.site)
+    for number, reach in zip(numbers, np.broadcast_to(to_depth, numbers.shape), strict=True):
         rows = np.flatnonzero(operator.site == number)
         depth, place, count = np.unique(
             operator.depth[rows], return_inverse=True, return_counts=True
         )
-        weights[rows] = (_depth_weights(depth, to_depth) / count)[place]
+        weights[rows] = (_depth_weights(depth, float(reach)) / count)[place]
     return weights
 
 
 def observed_stocks(
-    operator: ObservationOperator, values: NDArray[np.float64], to_depth: float = _STOCK_DEPTH
+    operator: ObservationOperator, values: NDArray[np.float64], to_depth: ArrayLike = _STOCK_DEPTH
 ) -> NDArray[np.float64]:
-    """Stocks from the surface to a depth (m) of the sites that have observations.
+    """Stocks from the surface to a depth (m), or one each, of the sites that have observations.
 
     Returns
     -------

@@ -27,6 +27,7 @@ __all__ = [
     "STOCKS",
     "LandCells",
     "StockSeries",
+    "history_cells",
     "soil_carbon_of",
     "stocks_of_map",
     "stocks_of_run",
@@ -110,7 +111,7 @@ def stocks_of_run(name: str, paths: Sequence[Path], last_months: int | None = No
         parts.append(_stocks(np.moveaxis(soc, 1, -1)))
     first = whole.samples[0].path
     return StockSeries(
-        whole.grid, _history_cells(first, whole.grid), whole.samples, np.concatenate(parts)
+        whole.grid, history_cells(first, whole.grid), whole.samples, np.concatenate(parts)
     )
 
 
@@ -166,7 +167,14 @@ def _stocks(soc: Array) -> Array:
     return np.stack(parts, axis=-2)
 
 
-def _history_cells(path: Path, grid: LandGrid) -> LandCells:
+def history_cells(path: Path, grid: LandGrid) -> LandCells:
+    """Size of the cells of a history file.
+
+    Raises
+    ------
+    ValidationError
+        If it is not known.
+    """
     with open_history(path) as dataset:
         fields = {
             name: (grid.dims, _filled(dataset, name), {"units": _unit(dataset, name)})

@@ -1,12 +1,14 @@
 """Soil carbon of CTSM runs, at the places where it was measured.
 
 A run is compared with the profiles of its grid cells. Several profiles in one cell all count, and
-share one modelled profile: the spread among them is what no cell mean can explain.
+share one modelled profile: the spread among them is what no cell mean can explain. `cell_means` does
+the same with one mean a cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +19,40 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.observations.nearest import nearest_cell
 from ctsm_socnn.validation.comparison import Prediction
-from ctsm_socnn.validation.gridded_carbon import soil_carbon_of
+from ctsm_socnn.validation.gridded_carbon import history_cells, soil_carbon_of
 from ctsm_socnn.validation.history_fields import HistoryFields
 
-__all__ = ["predict_from_run"]
+__all__ = ["RunAtSites", "collocate"]
 
 _FARTHEST_KM: Final = 100.0
 
 
-def predict_from_run(
+@dataclass(frozen=True)
+class RunAtSites:
+    """A run at the places of sites.
+
+    Attributes
+    ----------
+    prediction : Prediction
+        Mean soil carbon of the last two years in the nearest land cell, with sample "run"; NaN at
+        sites too far from any.
+    cell : ndarray of int, shape (site,)
+        Land cell of each site.
+    lon, lat : ndarray, shape (cell,), degrees
+    land : ndarray, shape (cell,), m2
+    """
+
+    prediction: Prediction
+    cell: NDArray[np.int64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    land: NDArray[np.float64]
+
+
+def collocate(
     name: str, paths: Sequence[Path], sites: xr.Dataset, max_distance_km: float = _FARTHEST_KM
-) -> Prediction:
-    """Soil carbon of a run at sites: mean of its last two years in the nearest land cell.
+) -> RunAtSites:
+    """Find the land cell of each site, and the run's soil carbon there.
 
     Parameters
     ----------
@@ -41,11 +65,6 @@ def predict_from_run(
     max_distance_km : float
         Sites farther from any land cell have no answer.
 
-    Returns
-    -------
-    Prediction
-        With sample "run".
-
     Raises
     ------
     ValidationError
@@ -55,14 +74,17 @@ def predict_from_run(
     """
     fields = HistoryFields(paths)
     soc = soil_carbon_of(fields, name).mean(axis=0)
-    cell, distance = nearest_cell(sites["lon"].values, sites["lat"].values, *_cell_places(fields))
+    lon, lat = _cell_places(fields)
+    cell, distance = nearest_cell(sites["lon"].values, sites["lat"].values, lon, lat)
     near = distance <= max_distance_km
     if not near.any():
         raise ValidationError(
             f"run {name}: no site lies within {max_distance_km:g} km of a land cell; the nearest is "
             f"{distance.min():.0f} km away"
         )
-    return Prediction(name, "run", np.where(near[:, np.newaxis], soc[:, cell].T, np.nan))
+    prediction = Prediction(name, "run", np.where(near[:, np.newaxis], soc[:, cell].T, np.nan))
+    land = fields.grid.take(history_cells(fields.samples[0].path, fields.grid).land)
+    return RunAtSites(prediction, cell, lon, lat, land)
 
 
 def _cell_places(fields: HistoryFields) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

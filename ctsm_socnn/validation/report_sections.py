@@ -19,9 +19,11 @@ from ctsm_socnn.validation.kernel_check import fields_that_differ, steady_text
 from ctsm_socnn.validation.map_figures import draw_kernel_differences
 from ctsm_socnn.validation.parameters_in_use import Evidence
 from ctsm_socnn.validation.report import Cell, Picture, Section, Table
+from ctsm_socnn.validation.stocks import depth_name
 from ctsm_socnn.validation.totals import REFERENCES, Total
 
 __all__ = [
+    "cell_section",
     "evidence_section",
     "group_section",
     "kernel_section",
@@ -93,7 +95,7 @@ def stock_section(stocks: pd.DataFrame) -> Section:
     rows = [
         [
             Cell(str(row["method"])),
-            Cell(f"{row['depth']:g} m"),
+            Cell(depth_name(row["depth"])),
             Cell(f"{int(row['n'])}"),
             *(Cell(f"{row[name] / _KILO:.1f}") for name in ("observed", "modelled", "rmse")),
             *(Cell(f"{row[name]:.2f}") for name in ("nse", "r2", "ccc")),
@@ -101,8 +103,32 @@ def stock_section(stocks: pd.DataFrame) -> Section:
         for row in stocks.to_dict("records")
     ]
     headings = ["run", "to", "profiles", "observed", "modelled", "RMSE", "NSE", "R²", "CCC"]
-    caption = "Stocks of profiles sampled to 80 % of the depth, kgC m⁻²"
+    caption = "Stocks of profiles sampled to 80 % of the depth (all: as deep as sampled), kgC m⁻²"
     return Section("Stocks", tables=[Table(caption, headings, rows)])
+
+
+def cell_section(table: pd.DataFrame) -> Section:
+    """Scores of cell means, as `score_cell_means` gives them."""
+    rows = [
+        [
+            Cell(str(row["run"])),
+            Cell(depth_name(row["depth"])),
+            Cell(f"{row['cells']}"),
+            Cell(f"{row['profiles']}"),
+            Cell(f"{row['observed'] / _KILO:.1f}", f"± {row['standard_error'] / _KILO:.1f}"),
+            Cell(f"{row['modelled'] / _KILO:.1f}"),
+            *(Cell(f"{row[name]:.2f}") for name in ("nse", "r2", "ccc")),
+            *(Cell(f"{row[name] / _KILO:.1f}") for name in ("rmse", "bias")),
+        ]
+        for row in table.to_dict("records")
+    ]
+    headings = ["run", "to", "cells", "profiles", "observed", "modelled"]
+    headings += ["NSE", "R²", "CCC", "RMSE", "bias"]
+    text = (
+        "Stocks of cell means, kgC m⁻². Profiles of one square of 0.1 degrees share the weight of one, "
+        "cells count with their land. Small print: standard error of an observed cell mean."
+    )
+    return Section("Cell means", [text], tables=[Table("By depth", headings, rows)])
 
 
 def evidence_section(evidence: Mapping[str, Sequence[Evidence]]) -> Section:

@@ -28,13 +28,17 @@ SCORE_NAMES: Final = ("n", *_LINEAR, *(f"log_{name}" for name in _LINEAR))
 """Keys of what `scores` returns, in the order of tables."""
 
 
-def scores(observed: ArrayLike, modelled: ArrayLike) -> dict[str, float]:
+def scores(
+    observed: ArrayLike, modelled: ArrayLike, weights: ArrayLike | None = None
+) -> dict[str, float]:
     """Scores of modelled against observed values, plain and on log10.
 
     Parameters
     ----------
     observed, modelled : array_like, shape (m,), gC m-3 (or gC m-2 for stocks)
         Finite and not negative. For log10, values below `LOG_FLOOR` are raised to it.
+    weights : array_like, shape (m,), optional
+        Such as areas; positive. Equal by default.
 
     Returns
     -------
@@ -47,7 +51,8 @@ def scores(observed: ArrayLike, modelled: ArrayLike) -> dict[str, float]:
     Raises
     ------
     ValidationError
-        If there is nothing to compare, the lengths differ, or a value is negative or not finite.
+        If there is nothing to compare, the lengths differ, a value or weight is negative or not
+        finite, or all weights are 0.
     """
     seen = _checked("observed", observed)
     made = _checked("modelled", modelled)
@@ -58,10 +63,16 @@ def scores(observed: ArrayLike, modelled: ArrayLike) -> dict[str, float]:
         )
     if seen.size == 0:
         raise ValidationError("there is no observation to compare with; check the selection")
-    log_scores = _linear_scores(_log10(seen), _log10(made))
+    shares = np.ones(seen.shape) if weights is None else _checked("weight", weights)
+    if shares.shape != seen.shape or not shares.sum() > 0.0:
+        raise ValidationError(
+            f"{shares.size} weights with a sum of {shares.sum():g} were given for {seen.size} values; "
+            "each needs one, and some must be positive"
+        )
+    log_scores = _linear_scores(_log10(seen), _log10(made), shares)
     return {
         "n": float(seen.size),
-        **_linear_scores(seen, made),
+        **_linear_scores(seen, made, shares),
         **{f"log_{name}": value for name, value in log_scores.items()},
     }
 
@@ -114,27 +125,25 @@ def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _linear_scores(
-    observed: NDArray[np.float64], modelled: NDArray[np.float64]
+    observed: NDArray[np.float64], modelled: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> dict[str, float]:
+    total = float(weights.sum())
     error = modelled - observed
-    spread_observed = observed - observed.mean()
-    spread_modelled = modelled - modelled.mean()
-    sst = float(spread_observed @ spread_observed)
-    ssm = float(spread_modelled @ spread_modelled)
-    covariance = float(spread_observed @ spread_modelled)
-    sse = float(error @ error)
+    spread_observed = observed - float((weights * observed).sum()) / total
+    spread_modelled = modelled - float((weights * modelled).sum()) / total
+    sst = float((weights * spread_observed) @ spread_observed)
+    ssm = float((weights * spread_modelled) @ spread_modelled)
+    covariance = float((weights * spread_observed) @ spread_modelled)
+    sse = float((weights * error) @ error)
+    bias = float((weights * error).sum()) / total
     # Not `sst > 0`: the mean of equal values may differ from them in the last bit.
     varied = bool(np.ptp(observed) > 0.0)
     both_varied = varied and bool(np.ptp(modelled) > 0.0)
+    apart = sst + ssm + total * bias**2
     return {
         "nse": 1.0 - sse / sst if varied else float("nan"),
         "r2": covariance**2 / (sst * ssm) if both_varied else float("nan"),
-        "ccc": _concordance(sst, ssm, covariance, error),
-        "rmse": float(np.sqrt(sse / error.size)),
-        "bias": float(error.mean()),
+        "ccc": 2.0 * covariance / apart if apart > 0.0 else float("nan"),
+        "rmse": float(np.sqrt(sse / total)),
+        "bias": bias,
     }
-
-
-def _concordance(sst: float, ssm: float, covariance: float, error: NDArray[np.float64]) -> float:
-    apart = sst + ssm + error.size * float(error.mean()) ** 2
-    return 2.0 * covariance / apart if apart > 0.0 else float("nan")

@@ -18,12 +18,23 @@ from ctsm_socnn.network.stocks import deepest_observation, observed_stocks
 from ctsm_socnn.validation.comparison import Prediction
 from ctsm_socnn.validation.scores import scores
 
-__all__ = ["STOCK_DEPTHS", "format_stocks", "score_stocks"]
+__all__ = [
+    "AS_SAMPLED",
+    "SAMPLED_SHARE",
+    "STOCK_DEPTHS",
+    "depth_name",
+    "format_stocks",
+    "score_stocks",
+]
 
-STOCK_DEPTHS: Final = (0.3, 1.0, 2.0)
-"""m; the depths to which stocks are usually given."""
+AS_SAMPLED: Final = float("inf")
+"""In place of a depth: all of the column that was sampled, whatever its depth."""
 
-_SAMPLED_SHARE: Final = 0.8
+STOCK_DEPTHS: Final = (0.3, 1.0, 2.0, AS_SAMPLED)
+"""m; the depths to which stocks are usually given, and the whole column that was sampled."""
+
+SAMPLED_SHARE: Final = 0.8
+"""Share of a depth to which a profile must be sampled to count for it."""
 _LEAST_PROFILES: Final = 3
 
 
@@ -56,15 +67,21 @@ def score_stocks(
         modelled = operator.apply(prediction.soc[known])
         deepest = deepest_observation(operator)
         for depth in depths:
-            reached = deepest >= _SAMPLED_SHARE * depth
+            reach = deepest if depth == AS_SAMPLED else np.full(deepest.shape, depth)
+            reached = deepest >= SAMPLED_SHARE * reach
             if reached.sum() < _LEAST_PROFILES:
                 continue
-            seen = observed_stocks(operator, operator.values, depth)[reached]
-            made = observed_stocks(operator, modelled, depth)[reached]
+            seen = observed_stocks(operator, operator.values, reach)[reached]
+            made = observed_stocks(operator, modelled, reach)[reached]
             means = {"observed": float(seen.mean()), "modelled": float(made.mean())}
             head = {"method": prediction.method, "sample": prediction.sample, "depth": depth}
             rows.append({**head, **means, **scores(seen, made)})
     return pd.DataFrame(rows)
+
+
+def depth_name(depth: float) -> str:
+    """Name of a depth in tables."""
+    return "all" if depth == AS_SAMPLED else f"{depth:g} m"
 
 
 def format_stocks(table: pd.DataFrame) -> str:
@@ -76,7 +93,10 @@ def format_stocks(table: pd.DataFrame) -> str:
         cells = f"{int(row['n']):>10}"
         cells += "".join(f"{row[name] / 1000.0:>10.1f}" for name in ("observed", "modelled"))
         cells += f"{row['nse']:>10.2f}{row['r2']:>10.2f}{row['rmse'] / 1000.0:>10.1f}"
-        lines.append(f"{row['method']:<{width}}{row['depth']:>4.1f} m{cells}")
+        lines.append(f"{row['method']:<{width}}{depth_name(row['depth']):>6}{cells}")
     return "\n".join(
-        [*lines, "Means and RMSE in kgC m-2, of profiles sampled to 80 % of the depth."]
+        [
+            *lines,
+            "Means and RMSE in kgC m-2, of profiles sampled to 80 % of the depth; all: as deep as sampled.",
+        ]
     )

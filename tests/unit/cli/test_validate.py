@@ -52,7 +52,9 @@ def test_the_scores_are_those_of_the_soil_pools_in_the_history(world, capsys):
         largest = float(np.nanmax(sites["soc"]))
     assert 0.0 < run["rmse"] < largest
     assert run["nse"] < 0.5  # CLM5's parameters are not those of the twin world
-    assert {row["depth"] for row in result["stocks"]} >= {0.3, 1.0}
+    assert {row["depth"] for row in result["stocks"]} >= {0.3, 1.0, None}  # None: as sampled
+    cells = next(row for row in result["cells"] if row["depth"] == 1.0)
+    assert 3 <= cells["cells"] <= cells["profiles"] <= 30
 
 
 def test_scores_come_by_group_with_intervals(world, capsys):
@@ -77,6 +79,7 @@ def test_results_are_written_where_asked(world, tmp_path, capsys):
     out = tmp_path / "validation"
     assert main(["validate", *_run(world), "--sites", f"{world}/sites.nc", "-o", str(out)]) == 0
     assert {path.name for path in out.iterdir()} == {
+        "cells.csv",
         "comparison.nc",
         "observed_modelled.png",
         "report.html",

@@ -55,6 +55,22 @@ def test_concordance_punishes_scale_and_shift_alone():
     assert np.isnan(scores([5.0, 5.0], [5.0, 5.0])["ccc"])
 
 
+def test_a_weight_of_two_is_the_value_twice():
+    observed, modelled = _pairs(20)
+    weights = np.where(np.arange(20) < 5, 2.0, 1.0)
+    twice = [np.concatenate([values, values[:5]]) for values in (observed, modelled)]
+    weighted, repeated = scores(observed, modelled, weights), scores(*twice)
+    assert {k: v for k, v in weighted.items() if k != "n"} == pytest.approx(
+        {k: v for k, v in repeated.items() if k != "n"}
+    )
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.0, 0.0], [-1.0, 2.0]])
+def test_impossible_weights_are_refused(weights):
+    with pytest.raises(ValidationError, match="weight"):
+        scores([1.0, 2.0], [1.0, 2.0], weights)
+
+
 def test_the_mean_of_the_observations_has_nse_zero_and_no_r2():
     observed, _ = _pairs()
     result = scores(observed, np.full_like(observed, observed.mean()))
