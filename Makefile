@@ -7,11 +7,12 @@ SOURCES := pyproject.toml meson.build README.md $(shell find fortran ctsm_socnn 
 TORCH ?= torch==2.13.0
 PYTEST_FLAGS ?=
 
-.PHONY: help demo test lint bench experiments docs clean
+.PHONY: help demo test coverage lint bench experiments docs clean
 help:
 	@echo "make demo    build, then run the whole way on a made-up world (a few minutes)"
 	@echo "make test    build, then run the tests"
 	@echo "make lint    ruff, mypy and fortitude"
+	@echo "make coverage   run the tests and count the branches that they reach"
 	@echo "make bench   measure speed against peers"
 	@echo "make experiments DATA=DIR   reproduce the tables of docs/experiments.md (hours)"
 	@echo "make docs    build the documentation into build/site"
@@ -27,6 +28,9 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/fortitude check fortran
+
+coverage: $(VENV)/.installed
+	$(BIN)/pytest $(PYTEST_FLAGS) --cov=ctsm_socnn --cov-branch --cov-report=term --cov-fail-under=90
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py

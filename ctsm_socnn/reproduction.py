@@ -57,7 +57,7 @@ def write_reproduction(
         Files from outside the run.
     """
     directory.mkdir()
-    sizes = {path: path.stat().st_size for path in sorted({path.resolve() for path in inputs})}
+    sizes = {path: path.stat().st_size for path in sorted(set(_files(inputs)))}
     readme = _README.format(
         results=results.resolve(),
         configuration=shlex.quote(str(directory.resolve() / CONFIGURATION_FILE)),
@@ -78,6 +78,15 @@ def write_reproduction(
         "README": readme,
     }.items():
         (directory / name).write_text(text, encoding="utf-8")
+
+
+def _files(inputs: Iterable[Path]) -> Iterator[Path]:
+    """Give each file, and those of directories: a database may be one."""
+    for path in inputs:
+        if path.is_dir():
+            yield from _files(path.iterdir())
+        else:
+            yield path.resolve()
 
 
 def toml_text(table: Mapping[str, Any]) -> str:

@@ -184,11 +184,13 @@ def _fingerprints(stages: Sequence[Stage]) -> dict[str, str]:
 
 
 def _identity(path: Path) -> str:
-    """Checksum of a file; of one too large to be read twice, its size and time of change."""
+    """Checksum of a file or of all in a directory; size and time of change of what is too large."""
     try:
         status = path.stat()
     except OSError as error:
         raise FileError(f"{path} does not exist") from error
+    if path.is_dir():
+        return " ".join(_identity(item) for item in sorted(path.iterdir()))
     if status.st_size > LARGE:
         return f"{path.name} {status.st_size} {status.st_mtime_ns}"
     return checksum(path)

@@ -158,3 +158,13 @@ def test_the_ledger_names_each_stage(source: Path, directory: Path) -> None:
     run_stages(Journal(source).stages, directory, report=lambda _: None)
     ledger = json.loads((directory / "stages.json").read_text())
     assert set(ledger) == {"first", "second"}
+
+
+def test_an_input_may_be_a_directory_of_tables(tmp_path: Path, directory: Path) -> None:
+    database = tmp_path / "database"
+    database.mkdir()
+    (database / "layers.csv").write_text("a")
+    run_stages(Journal(database).stages, directory, report=lambda _: None)
+    (database / "layers.csv").write_text("b")
+    with pytest.raises(FileError, match=r"first\.txt was made with another"):
+        run_stages(Journal(database).stages, directory, report=lambda _: None)
