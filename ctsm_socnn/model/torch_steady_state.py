@@ -28,6 +28,8 @@ __all__ = ["torch_soil_carbon"]
 _LEAST_SCALAR: Final = {torch.float64: 1e-90, torch.float32: 1e-14}
 """Added to each layer's scalar, as `least_scalar` in Fortran; in single precision so large that the
 derivative of an absurd stock is still within the range of numbers."""
+_LEAST_IN_SINGLE: Final = 1e-8
+"""Rows with a slower scalar than this anywhere are beyond single precision."""
 _LEAST_EFOLDING: Final = 1e-5
 """m: `least_efolding` in Fortran."""
 _STEP: Final = 0.02
@@ -60,6 +62,9 @@ def torch_soil_carbon(
     """Steady-state soil carbon by layer, differentiable once with respect to the parameters.
 
     The columns' records are copied to the parameters' device once, and kept as long as the columns.
+    Single precision cannot resolve decomposition at depth that is slower than once in 1e8 turnover
+    times: rows with such a layer are computed in double precision. What of their carbon or gradient
+    is beyond the range of single precision becomes its largest number.
 
     Parameters
     ----------
@@ -83,13 +88,53 @@ def torch_soil_carbon(
     _require_possible(columns, rows.detach(), index)
     column = column_of_row(len(columns), len(rows), index) - 1
     chosen = torch.as_tensor(column, device=rows.device, dtype=torch.int64)
+    soc, slowest = _soil_carbon(columns, rows, chosen)
+    if rows.dtype == torch.float32:
+        slow = torch.nonzero(slowest < _LEAST_IN_SINGLE).squeeze(1)
+        if len(slow) > 0:
+            exact, _ = _soil_carbon(columns, _cast(rows[slow], torch.float64), chosen[slow])
+            soc = soc.index_copy(0, slow, _cast(exact, torch.float32))
+    return soc.to(parameters.dtype)
+
+
+def _soil_carbon(
+    columns: Columns, rows: torch.Tensor, chosen: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Soil carbon in the precision of the rows, shape (row, 20), and each row's slowest scalar."""
     climate, exchange, annual_input = (
         record.index_select(-1, chosen) for record in _records_of(columns, rows)
     )
     value = dict(zip(PARAMETER_NAMES, rows.T.contiguous().unbind(), strict=True))
     c = _coefficients(value, climate, exchange, annual_input)
     source = _enter_soil(value, annual_input, c, _solve_litter(value, c))
-    return _solve_soil(value, c, source).T.to(parameters.dtype)
+    return _solve_soil(value, c, source).T, c.litter_scalar.detach().amin(0)
+
+
+def _cast(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    result: torch.Tensor = _Cast.apply(values, dtype)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Cast(torch.autograd.Function):
+    """Change of precision; what a type cannot hold becomes its largest number, both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Convert the values."""
+        ctx.dtype = values.dtype
+        return _within_range(values, dtype)
+
+    @staticmethod
+    def backward(ctx: Any, bar: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Convert the gradient back."""
+        return _within_range(bar, ctx.dtype), None
+
+
+def _within_range(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if dtype == torch.float64:
+        return values.to(dtype)
+    limit = torch.finfo(dtype).max
+    return values.clamp(-limit, limit).to(dtype)
 
 
 def _require_possible(

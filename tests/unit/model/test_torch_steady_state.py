@@ -47,7 +47,8 @@ class Batch:
 
     @property
     def soc_bar(self) -> NDArray[np.float64]:
-        return np.random.default_rng(0).standard_normal((len(self.parameters), 20))
+        normal = np.random.default_rng(0).standard_normal((len(self.parameters), 20))
+        return normal.astype(np.float32).astype(np.float64)  # exact in either precision
 
     def fortran(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return steady_state_vjp(self.columns, self.parameters, self.soc_bar, self.index)
@@ -153,6 +154,24 @@ def test_single_precision_where_it_resolves_the_slowest_decomposition(batch: Bat
     soc, gradient = batch.torch(torch.float32)
     assert np.isfinite(gradient).all()
     assert 0.0 < profile_error(soc[resolved], expected[resolved]) < SINGLE_LIMIT
+
+
+def test_rows_beyond_single_precision_are_computed_in_double(batch: Batch) -> None:
+    rounded = batch.parameters.astype(np.float32).astype(np.float64)
+    exact = Batch(batch.columns, rounded, batch.index)
+    ours = coefficients(batch.columns, rounded, batch.index)
+    slow = ours.litter_scalar.min(axis=1) < 0.5 * RESOLVED
+    assert slow.sum() > 50
+    expected, expected_gradient = exact.fortran()
+    soc, gradient = exact.torch(torch.float32)
+    largest = float(np.finfo(np.float32).max)
+    expected = np.clip(expected, 0.0, largest)
+    assert profile_error(soc[slow], expected[slow]) < 1e-6
+    assert profile_error(soc, expected) < SINGLE_LIMIT
+    within = slow & (expected.max(axis=1) < 1e30) & (np.abs(expected_gradient).max(axis=1) < 1e37)
+    assert within.sum() > 20
+    scale = np.abs(expected_gradient[within]).max(axis=1, keepdims=True)
+    assert np.abs((gradient[within] - expected_gradient[within]) / scale).max() < 1e-6
 
 
 def test_half_precision_is_computed_in_single(made_up: Batch) -> None:
