@@ -8,7 +8,7 @@ A model that takes forcing summaries needs --forcing: CLM history files or what 
 wrote, unless the grid file holds the forcing. With --soil-carbon each cell's parameters are run
 through the kernel on its forcing: carbon by layer, stocks, their spread over the ensemble, and
 totals over land. Cells unlike all training sites are marked in `extrapolated`. Written a block of
-rows at a time, so that the grid may have any size. Exits 1 if a physical limit is broken.
+rows at a time, so that the grid may have any size. Figures hatch the cells marked in `extrapolated`. Exits 1 if a physical limit is broken.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 import xarray as xr
 
 from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import find_history, open_climatology, read_climatology
 from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network import MapSummary, load_model, write_maps
@@ -27,6 +29,8 @@ from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["add_arguments", "run"]
+
+_FIGURES: Final = ("parameters.png", "soil_carbon.png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="MAPS.nc")
     parser.add_argument(
         "--soil-carbon", type=Path, metavar="SOC.nc", help="write soil carbon and stocks there"
+    )
+    parser.add_argument(
+        "--figures", type=Path, metavar="DIR", help="draw into this existing directory"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
@@ -53,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     forcing = _forcing(arguments.forcing) if arguments.forcing else None
     inputs = {"grid": arguments.grid, "model": arguments.model / "model.json"}
     with open_file(arguments.grid, load=False) as grid:
+        if arguments.figures is not None:
+            _require_drawable(arguments, grid)
         summary = write_maps(
             model,
             grid,
@@ -62,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
             attributes=provenance_attributes(seed=model.seed, inputs=inputs),
             overwrite=arguments.overwrite,
         )
+    if arguments.figures is not None:
+        _draw(arguments)
     for warning in summary.warnings():
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.json:
@@ -69,6 +80,28 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join([f"wrote {', '.join(map(str, outputs))}", *_lines(summary)]))
     return 1 if summary.broken else 0
+
+
+def _require_drawable(arguments: argparse.Namespace, grid: xr.Dataset) -> None:
+    """Refuse, before anything is computed, what could not be drawn."""
+    if not {"lat", "lon"} <= set(grid.dims):
+        raise ConfigError(f"--figures: {arguments.grid} is not on (lat, lon); leave --figures out")
+    for name in _FIGURES:
+        require_absent(arguments.figures / name, overwrite=arguments.overwrite)
+
+
+def _draw(arguments: argparse.Namespace) -> None:
+    from ctsm_socnn.validation.map_figures import draw_carbon_maps, draw_parameter_maps
+
+    for name, path, draw in zip(
+        _FIGURES,
+        (arguments.output, arguments.soil_carbon),
+        (draw_parameter_maps, draw_carbon_maps),
+        strict=True,
+    ):
+        if path is not None:
+            with open_file(path, load=False) as maps:
+                draw(maps, arguments.figures / name, overwrite=arguments.overwrite)
 
 
 def _forcing(patterns: list[str]) -> xr.Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from ctsm_socnn.validation.scores import LOG_FLOOR
 __all__ = [
     "MAPPED_PARAMETERS",
     "draw_bias_map",
+    "draw_carbon_maps",
     "draw_kernel_differences",
     "draw_parameter_maps",
 ]
@@ -39,6 +41,9 @@ MAPPED_PARAMETERS: Final = ("efolding", "tau_s2", "tau_s3", "beta")
 """Parameters that soil profiles tell most about."""
 
 _SPREAD: Final = "_sd"
+MAPPED_STOCKS: Final = ("soc_stock_100cm", "soc_stock_column")
+
+_GRAMS_IN_KILOGRAM: Final = 1000.0
 _TITLE_WIDTH: Final = 36
 _BIAS_LIMIT: Final = 0.6
 """Decades; a factor of four either way."""
@@ -111,20 +116,69 @@ def draw_parameter_maps(
     ValidationError
         If the maps are not on latitude and longitude.
     """
+    shown = [each for name in names for each in (name, f"{name}{_SPREAD}") if _varies(maps, each)]
+    _draw_maps([_parameter_map(maps, name) for name in shown], maps, path, overwrite)
+
+
+def draw_carbon_maps(maps: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
+    """Draw stocks of soil carbon and their spread; hatched where the network had to extrapolate.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset
+        As `ctsm-socnn predict --soil-carbon` writes them, on `lat, lon`.
+    path : Path
+    overwrite : bool
+
+    Raises
+    ------
+    ValidationError
+        If the maps are not on latitude and longitude.
+    """
+    names = [each for name in MAPPED_STOCKS for each in (name, f"{name}{_SPREAD}")]
+    shown = [name for name in names if _varies(maps, name)]
+    _draw_maps([_stock_map(maps, name) for name in shown], maps, path, overwrite)
+
+
+@dataclass(frozen=True)
+class _Map:
+    """What one panel shows."""
+
+    values: xr.DataArray
+    title: str
+    label: str
+    colours: str
+
+
+def _parameter_map(maps: xr.Dataset, name: str) -> _Map:
+    """Of a parameter, or of its spread under the name with `_sd`."""
+    known = parameter(name.removesuffix(_SPREAD))
+    spread = name.endswith(_SPREAD)
+    title = f"spread over the ensemble: {known.name}" if spread else known.meaning
+    label = name if known.units == "1" else f"{name} ({known.units})"
+    return _Map(maps[name], title, label, SPREAD_COLOURS if spread else AMOUNT_COLOURS)
+
+
+def _stock_map(maps: xr.Dataset, name: str) -> _Map:
+    title = str(maps[name].attrs["long_name"])
+    colours = SPREAD_COLOURS if name.endswith(_SPREAD) else AMOUNT_COLOURS
+    return _Map(maps[name] / _GRAMS_IN_KILOGRAM, title, "kgC m$^{-2}$", colours)
+
+
+def _draw_maps(panels: Sequence[_Map], maps: xr.Dataset, path: Path, overwrite: bool) -> None:
     if not {"lat", "lon"} <= set(maps.dims):
         raise ValidationError(
             f"maps have dimensions {tuple(maps.dims)}; only maps on (lat, lon) can be drawn"
         )
-    shown = [each for name in names for each in (name, f"{name}{_SPREAD}") if _varies(maps, each)]
-    columns = min(len(shown), 2)
-    rows = -(-len(shown) // columns)
+    columns = min(len(panels), 2)
+    rows = -(-len(panels) // columns)
     with matplotlib.style.context(dict(STYLE)):
         height = min(2.9 / _aspect(maps), 4.0) + 0.6
         figure = Figure(figsize=(4.0 * columns, height * rows + 0.5), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        for axis, name in zip(axes.flat, shown, strict=False):
-            _map_panel(axis, maps, name)
-        for axis in axes.flat[len(shown) :]:
+        for axis, panel in zip(axes.flat, panels, strict=False):
+            _map_panel(axis, maps, panel)
+        for axis in axes.flat[len(panels) :]:
             axis.set_visible(False)
         figure.supxlabel("longitude (degrees east)", fontsize=9)
         figure.supylabel("latitude (degrees north)", fontsize=9)
@@ -176,25 +230,19 @@ def _difference_panel(axis: Axes, check: xr.Dataset, values: xr.DataArray) -> An
     return axis.pcolormesh(lon, lat, values.values, shading="nearest", rasterized=True, **colours)
 
 
-def _map_panel(axis: Axes, maps: xr.Dataset, name: str) -> None:
-    """One map: of a parameter, or of its spread under the name with `_sd`."""
+def _map_panel(axis: Axes, maps: xr.Dataset, panel: _Map) -> None:
     lon, lat = maps["lon"].values, maps["lat"].values
-    values = maps[name].transpose("lat", "lon").values
-    known = parameter(name.removesuffix(_SPREAD))
-    is_spread = name.endswith(_SPREAD)
-    colours = SPREAD_COLOURS if is_spread else AMOUNT_COLOURS
-    mesh = axis.pcolormesh(lon, lat, values, cmap=colours, shading="nearest", rasterized=True)
+    values = panel.values.transpose("lat", "lon").values
+    mesh = axis.pcolormesh(lon, lat, values, cmap=panel.colours, shading="nearest", rasterized=True)
     if "extrapolated" in maps:
         flag = maps["extrapolated"].transpose("lat", "lon").values
         _hatch(axis, lon, lat, (flag > 0) & np.isfinite(values))
     draw_coastline(axis)
-    meaning = f"spread over the ensemble: {known.name}" if is_spread else known.meaning
-    axis.set_title(textwrap.fill(meaning, _TITLE_WIDTH), fontsize=9)
+    axis.set_title(textwrap.fill(panel.title, _TITLE_WIDTH), fontsize=9)
     axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
-    label = name if known.units == "1" else f"{name} ({known.units})"
     figure = axis.get_figure()
     if figure is not None:
-        figure.colorbar(mesh, ax=axis, label=label, shrink=0.8)
+        figure.colorbar(mesh, ax=axis, label=panel.label, shrink=0.8)
 
 
 def _varies(maps: xr.Dataset, name: str) -> bool:

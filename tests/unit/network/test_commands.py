@@ -9,6 +9,7 @@ import xarray as xr
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 QUICK = ("--members", "2", "--epochs", "3")
 
@@ -188,3 +189,25 @@ def test_damaged_models_and_models_of_other_versions_are_refused_by_every_comman
         changed = json.loads(description.read_text()) | {"format": 99}
         description.write_text(json.dumps(changed))
     assert not (files / "out").exists()
+
+
+def test_maps_are_drawn_on_request(
+    files: Path, sites: xr.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = xr.open_dataset(files / "grid.nc").load()
+    for name, dimensions in FORCING_DIMENSIONS.items():
+        values = np.moveaxis(sites[name].values[:4].astype(float), 0, -1)
+        shaped = values.reshape(*values.shape[:-1], 2, 2)
+        grid[name] = ((*dimensions[1:], "lat", "lon"), shaped)
+    write_dataset(grid, files / "forced.nc")
+    write_dataset(grid.stack(cell=("lat", "lon"), create_index=False), files / "listed.nc")
+    assert train(files, "--method", "two-step", "--posterior", str(files / "posterior.nc")) == 0
+    outputs = ["-o", str(files / "maps.nc"), "--soil-carbon", str(files / "soc.nc")]
+    words = [*outputs, "--figures", str(files)]
+    model = str(files / "model")
+    assert main(["predict", model, str(files / "listed.nc"), *words]) == 2
+    assert "is not on (lat, lon)" in capsys.readouterr().err
+    assert not (files / "maps.nc").exists()
+    assert main(["predict", model, str(files / "forced.nc"), *words]) == 0
+    assert (files / "parameters.png").stat().st_size > 10_000
+    assert (files / "soil_carbon.png").stat().st_size > 10_000
