@@ -14,7 +14,8 @@ module laplace
 
    public :: approximate
 
-   real(dp), parameter :: difference_step = 1.0e-4_dp
+   !> Wide, since the water scalar has kinks where it reaches its cap, of which each looks like a peak.
+   real(dp), parameter :: difference_step = 0.03_dp
    integer, parameter :: most_steps = 60
    !> Newton's decrement at which the mode counts as found: the energy left to gain.
    real(dp), parameter :: small_decrement = 1.0e-5_dp

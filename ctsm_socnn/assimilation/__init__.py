@@ -2,8 +2,10 @@
 
 from ctsm_socnn.assimilation.chains import SamplingPlan
 from ctsm_socnn.assimilation.diagnostics import Limits
+from ctsm_socnn.assimilation.hierarchical import hierarchical, parameters_by_class
 from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, make_likelihood
-from ctsm_socnn.assimilation.one_batch import ONE_BATCH_COSTS, one_batch
+from ctsm_socnn.assimilation.one_batch import one_batch
+from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
 from ctsm_socnn.assimilation.posterior import random_sampling
 from ctsm_socnn.assimilation.prior import PRIOR_WIDTH, PRIORS, Prior, make_prior
 from ctsm_socnn.assimilation.samplers import SAMPLERS
@@ -24,10 +26,12 @@ __all__ = [
     "Settings",
     "Shard",
     "SiteStatus",
+    "hierarchical",
     "make_likelihood",
     "make_prior",
     "merge_posteriors",
     "one_batch",
+    "parameters_by_class",
     "random_sampling",
     "site_by_site",
 ]

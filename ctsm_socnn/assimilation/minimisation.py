@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
-__all__ = ["Minimum", "minimise_from_several_starts"]
+__all__ = ["Minimum", "descend", "minimise_from_several_starts"]
 
 _MARGIN: Final = 1e-3
 """Distance kept from the faces of the cube: at some of them the model's carbon is zero or endless."""
+
+_MOST_ITERATIONS: Final = 500
 
 Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
@@ -38,7 +40,12 @@ class Minimum:
 
 
 def minimise_from_several_starts(
-    objective: Objective, n_dimensions: int, *, starts: int, seed: int, iterations: int = 500
+    objective: Objective,
+    n_dimensions: int,
+    *,
+    starts: int,
+    seed: int,
+    iterations: int = _MOST_ITERATIONS,
 ) -> list[Minimum]:
     """Minimise from the middle of the cube and from a Latin hypercube (L-BFGS-B).
 
@@ -60,11 +67,14 @@ def minimise_from_several_starts(
     """
     hypercube = qmc.LatinHypercube(n_dimensions, rng=np.random.default_rng(seed))
     points = [np.full(n_dimensions, 0.5), *hypercube.random(max(0, starts - 1))]
-    minima = [_descend(objective, np.clip(p, 0.1, 0.9), iterations) for p in points]
+    minima = [descend(objective, np.clip(p, 0.1, 0.9), iterations) for p in points]
     return sorted(minima, key=lambda minimum: minimum.value)
 
 
-def _descend(objective: Objective, start: NDArray[np.float64], iterations: int) -> Minimum:
+def descend(
+    objective: Objective, start: NDArray[np.float64], iterations: int = _MOST_ITERATIONS
+) -> Minimum:
+    """Minimise from one point of the unit cube (L-BFGS-B); see `minimise_from_several_starts`."""
     trace: list[float] = []
     found = minimize(
         objective,

@@ -1,46 +1,57 @@
-r"""One-batch assimilation: one parameter vector for all profiles together.
+"""One-batch assimilation: one parameter vector for all profiles together.
 
-Costs, with :math:`o` observed, :math:`m` modelled SOC and means over all observations:
-
-``mixed``
-    the share of the variance of :math:`\ln o` that is left unexplained, plus that of :math:`o`.
-    The default: it is fair to both ways of scoring. Several starts are taken, because the surface
-    has poor local minima.
-``log``
-    :math:`\overline{(\ln o - \ln m)^2}`: every profile counts by its relative error.
-``published``
-    the mean over sites of the published cost. Its errors are relative to the observation, which
-    makes too much carbon dearer than too little: the fit is biased low.
-``lognormal``, ``student-t``
-    the mean over sites of the negative log-likelihood (`ctsm_socnn.assimilation.likelihood`).
+The costs are in `ctsm_socnn.assimilation.pooled_costs`, the posterior in
+`ctsm_socnn.assimilation.pooled`. Several starts are taken, because the surface has poor local minima.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, make_likelihood
-from ctsm_socnn.assimilation.minimisation import Minimum, minimise_from_several_starts
+from ctsm_socnn.assimilation.diagnostics import QUANTILES
+from ctsm_socnn.assimilation.minimisation import Minimum, descend, minimise_from_several_starts
+from ctsm_socnn.assimilation.pooled import PooledCost, PooledPosterior, pooled_posterior
+from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
+from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.assimilation.screening import SiteStatus, screen_sites
 from ctsm_socnn.errors import AssimilationError, ConfigError
-from ctsm_socnn.model import Columns, steady_state, steady_state_vjp
-from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, to_physical, upper_bounds
+from ctsm_socnn.model import Columns
+from ctsm_socnn.model.observation import BelowBedrock
+from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
 from ctsm_socnn.provenance import provenance_attributes
 
-__all__ = ["ONE_BATCH_COSTS", "one_batch"]
+__all__ = ["PooledFit", "fit_pooled", "one_batch"]
 
-_TINY_SOC: Final = 1e-30
-_COLUMNS_WORTH_THREADS: Final = 1000
-"""Below, starting threads takes longer than what they save."""
+_KEPT_DRAWS: Final = 400
 
-CostOfSoc = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
-"""SOC, shape (site, 20), to cost and its gradient."""
+
+@dataclass(frozen=True)
+class PooledFit:
+    """The least cost of one parameter vector, and what else there is to know of it.
+
+    Attributes
+    ----------
+    cost : PooledCost
+        Of the sites that can be used.
+    used : ndarray of int
+        Places of these sites in the dataset.
+    minima : list of Minimum
+        From each start, the best first; without the prior.
+    parameters : ndarray, shape (parameter,), 0 to 1
+        Of the least cost, with the prior.
+    posterior : PooledPosterior
+    """
+
+    cost: PooledCost
+    used: NDArray[np.int64]
+    minima: list[Minimum]
+    parameters: NDArray[np.float64]
+    posterior: PooledPosterior
 
 
 def one_batch(
@@ -50,6 +61,7 @@ def one_batch(
     starts: int = 8,
     seed: int = 0,
     below_bedrock: BelowBedrock = "deepest",
+    prior: Prior = UNIFORM_PRIOR,
 ) -> xr.Dataset:
     """Fit one parameter vector to all profiles.
 
@@ -62,15 +74,17 @@ def one_batch(
     starts : int
         Starting points of the minimisation.
     seed : int
-        Of the starting points.
+        Of the starting points and of the draws from the posterior.
     below_bedrock : {"deepest", "drop"}
+    prior : Prior
 
     Returns
     -------
     xarray.Dataset
-        `parameters` (parameter), in the registry's units; `start_cost` (start) and
-        `start_parameters` (start, parameter), best first; `trace` (iteration), the cost on the way
-        of the best start.
+        `parameters` (parameter), in the registry's units, of the least cost; `mean`, `sd`
+        (parameter), `quantile` (probability, parameter) and `draws` (draw, parameter) of the
+        posterior; `start_cost` (start) and `start_parameters` (start, parameter), best first;
+        `trace` (iteration), the cost on the way of the best start.
 
     Raises
     ------
@@ -79,110 +93,99 @@ def one_batch(
     ConfigError
         If there is no cost of that name.
     """
-    if cost not in ONE_BATCH_COSTS:
-        raise ConfigError(
-            f"unknown one-batch cost {cost!r}; choose from {', '.join(ONE_BATCH_COSTS)}"
-        )
-    status = screen_sites(sites, below_bedrock, 1)
-    usable = np.flatnonzero(status == SiteStatus.CONVERGED)
-    if usable.size == 0:
-        raise AssimilationError(
-            "one-batch: none of the sites can be used; see their forcing and soc"
-        )
-    used = sites.isel(site=usable)
-    minima = minimise_from_several_starts(
-        _objective(Columns.from_sites(used), ONE_BATCH_COSTS[cost](used, below_bedrock)),
-        len(PARAMETER_NAMES),
-        starts=starts,
-        seed=seed,
+    fit = fit_pooled(sites, "one-batch", cost, starts, seed, below_bedrock, prior)
+    dataset = _posterior_variables(fit.posterior).assign(_start_variables(fit.minima))
+    dataset["parameters"] = (
+        ("parameter",),
+        to_physical(fit.parameters),
+        {"long_name": "parameters of the least cost, in the registry's units"},
     )
-    return _dataset(minima, cost, seed, int(usable.size), int(status.size))
-
-
-def _objective(
-    columns: Columns, cost_of_soc: CostOfSoc
-) -> Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
-    width = upper_bounds() - lower_bounds()
-    threads = 1 if len(columns) < _COLUMNS_WORTH_THREADS else None
-
-    def objective(unit: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters = np.broadcast_to(to_physical(unit), (len(columns), unit.size))
-        value, soc_bar = cost_of_soc(steady_state(columns, parameters, threads=threads).soc)
-        _, parameters_bar = steady_state_vjp(columns, parameters, soc_bar, threads=threads)
-        return value, parameters_bar.sum(axis=0) * width
-
-    return objective
-
-
-def _log_cost(sites: xr.Dataset, below_bedrock: BelowBedrock) -> CostOfSoc:
-    operator = ObservationOperator.from_sites(sites, below_bedrock)
-    log_values = np.log(operator.values)
-
-    def cost_of_soc(soc: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        modelled = np.maximum(operator.apply(soc), _TINY_SOC)
-        residual = np.log(modelled) - log_values
-        bar = 2.0 * residual / (modelled * residual.size)
-        return float(np.mean(residual**2)), operator.adjoint(bar)
-
-    return cost_of_soc
-
-
-def _mixed_cost(sites: xr.Dataset, below_bedrock: BelowBedrock) -> CostOfSoc:
-    operator = ObservationOperator.from_sites(sites, below_bedrock)
-    log_cost = _log_cost(sites, below_bedrock)
-    variance, log_variance = np.var(operator.values), np.var(np.log(operator.values))
-
-    def cost_of_soc(soc: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        log_part, log_bar = log_cost(soc)
-        residual = operator.apply(soc) - operator.values
-        bar = 2.0 * residual / (variance * residual.size)
-        value = log_part / log_variance + np.mean(residual**2) / variance
-        return float(value), log_bar / log_variance + operator.adjoint(bar)
-
-    return cost_of_soc
-
-
-def _likelihood_cost(name: str) -> Callable[[xr.Dataset, BelowBedrock], CostOfSoc]:
-    def make(sites: xr.Dataset, below_bedrock: BelowBedrock) -> CostOfSoc:
-        likelihood = make_likelihood(sites, name, below_bedrock)
-
-        def cost_of_soc(soc: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            cost, soc_bar = likelihood.costs(soc)
-            return float(cost.mean()), soc_bar / cost.size
-
-        return cost_of_soc
-
-    return make
-
-
-ONE_BATCH_COSTS: Final[Mapping[str, Callable[[xr.Dataset, BelowBedrock], CostOfSoc]]] = {
-    "log": _log_cost,
-    "mixed": _mixed_cost,
-    **{name: _likelihood_cost(name) for name in LIKELIHOODS},
-}
-"""Name -> maker."""
-
-
-def _dataset(minima: list[Minimum], cost: str, seed: int, n_used: int, n_sites: int) -> xr.Dataset:
-    points = to_physical(np.array([minimum.point for minimum in minima]))
-    dataset = xr.Dataset(
+    return dataset.assign_attrs(
         {
-            "parameters": (("parameter",), points[0]),
-            "start_cost": (("start",), np.array([minimum.value for minimum in minima])),
-            "start_parameters": (("start", "parameter"), points),
-            "trace": (("iteration",), minima[0].trace),
-        },
-        coords={"parameter": list(PARAMETER_NAMES)},
-        attrs={
             **provenance_attributes(seed=seed),
             "title": "one parameter vector for all profiles",
             "cost": cost,
-            "sites": f"{n_used} of {n_sites} used",
+            "cost_scale": fit.posterior.scale,
+            "prior": prior.description(),
+            "sites": f"{fit.used.size} of {sites.sizes['site']} used",
             "turnover_time_convention": "unnormalised",
+        }
+    )
+
+
+def fit_pooled(
+    sites: xr.Dataset,
+    method: str,
+    cost: str,
+    starts: int,
+    seed: int,
+    below_bedrock: BelowBedrock,
+    prior: Prior,
+) -> PooledFit:
+    """Fit one parameter vector to all profiles, for `one_batch` and what starts from there.
+
+    Parameters and errors are those of `one_batch`; `method` names the caller in messages.
+    """
+    if cost not in ONE_BATCH_COSTS:
+        raise ConfigError(
+            f"unknown {method} cost {cost!r}; choose from {', '.join(ONE_BATCH_COSTS)}"
+        )
+    usable = np.flatnonzero(screen_sites(sites, below_bedrock, 1) == SiteStatus.CONVERGED)
+    if usable.size == 0:
+        raise AssimilationError(
+            f"{method}: none of the sites can be used; see their forcing and soc"
+        )
+    used = sites.isel(site=usable)
+    pooled = PooledCost(Columns.from_sites(used), ONE_BATCH_COSTS[cost](used, below_bedrock))
+    minima = minimise_from_several_starts(
+        pooled.of_all, len(PARAMETER_NAMES), starts=starts, seed=seed
+    )
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    posterior = pooled_posterior(pooled, minima[0].point, prior, generator, _KEPT_DRAWS)
+
+    def with_prior(unit: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, gradient = pooled.of_all(unit)
+        of_prior, slope = prior.cost(unit)
+        return value + posterior.scale * of_prior, gradient + posterior.scale * slope
+
+    best = minima[0] if prior.is_uniform else descend(with_prior, minima[0].point)
+    return PooledFit(pooled, usable, minima, best.point, posterior)
+
+
+def _posterior_variables(posterior: PooledPosterior) -> xr.Dataset:
+    draws = to_physical(posterior.draws)
+    return xr.Dataset(
+        {
+            "mean": (("parameter",), draws.mean(axis=0), {"long_name": "posterior mean"}),
+            "sd": (
+                ("parameter",),
+                draws.std(axis=0, ddof=1),
+                {"long_name": "posterior standard deviation"},
+            ),
+            "quantile": (
+                ("probability", "parameter"),
+                np.quantile(draws, QUANTILES, axis=0),
+                {"long_name": "posterior quantiles"},
+            ),
+            "draws": (("draw", "parameter"), draws, {"long_name": "draws from the posterior"}),
         },
+        coords={"parameter": list(PARAMETER_NAMES), "probability": list(QUANTILES)},
     )
-    dataset["parameters"].attrs["long_name"] = (
-        "parameters of the least cost, in the registry's units"
+
+
+def _start_variables(minima: list[Minimum]) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "start_cost": (
+                ("start",),
+                np.array([minimum.value for minimum in minima]),
+                {"long_name": "cost reached from each start, best first"},
+            ),
+            "start_parameters": (
+                ("start", "parameter"),
+                to_physical(np.array([minimum.point for minimum in minima])),
+                {"long_name": "parameters reached from each start"},
+            ),
+            "trace": (("iteration",), minima[0].trace, {"long_name": "cost of the best start"}),
+        }
     )
-    dataset["start_cost"].attrs["long_name"] = "cost reached from each start, best first"
-    return dataset

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import truncnorm
+from scipy.special import ndtr, ndtri
 
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.parameters import (
@@ -37,6 +37,12 @@ PRIORS: Final = ("uniform", "normal")
 
 PRIOR_WIDTH: Final = 0.25
 """Standard deviation of the normal prior, as a share of the range between the bounds."""
+
+_PLACES: Final = 2000
+"""Quantiles of the prior from which its variance is taken."""
+
+_MARGIN: Final = 1e-9
+"""Distance kept from the bounds: at some of them carbon is endless."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,41 @@ class Prior:
     @property
     def variance(self) -> NDArray[np.float64]:
         """Variance of each parameter's place between its bounds, shape (parameter,)."""
-        uniform = np.isinf(self.sd)
-        centre, sd = np.asarray(self.centre), np.where(uniform, 1.0, self.sd)
-        cut = truncnorm.var(-centre / sd, (1.0 - centre) / sd, loc=centre, scale=sd)
-        return np.where(uniform, 1.0 / 12.0, cut)
+        places = (np.arange(_PLACES) + 0.5) / _PLACES
+        quantiles = self.from_probit(np.tile(ndtri(places)[:, np.newaxis], len(self.sd)))
+        return np.asarray(quantiles.var(axis=0))
+
+    def from_probit(self, probit: NDArray[np.float64]) -> NDArray[np.float64]:
+        r"""Places between the bounds of probits, in which the prior is standard normal.
+
+        :math:`u = F^{-1}(\Phi(z))`, with F the distribution function of the prior.
+
+        Parameters
+        ----------
+        probit : ndarray, shape (..., parameter), 1
+
+        Returns
+        -------
+        ndarray, shape (..., parameter), 0 to 1
+        """
+        below, within = self._shares()
+        share = ndtr(probit)
+        normal = self._centre + self._width * ndtri(below + within * share)
+        return np.clip(np.where(self._is_normal, normal, share), _MARGIN, 1.0 - _MARGIN)
+
+    def to_probit(self, unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probits of places between the bounds: the inverse of `from_probit`."""
+        below, within = self._shares()
+        share = (ndtr((unit - self._centre) / self._width) - below) / within
+        return np.asarray(ndtri(np.where(self._is_normal, share, unit)))
+
+    def slope(self, probit: NDArray[np.float64], unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the derivative of `from_probit`, given its argument and its value."""
+        _, within = self._shares()
+        deviation = (unit - self._centre) / self._width
+        normal = np.exp(0.5 * (deviation**2 - probit**2)) * within * self._width
+        uniform = np.exp(-0.5 * probit**2) / np.sqrt(2.0 * np.pi)
+        return np.where(self._is_normal, normal, uniform)
 
     def cost(self, unit: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Negative log density up to a constant, and its gradient.
@@ -85,17 +122,7 @@ class Prior:
 
     def draw(self, generator: np.random.Generator, n: int) -> NDArray[np.float64]:
         """Draw from the prior, shape (n, parameter), 0 to 1."""
-        uniform = np.isinf(self.sd)
-        centre, sd = np.asarray(self.centre), np.where(uniform, 1.0, self.sd)
-        normal = truncnorm.rvs(
-            -centre / sd,
-            (1.0 - centre) / sd,
-            loc=centre,
-            scale=sd,
-            size=(n, centre.size),
-            random_state=generator,
-        )
-        return np.where(uniform, generator.uniform(size=normal.shape), normal)
+        return self.from_probit(generator.standard_normal((n, len(self.sd))))
 
     def description(self) -> str:
         """Return the prior in words, for fingerprints and global attributes."""
@@ -107,6 +134,24 @@ class Prior:
             if np.isfinite(sd)
         )
         return f"normal between the bounds (0 to 1): {', '.join(terms)}"
+
+    @property
+    def _is_normal(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.sd)
+
+    @property
+    def _centre(self) -> NDArray[np.float64]:
+        return np.asarray(self.centre)
+
+    @property
+    def _width(self) -> NDArray[np.float64]:
+        """Standard deviations; 1 where the prior is uniform."""
+        return np.where(self._is_normal, self.sd, 1.0)
+
+    def _shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shares of the whole normal below 0 and between 0 and 1."""
+        below = ndtr(-self._centre / self._width)
+        return below, ndtr((1.0 - self._centre) / self._width) - below
 
 
 UNIFORM_PRIOR: Final = Prior((0.5,) * len(PARAMETER_NAMES), (np.inf,) * len(PARAMETER_NAMES))

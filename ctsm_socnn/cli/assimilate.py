@@ -1,11 +1,13 @@
 """Find parameters at soil profiles, from forcing and observed SOC.
 
   one-batch        one parameter vector for all profiles, by gradient descent
+  hierarchical     one for each class of sites (biome, climate, soil), shrunk to the whole
   site-by-site     the posterior at every profile, by Markov chains; may be stopped and run again
   random-sampling  parameters for other sites, drawn from the posteriors of a site-by-site run
 
 Example:
   ctsm-socnn assimilate sites.nc --method one-batch -o one_batch.nc
+  ctsm-socnn assimilate sites.nc --method hierarchical --by cov_biome -o classes.nc
   ctsm-socnn assimilate sites.nc --method site-by-site --workers 4 -o posterior.nc
   ctsm-socnn assimilate other_sites.nc --method random-sampling --posterior posterior.nc -o random.nc
 """
@@ -32,6 +34,7 @@ from ctsm_socnn.assimilation import (
     Settings,
     Shard,
     SiteStatus,
+    hierarchical,
     make_prior,
     one_batch,
     random_sampling,
@@ -69,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare observations below bedrock with the deepest layer above it, or drop them",
     )
     _add_prior(parser.add_argument_group("prior"))
-    _add_one_batch(parser.add_argument_group("one-batch"))
+    _add_one_batch(parser.add_argument_group("one-batch and hierarchical"))
     _add_site_by_site(parser.add_argument_group("site-by-site"))
     _add_random_sampling(parser.add_argument_group("random-sampling"))
 
@@ -109,6 +112,9 @@ def _add_prior(group: argparse._ArgumentGroup) -> None:
 def _add_one_batch(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--cost", choices=tuple(ONE_BATCH_COSTS), default="mixed")
     group.add_argument("--starts", type=int, default=8, help="starting points (8)")
+    group.add_argument(
+        "--by", metavar="VARIABLE", help="hierarchical: variable whose values are the classes"
+    )
 
 
 def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
@@ -172,13 +178,58 @@ def _one_batch(arguments: argparse.Namespace) -> None:
         starts=arguments.starts,
         seed=arguments.seed,
         below_bedrock=arguments.below_bedrock,
+        prior=_prior(arguments),
     )
     write_dataset(result, arguments.output, overwrite=arguments.overwrite)
     values = dict(zip(PARAMETER_NAMES, result["parameters"].values.tolist(), strict=True))
+    low, high = (result["quantile"].sel(probability=p).values.tolist() for p in (0.025, 0.975))
     cost = float(result["start_cost"].values[0])
-    lines = [f"{p.name:<10} {values[p.name]:>12.6g} {p.units}" for p in PARAMETERS]
+    lines = [f"{'':<10} {'best':>12} {'95 % interval':>25}"]
+    lines += [
+        f"{p.name:<10} {values[p.name]:>12.6g} {low[i]:>12.5g} {high[i]:>12.5g} {p.units}"
+        for i, p in enumerate(PARAMETERS)
+    ]
     lines += [f"cost {cost:.6g} ({arguments.cost})", f"wrote {arguments.output}"]
-    summary = {"parameters": values, "cost": cost, "output": str(arguments.output)}
+    summary = {
+        "parameters": values,
+        "interval_95": dict(zip(PARAMETER_NAMES, zip(low, high, strict=True), strict=True)),
+        "cost": cost,
+        "output": str(arguments.output),
+    }
+    print_result(arguments, summary, "\n".join(lines))
+
+
+def _hierarchical(arguments: argparse.Namespace) -> None:
+    if arguments.by is None:
+        raise ConfigError("hierarchical groups sites by a variable; name it with --by")
+    result = hierarchical(
+        open_sites(arguments.sites),
+        arguments.by,
+        cost=arguments.cost,
+        starts=arguments.starts,
+        seed=arguments.seed,
+        below_bedrock=arguments.below_bedrock,
+        prior=_prior(arguments),
+    )
+    write_dataset(result, arguments.output, overwrite=arguments.overwrite)
+    whole, spread = (result[name].values.tolist() for name in ("parameters", "class_spread"))
+    of_class = result["class_parameters"]
+    least, most = of_class.min("class").values.tolist(), of_class.max("class").values.tolist()
+    lines = [
+        f"{result.sizes['class']} classes of {arguments.by}; {result.attrs['sites']}",
+        f"{'':<10} {'whole':>12} {'least and most of a class':>25} {'spread':>8}",
+    ]
+    lines += [
+        f"{p.name:<10} {whole[i]:>12.5g} {least[i]:>12.5g} {most[i]:>12.5g} {spread[i]:>8.2f} {p.units}"
+        for i, p in enumerate(PARAMETERS)
+    ]
+    lines.append(f"wrote {arguments.output}")
+    summary = {
+        "parameters": dict(zip(PARAMETER_NAMES, whole, strict=True)),
+        "class_spread": dict(zip(PARAMETER_NAMES, spread, strict=True)),
+        "classes": result["class"].values.tolist(),
+        "output": str(arguments.output),
+    }
     print_result(arguments, summary, "\n".join(lines))
 
 
@@ -254,6 +305,7 @@ def _random_sampling(arguments: argparse.Namespace) -> None:
 
 _METHODS: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {
     "one-batch": _one_batch,
+    "hierarchical": _hierarchical,
     "site-by-site": _site_by_site,
     "random-sampling": _random_sampling,
 }

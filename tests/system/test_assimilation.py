@@ -36,7 +36,11 @@ def test_every_method_writes_its_file(
     assert (
         main(["assimilate", sites, "--method", "one-batch", "--starts", "1", "-o", str(batch)]) == 0
     )
-    assert "tau_s3" in capsys.readouterr().out
+    assert "95 % interval" in capsys.readouterr().out
+    assert open_file(batch)["quantile"].shape == (5, 21)
+    by = ["--method", "hierarchical", "--by", "cov_Texture_USDA_30cm", "--starts", "1"]
+    assert main(["assimilate", sites, *by, "-o", str(tmp_path / "classes.nc")]) == 0
+    assert "classes of cov_Texture_USDA_30cm" in capsys.readouterr().out
     assert main(["assimilate", sites, *SHORT, "--draws", "150", "-o", str(posterior)]) == 0
     table = capsys.readouterr().out
     assert "NSE in sample" in table
@@ -73,6 +77,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(sites_file: Path, tmp_path: Path
     ("options", "message"),
     [
         (["--method", "random-sampling"], "give it with --posterior"),
+        (["--method", "hierarchical"], "name it with --by"),
         (["--shard", "5/4"], "shard 5/4"),
         (["--sampler", "published"], "goes with the published likelihood"),
         (["--prior-of", "q10=1.5"], "write a name, its centre and its standard deviation"),

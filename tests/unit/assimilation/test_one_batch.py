@@ -8,7 +8,7 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import ONE_BATCH_COSTS, one_batch
 from ctsm_socnn.assimilation.minimisation import minimise_from_several_starts
-from ctsm_socnn.assimilation.one_batch import _objective
+from ctsm_socnn.assimilation.pooled import PooledCost
 from ctsm_socnn.errors import AssimilationError, ConfigError
 from ctsm_socnn.model import Columns, steady_state
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, to_physical, upper_bounds
@@ -26,7 +26,9 @@ def with_one_truth(sites: xr.Dataset) -> xr.Dataset:
 @pytest.mark.parametrize("cost", list(ONE_BATCH_COSTS))
 def test_gradients_agree_with_differences(cost: str, twin: tuple[xr.Dataset, np.ndarray]) -> None:
     sites, _ = twin
-    objective = _objective(Columns.from_sites(sites), ONE_BATCH_COSTS[cost](sites, "deepest"))
+    objective = PooledCost(
+        Columns.from_sites(sites), ONE_BATCH_COSTS[cost](sites, "deepest")
+    ).of_all
     point = np.random.default_rng(2).uniform(0.3, 0.7, 21)
     _, gradient = objective(point)
     step = 1e-6
