@@ -14,8 +14,9 @@ module laplace
 
    public :: approximate
 
-   !> Wide, since the water scalar has kinks where it reaches its cap, of which each looks like a peak.
-   real(dp), parameter :: difference_step = 0.03_dp
+   !> Of differences on the way to the mode, and of those that tell the curvature of the whole: the water scalar has
+   !> kinks where it reaches its cap, and close by each of them looks like a peak.
+   real(dp), parameter :: short_step = 1.0e-4_dp, wide_step = 0.03_dp
    integer, parameter :: most_steps = 60
    !> Newton's decrement at which the mode counts as found: the energy left to gain.
    real(dp), parameter :: small_decrement = 1.0e-5_dp
@@ -36,13 +37,15 @@ contains
       real(dp), intent(out) :: costs(:)         !< negative log of likelihood and prior at each draw
       integer, intent(out) :: gradients
       real(dp) :: probit(size(mode)), hessian(size(mode), size(mode)), factor(size(mode), size(mode))
-      real(dp) :: decrement
+      real(dp) :: decrement, energy, gradient(size(mode))
       logical :: positive
 
       gradients = 0
       call best_start(target, assumed, points, probit)
-      call descend(target, assumed, probit, hessian, decrement, gradients)
+      call descend(target, assumed, probit, decrement, gradients)
       mode = assumed%place(probit)
+      call differentiate(target, assumed, probit, wide_step, energy, gradient, hessian)
+      gradients = gradients + 1 + 2*size(probit)
       call factor_of_least_damping(hessian, factor, positive)
       found = positive .and. decrement < small_decrement
       call draw_normal(target, assumed, stream, probit, factor, draws, costs)
@@ -61,19 +64,19 @@ contains
    end subroutine best_start
 
    !> Newton's method; every step tries one damping a vector lane and takes the best.
-   subroutine descend(target, assumed, probit, hessian, decrement, gradients)
+   subroutine descend(target, assumed, probit, decrement, gradients)
       class(density), intent(inout) :: target
       type(prior), intent(in) :: assumed
       real(dp), intent(inout) :: probit(:)
-      real(dp), intent(out) :: hessian(:, :)
       real(dp), intent(out) :: decrement
       integer, intent(inout) :: gradients
-      real(dp) :: gradient(size(probit)), proposal(size(probit), lanes), energy(lanes), damping(lanes), least, chosen
+      real(dp) :: hessian(size(probit), size(probit)), gradient(size(probit))
+      real(dp) :: proposal(size(probit), lanes), energy(lanes), damping(lanes), least, chosen
       integer :: step, lane
 
       chosen = 1.0_dp
       do step = 1, most_steps
-         call differentiate(target, assumed, probit, least, gradient, hessian)
+         call differentiate(target, assumed, probit, short_step, least, gradient, hessian)
          gradients = gradients + 1 + 2*size(probit)
          decrement = newton_decrement(hessian, gradient)
          if (decrement < small_decrement) return
@@ -118,10 +121,10 @@ contains
       where (.not. ieee_is_finite(gradient)) gradient = 0.0_dp
    end subroutine energies
 
-   subroutine differentiate(target, assumed, probit, energy, gradient, hessian)
+   subroutine differentiate(target, assumed, probit, step, energy, gradient, hessian)
       class(density), intent(inout) :: target
       type(prior), intent(in) :: assumed
-      real(dp), intent(in) :: probit(:)
+      real(dp), intent(in) :: probit(:), step
       real(dp), intent(out) :: energy, gradient(:), hessian(:, :)
       real(dp) :: around(size(probit), 0:2*size(probit)), slope(size(probit), 0:2*size(probit))
       real(dp) :: energy_around(0:2*size(probit))
@@ -130,13 +133,13 @@ contains
       n = size(probit)
       around = spread(probit, 2, 2*n + 1)
       do j = 1, n
-         around(j, j) = probit(j) + difference_step
-         around(j, n + j) = probit(j) - difference_step
+         around(j, j) = probit(j) + step
+         around(j, n + j) = probit(j) - step
       end do
       call energies(target, assumed, around, energy_around, slope)
       energy = energy_around(0)
       gradient = slope(:, 0)
-      hessian = (slope(:, 1:n) - slope(:, n + 1:))/(2.0_dp*difference_step)
+      hessian = (slope(:, 1:n) - slope(:, n + 1:))/(2.0_dp*step)
       hessian = 0.5_dp*(hessian + transpose(hessian))
    end subroutine differentiate
 

@@ -190,5 +190,6 @@ def pooled_posterior(
     identity = np.eye(mode.size)
     bread = np.linalg.inv(curvature(slope, mode) / scale + identity)
     spread = scatter(of_sites(mode)[1], cost.cluster) / scale**2 + identity
-    deviates = generator.multivariate_normal(mode, bread @ spread @ bread, draws, method="eigh")
-    return PooledPosterior(prior.from_probit(deviates), scale)
+    factor = bread @ np.linalg.cholesky(spread)
+    probits = mode + generator.standard_normal((draws, mode.size)) @ factor.T
+    return PooledPosterior(prior.from_probit(probits), scale)

@@ -75,7 +75,7 @@ class Prior:
         """Variance of each parameter's place between its bounds, shape (parameter,)."""
         places = (np.arange(_PLACES) + 0.5) / _PLACES
         quantiles = self.from_probit(np.tile(ndtri(places)[:, np.newaxis], len(self.sd)))
-        return np.asarray(quantiles.var(axis=0))
+        return np.where(self._is_normal, quantiles.var(axis=0), 1.0 / 12.0)
 
     def from_probit(self, probit: NDArray[np.float64]) -> NDArray[np.float64]:
         r"""Places between the bounds of probits, in which the prior is standard normal.
