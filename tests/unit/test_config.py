@@ -31,9 +31,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 def test_paths_are_relative_to_the_data_directory_where_given(tmp_path: Path) -> None:
     data = tmp_path / "elsewhere"
-    config = load(tmp_path, MINIMAL + '[grid]\ntarget = "mesh.nc"\n', data=data)
+    grid = '[grid]\ntarget = "mesh.nc"\nmask = "surfdata.nc"\n'
+    config = load(tmp_path, MINIMAL + grid, data=data)
     assert config.covariates.file == data / "covariates.nc"
     assert config.grid.target == str(data / "mesh.nc")
+    assert config.grid.mask == data / "surfdata.nc"
 
 
 def test_grid_names_are_not_paths(tmp_path: Path) -> None:
