@@ -38,11 +38,19 @@ _DEEP_ENOUGH: Final = 2.0
 """m of soil that a cell must have for its e-folding depth to be told."""
 _LEAST_EXPONENT: Final = 0.3
 _CRYOTURBATION_LIMIT: Final = 2.0
+_WITHIN_LIMITS: Final = 0.02
+"""How far a month's water scalar must stay from 0 and 1, where it is cut off."""
+_LEAST_SAMPLES: Final = 20
+_LEAST_VARIANCE: Final = 0.01
+"""Of the logarithm of the water potential, for a line through it to tell its ends."""
 
 _TOLERANCES: Final[Mapping[str, float]] = {
     "tau": 0.005,
     "decomp_depth_efolding": 0.01,
     "q10": 0.002,
+    "froz_q10": 0.002,
+    "minpsi_hr": 0.05,
+    "maxpsi_hr": 0.05,
     "som_diffus": 1e-3,
     "cryoturb_diffusion_k": 1e-3,
     "rf": 1e-3,
@@ -153,6 +161,7 @@ def _estimates(fields: HistoryFields) -> dict[str, Array]:
     parts: tuple[Callable[[HistoryFields], dict[str, Array]], ...] = (
         _turnover_and_efolding,
         _q10,
+        _water_limits,
         _diffusivities,
         _fractions,
     )
@@ -201,20 +210,52 @@ def _depth_slope(by_layer: Array) -> tuple[float, Array]:
 
 
 def _q10(fields: HistoryFields) -> dict[str, Array]:
-    """From T_SCALAR = N(q10) q10 ** ((T - 25 degC) / 10) in unfrozen, calm soil."""
+    """From T_SCALAR = N(q10) q10 ** ((T - 25 degC) / 10) in calm soil; another q10 where it is frozen.
+
+    Frozen, T_SCALAR = N(q10) q10 ** (-2.5) froz_q10 ** (T / 10 degC).
+    """
     read = fields.get("T_SCALAR", "TSOI")
     if read is None:
         return {}
     scalar, temperature = read
+    calm = (SOIL_GRID.node_depth > _CALM_DEPTH)[:, np.newaxis] & (scalar > 0.0)
     exponent = 1.0 + (temperature - _REFERENCE) / 10.0
-    calm = (SOIL_GRID.node_depth > _CALM_DEPTH)[:, np.newaxis]
-    usable = (
-        calm & (temperature > _FREEZING) & (np.abs(exponent) > _LEAST_EXPONENT) & (scalar > 0.0)
-    )
-    share = float(century_normalisation(1.0))
-    exponent = np.where(usable, exponent, np.nan)
-    q10 = np.exp(np.log(np.where(usable, scalar, 1.0) / share) / exponent)
-    return {"q10": _median(q10.reshape(-1, q10.shape[-1]), axis=0)}
+    thawed = calm & (temperature > _FREEZING) & (np.abs(exponent) > _LEAST_EXPONENT)
+    q10 = _base(scalar / float(century_normalisation(1.0)), exponent, thawed)
+    found = {"q10": q10}
+    if np.isfinite(q10).any():
+        usual = float(np.nanmedian(q10))
+        at_freezing = float(century_normalisation(usual)) * usual**-2.5
+        below = (temperature - _FREEZING) / 10.0
+        frozen = calm & (below < -_LEAST_EXPONENT)
+        found["froz_q10"] = _base(scalar / at_freezing, below, frozen)
+    return found
+
+
+def _base(power: Array, exponent: Array, usable: NDArray[np.bool_]) -> Array:
+    """Find the base of a power: median over months and layers of each cell."""
+    base = np.exp(np.log(np.where(usable, power, 1.0)) / np.where(usable, exponent, np.nan))
+    return _median(base.reshape(-1, base.shape[-1]), axis=0)
+
+
+def _water_limits(fields: HistoryFields) -> dict[str, Array]:
+    """From W_SCALAR, a line in the logarithm of SOILPSI from 0 at minpsi_hr to 1 at maxpsi_hr."""
+    read = fields.get("W_SCALAR", "SOILPSI")
+    if read is None:
+        return {}
+    scalar, potential = (values.reshape(-1, values.shape[-1]) for values in read)
+    calm = np.tile(SOIL_GRID.node_depth > _CALM_DEPTH, len(scalar) // SOIL_GRID.node_depth.size)
+    usable = calm[:, np.newaxis] & (potential < 0.0)
+    usable &= (scalar > _WITHIN_LIMITS) & (scalar < 1.0 - _WITHIN_LIMITS)
+    logarithm = np.log(-np.where(usable, potential, np.nan))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        away = logarithm - _mean(logarithm)
+        slope = _sum(away * scalar) / _sum(away**2)
+        at_zero = _mean(logarithm) - _mean(np.where(usable, scalar, np.nan)) / slope
+        told = (usable.sum(axis=0) >= _LEAST_SAMPLES) & (_mean(away**2) > _LEAST_VARIANCE)
+        lowest = np.where(told, -np.exp(at_zero), np.nan)
+        highest = np.where(told, -np.exp(at_zero + 1.0 / slope), np.nan)
+    return {"minpsi_hr": lowest, "maxpsi_hr": highest}
 
 
 def _diffusivities(fields: HistoryFields) -> dict[str, Array]:

@@ -90,10 +90,14 @@ def test_a_real_run_used_its_paramfile_and_no_other(shared_data, version):
     evidence = {e.item: e for e in find_evidence(files, version, expected)}
     told = {item for item, e in evidence.items() if e.verdict == "used"}
     assert told >= TURNOVER_TIMES | {"som_diffus", "cryoturb_diffusion_k", "q10", "rf_l3s2"}
+    assert told >= {"froz_q10", "minpsi_hr", "maxpsi_hr"}
     assert not any(e.verdict == "NOT used" for e in evidence.values())
     assert all(
         math.isclose(evidence[item].found, expected[item], rel_tol=1e-4) for item in TURNOVER_TIMES
     )
+    drier = expected | {"minpsi_hr": -2.5, "froz_q10": 5.0}
+    verdicts = _verdicts(find_evidence(files, version, drier))
+    assert {i for i, v in verdicts.items() if v == "NOT used"} == {"minpsi_hr", "froz_q10"}
     longer = expected | {"tau_s3": 1.5 * expected["tau_s3"], "tau_l1": 1.05 * expected["tau_l1"]}
     verdicts = _verdicts(find_evidence(files, version, longer))
     assert {i for i, verdict in verdicts.items() if verdict == "NOT used"} == {"tau_s3", "tau_l1"}
