@@ -19,7 +19,12 @@ from ctsm_socnn.assimilation import Limits, Settings, make_prior, one_batch, sit
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.export.usermods import Usermods, create_newcase_line, write_usermods
+from ctsm_socnn.export.usermods import (
+    Usermods,
+    create_newcase_line,
+    require_usermods_directory,
+    write_usermods,
+)
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import (
@@ -95,6 +100,7 @@ def build_params(
     output = Path(output)
     for case in config.case:
         resolve_version(case.version)
+        require_usermods_directory((output / "usermods" / case.name).absolute())
     _make_directory(output)
     run = _Run(config, configuration, output, workers)
     run_stages(run.stages(), output, overwrite=overwrite, report=report)

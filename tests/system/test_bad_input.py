@@ -193,3 +193,15 @@ def test_output_that_cannot_be_made_is_named(
     (copy / "out").write_text("a file, not a directory")
     assert build(copy) == 2
     assert "out cannot be made" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["my results", "it's", "a$b", 'say "so"', "semi;colon", "new\nline"]
+)
+def test_an_output_that_a_case_could_not_name_is_refused_before_anything_is_done(
+    copy: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    output = copy / name
+    assert main(["build-params", str(copy / "twin.toml"), "-o", str(output), "--workers", "1"]) == 2
+    assert "CIME's namelists do not carry safely" in capsys.readouterr().err
+    assert not output.exists()
