@@ -2,7 +2,7 @@
 
 Everything here is fitted on training sites only and stored with the model. Rules for gaps:
 a missing number takes the training median, a missing, rare or never-seen class takes class 0.
-A site or cell that lacks more than half of its inputs is `unusable`.
+A site or cell that lacks more than half of its covariates, or of all inputs, is `unusable`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Inputs:
     numeric : ndarray, shape (n, numeric inputs), scaled
     classes : ndarray of int, shape (n, categorical inputs), class indices
     usable : ndarray of bool, shape (n,)
-        False where more than half of the inputs are missing.
+        False where more than half of the covariates, or of all inputs, are missing.
     """
 
     numeric: NDArray[np.float64]
@@ -162,8 +162,9 @@ class InputTransform:
         """
         _require(sites, self.covariates)
         raw = _raw_numeric(sites, [item.name for item in self.numeric])
-        codes = [sites[item.name].values.astype(np.float64) for item in self.categorical]
-        missing = np.isnan(raw).sum(axis=1) + sum(np.isnan(code).astype(int) for code in codes)
+        codes = np.empty((len(self.categorical), len(raw)))
+        for i, category in enumerate(self.categorical):
+            codes[i] = sites[category.name].values
         numeric = np.empty_like(raw)
         for i, item in enumerate(self.numeric):
             filled = np.where(np.isnan(raw[:, i]), item.fill, raw[:, i])
@@ -171,8 +172,29 @@ class InputTransform:
         classes = np.zeros((len(raw), len(self.categorical)), dtype=np.int64)
         for i, (item_, code) in enumerate(zip(self.categorical, codes, strict=True)):
             classes[:, i] = item_.indices(code)
-        limit = (len(self.numeric) + len(self.categorical)) / 2
-        return Inputs(numeric, classes, np.asarray(missing <= limit))
+        return Inputs(numeric, classes, self._usable(np.isnan(raw), np.isnan(codes)))
+
+    def _usable(
+        self, no_number: NDArray[np.bool_], no_class: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Which places have half of the covariates and half of all inputs.
+
+        Forcing reaches out over the sea, where a model without covariates would only guess.
+
+        Parameters
+        ----------
+        no_number : ndarray of bool, shape (n, numeric inputs)
+        no_class : ndarray of bool, shape (categorical inputs, n)
+        """
+        of_forcing = np.array(
+            [x.name.startswith(_FORCING_PREFIX) for x in self.numeric], dtype=bool
+        )
+        covariates = no_number[:, ~of_forcing].sum(axis=1) + no_class.sum(axis=0)
+        every = covariates + no_number[:, of_forcing].sum(axis=1)
+        return np.asarray(
+            (2 * covariates <= len(self.covariates))
+            & (2 * every <= len(self.numeric) + len(self.categorical))
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the transform as JSON values."""

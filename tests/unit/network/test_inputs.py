@@ -72,6 +72,16 @@ def test_a_site_that_lacks_most_covariates_is_unusable(sites: xr.Dataset) -> Non
     assert usable.sum() == len(usable) - 1
 
 
+def test_forcing_does_not_stand_in_for_covariates(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, InputSettings())
+    assert (len(transform.covariates), len(transform.numeric)) == (3, 5)
+    sites["cov_warmth"][6] = sites["cov_noise"][6] = np.nan
+    sites["cov_warmth"][7] = np.nan
+    usable = transform(sites).usable
+    assert not usable[6]
+    assert usable.sum() == len(usable) - 1
+
+
 def test_constant_covariates_are_left_out(sites: xr.Dataset) -> None:
     sites["cov_constant"] = sites["cov_warmth"] * 0.0 + 3.0
     assert names(InputTransform.fit(sites, PLAIN)) == ["cov_noise", "cov_warmth"]
