@@ -105,8 +105,9 @@ class _Case:
         columns, operator = Columns.from_sites(sites), ObservationOperator.from_sites(sites)
         with seeded(0):
             network = build_network(transform, settings, np.full(21, 0.5))
+        inputs = transform(sites)
         objective = ProfileObjective(columns, operator, settings)
-        return cls(settings, network, objective, columns, transform(sites))
+        return cls(settings, network, objective, columns, inputs)
 
     def epoch_seconds(self) -> float:
         ends: list[float] = []

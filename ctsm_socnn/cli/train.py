@@ -36,6 +36,7 @@ from ctsm_socnn.network import (
     NetworkSettings,
     calibrate,
     default_settings,
+    profile_settings,
     published_settings,
     save_model,
     score_model,
@@ -61,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loss", choices=LOSS_NAMES, help="for end-to-end")
     parser.add_argument("--members", type=int, metavar="N", help="networks in the ensemble")
     parser.add_argument("--epochs", type=int, metavar="N", help="most epochs of a member")
+    parser.add_argument(
+        "--from-profiles",
+        action="store_true",
+        help="end-to-end: learn from the profiles themselves, not from trees fitted on them",
+    )
     parser.add_argument(
         "--location",
         action="store_true",
@@ -161,10 +167,11 @@ def _scores_text(found: Mapping[str, Any]) -> str:
 
 
 def _settings(arguments: argparse.Namespace) -> NetworkSettings:
-    published = arguments.preset == "published"
-    if published and arguments.method != "two-step":
+    if arguments.preset == "published" and arguments.method != "two-step":
         raise NetworkError("--preset published is of the two-step method; give --method two-step")
-    settings = published_settings() if published else default_settings(arguments.method)
+    if arguments.from_profiles and arguments.method != "end-to-end":
+        raise NetworkError("--from-profiles is of the end-to-end method; give --method end-to-end")
+    settings = _starting_settings(arguments)
     chosen = {
         name: value
         for name in ("loss", "members", "epochs")
@@ -183,6 +190,12 @@ def _settings(arguments: argparse.Namespace) -> NetworkSettings:
         inputs=settings.inputs.model_dump() | inputs,
         encoder=settings.encoder.model_dump() | encoder,
     )
+
+
+def _starting_settings(arguments: argparse.Namespace) -> NetworkSettings:
+    if arguments.preset == "published":
+        return published_settings()
+    return profile_settings() if arguments.from_profiles else default_settings(arguments.method)
 
 
 def _shown_on(bar: tqdm[Never], epochs: int) -> Progress:

@@ -8,7 +8,12 @@ from ctsm_socnn.network.model import METHODS, Model
 from ctsm_socnn.network.model_directory import load_model, save_model
 from ctsm_socnn.network.prediction import predict_maps
 from ctsm_socnn.network.scoring import score_model, score_parameters
-from ctsm_socnn.network.settings import NetworkSettings, default_settings, published_settings
+from ctsm_socnn.network.settings import (
+    NetworkSettings,
+    default_settings,
+    profile_settings,
+    published_settings,
+)
 from ctsm_socnn.network.two_step import train_two_step
 
 __all__ = [
@@ -21,6 +26,7 @@ __all__ = [
     "default_settings",
     "load_model",
     "predict_maps",
+    "profile_settings",
     "published_settings",
     "save_model",
     "score_model",

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
+from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.model.torch_op import observe
 from ctsm_socnn.model.torch_op import soc as soc_op
 from ctsm_socnn.network.ensemble import Progress, TrainingSet, train_ensemble
+from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
 from ctsm_socnn.network.losses import SocLoss
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
@@ -70,15 +72,32 @@ def train_end_to_end(
     start = fit_shared_parameters(
         ProfileObjective(columns, operator, settings), len(columns), settings.parameters, seed
     )
+    imagined = _imagined(training, operator, settings, seed)
     return train_ensemble(
         "end-to-end",
         training,
-        lambda: ProfileObjective(columns, operator, settings),
+        lambda: ProfileObjective(columns, operator, settings, imagined),
         settings,
         seed,
         start=start,
+        learnt=training.inputs if imagined is None else imagined.inputs,
         work=work,
         progress=progress,
+    )
+
+
+def _imagined(
+    training: TrainingSet, operator: ObservationOperator, settings: NetworkSettings, seed: int
+) -> ImaginedSites | None:
+    if settings.imagined_sites == 0:
+        return None
+    if settings.validation_fraction > 0.0:
+        raise NetworkError(
+            "network setting validation_fraction must be 0 with imagined_sites: the trees that "
+            "imagine have seen every training site, so that none can decide when to stop"
+        )
+    return imagined_sites(
+        training.inputs, training.transform, operator, settings.imagined_sites, seed
     )
 
 
@@ -93,45 +112,58 @@ class ProfileObjective:
     columns : Columns
         Forcing of the training sites.
     operator : ObservationOperator
-        Their observations.
+        Their observations, whose variance scales all errors.
     settings : NetworkSettings
+    imagined : ImaginedSites, optional
+        What is learnt instead of the observations.
     """
 
     def __init__(
-        self, columns: Columns, operator: ObservationOperator, settings: NetworkSettings
+        self,
+        columns: Columns,
+        operator: ObservationOperator,
+        settings: NetworkSettings,
+        imagined: ImaginedSites | None = None,
     ) -> None:
         self._columns = columns
-        self._operator = operator
+        self._loss = SocLoss(settings.loss, operator.values, operator.depth, operator.site)
+        self._stock_variance = _stock_variance(operator)
+        self._site = np.arange(len(columns)) if imagined is None else imagined.site
+        typical = operator.values if imagined is None else imagined.typical
+        learnt = operator if imagined is None else imagined.operator
+        self._operator = learnt
         self._threads = torch.get_num_threads()
-        self._observed = torch.from_numpy(operator.values)
+        self._observed = torch.from_numpy(learnt.values)
+        self._typical = torch.from_numpy(typical)
+        # Imagined observations repeat the measured ones in their order.
+        self._measured = torch.arange(len(learnt.values)) % len(operator.values)
         self._low = torch.from_numpy(lower_bounds())
         self._span = torch.from_numpy(upper_bounds() - lower_bounds())
-        self._loss = SocLoss(settings.loss, operator.values, operator.depth, operator.site)
         self._prior_weight = settings.parameters.prior_weight
-        self._thickness = torch.from_numpy(stock_weights(operator))
+        self._thickness = torch.from_numpy(stock_weights(learnt))
         self._stock_weight = settings.stock_weight
-        self._stock_variance = _stock_variance(operator)
-        self._batch = _Batch.of(operator, np.arange(len(columns)))
+        self._batch = _Batch.of(learnt, np.arange(learnt.n_sites))
 
     def parameters(self) -> list[nn.Parameter]:
         """Quantities that are learnt beside the network."""
         return self._loss.parameters()
 
     def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
-        """Loss of unit-cube parameters `unit` (len(rows), 21) at the sites `rows`."""
+        """Loss of unit-cube parameters `unit` (len(rows), 21) of the rows `rows`."""
         batch = self._observations(rows)
-        soc = soc_op(self._columns, self._low + self._span * unit, rows, self._threads)
+        parameters = self._low + self._span * unit
+        soc = soc_op(self._columns, parameters, self._site[rows], self._threads)
         modelled, observed = observe(batch.matrix, soc), self._observed[batch.which]
         error = self._thickness[batch.which] * (modelled - observed)
         stock_error = torch.zeros(len(rows), dtype=error.dtype).index_add(0, batch.site, error)
         return (
-            self._loss(modelled, observed, batch.which)
+            self._loss(modelled, observed, self._measured[batch.which], self._typical[batch.which])
             + self._stock_weight * torch.mean(stock_error**2) / self._stock_variance
             + self._prior_weight * torch.mean((unit - 0.5) ** 2)
         )
 
     def _observations(self, rows: NDArray[np.intp]) -> _Batch:
-        # All sites in one batch is the rule, and then nothing changes between epochs.
+        # With all rows in one batch nothing changes between epochs.
         if not np.array_equal(rows, self._batch.rows):
             self._batch = _Batch.of(self._operator, rows)
         return self._batch

@@ -93,6 +93,7 @@ def train_ensemble(
     seed: int,
     *,
     start: NDArray[np.float64],
+    learnt: Inputs | None = None,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -108,24 +109,28 @@ def train_ensemble(
     seed : int
     start : ndarray, shape (21,), 1
         Unit-cube parameters around which bounded members start.
+    learnt : Inputs, optional
+        Rows that the objective knows, by default the training sites. Needs a validation fraction
+        of 0 where they are others.
     work : Path, optional
         Directory for resuming.
     progress : callable, optional
     """
     seeds = np.random.SeedSequence(seed).spawn(settings.members)
+    rows = training.inputs if learnt is None else learnt
     groups = location_groups(training.sites)
     members: list[ParameterNetwork] = []
     epochs: list[int] = []
     losses: list[float] = []
     for number, sequence in enumerate(seeds):
         generator = np.random.default_rng(sequence)
-        validation = _validation(groups, settings, generator)
+        validation = _validation(groups, len(rows), settings, generator)
         with seeded(int(generator.integers(2**31))):
             network = build_network(training.transform, settings, start)
             curve = fit_network(
                 network,
                 objective(),
-                training.inputs,
+                rows,
                 validation,
                 settings,
                 checkpoint=_member_file(work, number, method, training, settings, seed),
@@ -146,10 +151,13 @@ def train_ensemble(
 
 
 def _validation(
-    groups: NDArray[np.intp], settings: NetworkSettings, generator: np.random.Generator
+    groups: NDArray[np.intp],
+    n_rows: int,
+    settings: NetworkSettings,
+    generator: np.random.Generator,
 ) -> NDArray[np.bool_]:
     if settings.validation_fraction == 0.0:
-        return np.zeros(len(groups), dtype=bool)
+        return np.zeros(n_rows, dtype=bool)
     if settings.preset == "published":
         # Keras' validation_split takes the last tenth of the rows, unshuffled.
         rows = np.arange(len(groups))

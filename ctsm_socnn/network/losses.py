@@ -60,7 +60,8 @@ class SocLoss:
         depth: NDArray[np.float64],
         site: NDArray[np.int64],
     ) -> None:
-        self._function: Callable[[Tensor, Tensor, Tensor], Tensor] = getattr(self, f"_{name}")
+        self._function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+        self._function = getattr(self, f"_{name}")
         self._variance = {
             "value": _variance(values),
             "log": _variance(np.log(np.maximum(values, _LOG_FLOOR))),
@@ -77,7 +78,9 @@ class SocLoss:
         """Quantities that are learnt with the network."""
         return self._learnt
 
-    def __call__(self, modelled: Tensor, observed: Tensor, which: Tensor) -> Tensor:
+    def __call__(
+        self, modelled: Tensor, observed: Tensor, which: Tensor, typical: Tensor | None = None
+    ) -> Tensor:
         """Mean loss of some observations.
 
         Parameters
@@ -85,26 +88,31 @@ class SocLoss:
         modelled, observed : Tensor, shape (b,), gC m-3
         which : Tensor of int, shape (b,)
             Their positions among the training observations.
+        typical : Tensor, shape (b,), gC m-3, optional
+            What errors of logarithms are taken from, by default `observed`.
         """
-        return self._function(modelled, observed, self._weights[which])
+        middle = observed if typical is None else typical
+        return self._function(modelled, observed, middle, self._weights[which])
 
-    def _log(self, modelled: Tensor, observed: Tensor, _: Tensor) -> Tensor:
-        return torch.mean(_log_error(modelled, observed) ** 2) / self._variance["log"]
+    def _log(self, modelled: Tensor, _: Tensor, typical: Tensor, __: Tensor) -> Tensor:
+        return torch.mean(_log_error(modelled, typical) ** 2) / self._variance["log"]
 
-    def _sqrt(self, modelled: Tensor, observed: Tensor, _: Tensor) -> Tensor:
+    def _sqrt(self, modelled: Tensor, observed: Tensor, _: Tensor, __: Tensor) -> Tensor:
         error = torch.sqrt(modelled.clamp(min=_LOG_FLOOR)) - torch.sqrt(observed)
         return torch.mean(error**2) / self._variance["sqrt"]
 
-    def _mixed(self, modelled: Tensor, observed: Tensor, weights: Tensor) -> Tensor:
+    def _mixed(
+        self, modelled: Tensor, observed: Tensor, typical: Tensor, weights: Tensor
+    ) -> Tensor:
         linear = torch.mean((modelled - observed) ** 2) / self._variance["value"]
-        return linear + self._log(modelled, observed, weights)
+        return linear + self._log(modelled, observed, typical, weights)
 
-    def _student(self, modelled: Tensor, observed: Tensor, _: Tensor) -> Tensor:
-        scaled = _log_error(modelled, observed) * torch.exp(-self.log_scale)
+    def _student(self, modelled: Tensor, _: Tensor, typical: Tensor, __: Tensor) -> Tensor:
+        scaled = _log_error(modelled, typical) * torch.exp(-self.log_scale)
         half = 0.5 * (_DEGREES_OF_FREEDOM + 1.0)
         return torch.mean(half * torch.log1p(scaled**2 / _DEGREES_OF_FREEDOM)) + self.log_scale
 
-    def _published(self, modelled: Tensor, observed: Tensor, weights: Tensor) -> Tensor:
+    def _published(self, modelled: Tensor, observed: Tensor, _: Tensor, weights: Tensor) -> Tensor:
         relative = (modelled - observed) / (_PUBLISHED_SD * observed)
         return torch.mean(weights * 0.5 * relative**2)
 

@@ -14,6 +14,7 @@ __all__ = [
     "NetworkSettings",
     "ParameterSettings",
     "default_settings",
+    "profile_settings",
     "published_settings",
 ]
 
@@ -127,6 +128,10 @@ class NetworkSettings(_Settings):
         Of the end-to-end method, see `ctsm_socnn.network.losses`.
     stock_weight : float
         Of the end-to-end method: weight of the error of stocks of 0-1 m beside that of layers.
+    imagined_sites : int
+        Of the end-to-end method: sites to imagine for each training site, from which the network
+        learns what trees fitted on the profiles expect (`ctsm_socnn.network.imagined_sites`); 0
+        learns from the profiles themselves.
     below_bedrock : {"deepest", "drop"}
         What observations below bedrock are compared with, in training and in scoring.
     """
@@ -146,6 +151,7 @@ class NetworkSettings(_Settings):
     weight_decay: float = Field(default=1e-2, ge=0.0)
     loss: LossName = "mixed"
     stock_weight: float = Field(default=0.3, ge=0.0)
+    imagined_sites: int = Field(default=0, ge=0)
     below_bedrock: Literal["deepest", "drop"] = "deepest"
 
     def with_changes(self, **changes: Any) -> NetworkSettings:
@@ -167,12 +173,28 @@ class NetworkSettings(_Settings):
 def default_settings(method: str) -> NetworkSettings:
     """Return the settings that suit a method.
 
-    Through the kernel, all members start at the best parameters that all sites can share, and a
-    fixed number of averaged epochs on all locations beats stopping on a few held-out ones (folds
-    of 992 profiles, `docs/experiments.md`).
+    Through the kernel, networks learn from imagined sites what trees expect there, for a fixed
+    number of averaged epochs from the best parameters that all sites can share. That beat learning
+    from the profiles themselves, and both beat stopping on a few held-out ones (folds of 992
+    profiles, `docs/experiments.md`).
     """
     if method != "end-to-end":
         return NetworkSettings()
+    return NetworkSettings(
+        encoder=EncoderSettings(dropout=0.1, input_dropout=0.0),
+        members=5,
+        validation_fraction=0.0,
+        epochs=20,
+        batch_size=1000,
+        averaging=0.85,
+        learning_rate=2e-3,
+        stock_weight=0.6,
+        imagined_sites=8,
+    )
+
+
+def profile_settings() -> NetworkSettings:
+    """Return the end-to-end settings that suit learning from the profiles themselves."""
     return NetworkSettings(
         members=8, validation_fraction=0.0, epochs=150, patience=150, learning_rate=2e-3
     )

@@ -108,6 +108,7 @@ def test_two_step_trains_on_posteriors(files: Path) -> None:
     [
         (("--method", "two-step"), "give a posterior file"),
         (("--method", "end-to-end", "--preset", "published"), "give --method two-step"),
+        (("--method", "two-step", "--from-profiles"), "give --method end-to-end"),
         (("--method", "end-to-end", "--members", "0"), "network setting members"),
     ],
 )

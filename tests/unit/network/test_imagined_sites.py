@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.model import Columns
+from ctsm_socnn.model.observation import ObservationOperator
+from ctsm_socnn.network import NetworkSettings, score_model, train_end_to_end
+from ctsm_socnn.network.end_to_end import ProfileObjective
+from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
+from ctsm_socnn.network.inputs import Inputs, InputTransform
+from ctsm_socnn.network.losses import LOSS_NAMES
+from ctsm_socnn.network.settings import InputSettings
+
+TAUGHT = NetworkSettings(
+    members=1,
+    validation_fraction=0.0,
+    epochs=60,
+    learning_rate=1e-2,
+    averaging=0.9,
+    imagined_sites=2,
+    encoder={"dropout": 0.0, "input_dropout": 0.0},
+)
+
+
+def prepared(sites: xr.Dataset) -> tuple[InputTransform, Inputs, ObservationOperator]:
+    transform = InputTransform.fit(sites, InputSettings())
+    return transform, transform(sites), ObservationOperator.from_sites(sites)
+
+
+def imagine(sites: xr.Dataset, per_site: int = 3, seed: int = 0) -> ImaginedSites:
+    transform, inputs, operator = prepared(sites)
+    return imagined_sites(inputs, transform, operator, per_site, seed)
+
+
+def test_each_imagined_site_has_the_forcing_and_depths_of_a_training_site(
+    sites: xr.Dataset,
+) -> None:
+    transform, inputs, operator = prepared(sites)
+    found = imagine(sites)
+    n, m = len(inputs), len(operator.values)
+    np.testing.assert_array_equal(found.site, np.tile(np.arange(n), 3))
+    np.testing.assert_array_equal(found.operator.site[2 * m :], operator.site + 2 * n)
+    np.testing.assert_array_equal(found.operator.depth[m : 2 * m], operator.depth)
+    carbon = np.random.default_rng(0).uniform(size=(3 * n, 20))
+    np.testing.assert_array_equal(
+        found.operator.apply(carbon)[m : 2 * m], operator.apply(carbon[n : 2 * n])
+    )
+    forcing = [item.name.startswith("forcing_") for item in transform.numeric]
+    np.testing.assert_array_equal(
+        found.inputs.numeric[:, forcing], np.tile(inputs.numeric[:, forcing], (3, 1))
+    )
+
+
+def test_covariates_are_mixed_from_training_sites(sites: xr.Dataset) -> None:
+    transform, inputs, _ = prepared(sites)
+    found = imagine(sites)
+    covariates = [i for i, item in enumerate(transform.numeric) if "forcing" not in item.name]
+    for column in covariates:
+        assert np.isin(found.inputs.numeric[:, column], inputs.numeric[:, column]).all()
+    own = np.tile(inputs.numeric, (3, 1))[:, covariates]
+    kept = (found.inputs.numeric[:, covariates] == own).mean()
+    # Half of the covariates are kept on the average, and sometimes the other site is the same.
+    assert 0.3 < kept < 0.8
+
+
+def test_trees_expect_what_profiles_show(sites: xr.Dataset) -> None:
+    _, inputs, operator = prepared(sites)
+    found = imagine(sites, per_site=1)
+    same = (found.inputs.numeric == inputs.numeric).all(axis=1)
+    unchanged = same[operator.site]
+    assert unchanged.any()
+    observed = np.log(operator.values[unchanged])
+    for expected in (found.operator.values[unchanged], found.typical[unchanged]):
+        assert np.corrcoef(np.log(expected), observed)[0, 1] > 0.9
+
+
+def test_skewed_carbon_is_more_on_the_average_than_typically(sites: xr.Dataset) -> None:
+    scatter = np.random.default_rng(0).lognormal(0.0, 1.0, sites["soc"].shape)
+    sites["soc"] = sites["soc"].dims, 5_000.0 * scatter
+    found = imagine(sites)
+    assert found.operator.values.mean() > 1.15 * found.typical.mean()
+    assert found.typical.mean() == pytest.approx(5_000.0, rel=0.3)
+
+
+def test_the_same_seed_imagines_the_same(sites: xr.Dataset) -> None:
+    one, same, other = imagine(sites), imagine(sites), imagine(sites, seed=1)
+    np.testing.assert_array_equal(one.operator.values, same.operator.values)
+    np.testing.assert_array_equal(one.inputs.numeric, same.inputs.numeric)
+    assert not np.array_equal(one.inputs.numeric, other.inputs.numeric)
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_every_loss_takes_its_scale_from_the_measured(sites: xr.Dataset, name: str) -> None:
+    """Where the imagined are the measured, the loss is that of the measured."""
+    _, inputs, operator = prepared(sites)
+    settings = TAUGHT.with_changes(loss=name)
+    copy = ImaginedSites(inputs, np.arange(len(inputs)), operator, operator.values)
+    unit = torch.from_numpy(np.random.default_rng(1).uniform(0.3, 0.7, (5, 21)))
+    rows = np.array([3, 9, 11, 20, 31])
+    losses = [
+        float(
+            ProfileObjective(Columns.from_sites(sites), operator, settings, learnt)
+            .loss(unit, rows)
+            .detach()
+        )
+        for learnt in (None, copy)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_a_network_learns_from_imagined_sites(sites: xr.Dataset) -> None:
+    found = score_model(train_end_to_end(sites, TAUGHT, seed=0), sites)
+    assert found["nse"] > 0.8
+    assert found["log_nse"] > 0.8
+
+
+def test_stopping_on_sites_that_the_trees_have_seen_is_refused(sites: xr.Dataset) -> None:
+    with pytest.raises(NetworkError, match="validation_fraction must be 0 with imagined_sites"):
+        train_end_to_end(sites, TAUGHT.with_changes(validation_fraction=0.1), seed=0)
