@@ -108,10 +108,12 @@ def predict_baseline(
     # Above or below bedrock makes no difference to a black box, so nothing is dropped.
     operator = ObservationOperator.from_sites(known, "deepest")
     estimator = baseline.estimator(seed)
-    rows = _predictors(known, baseline.predictors)[operator.site]
-    estimator.fit(_with_depth(rows, operator.depth), operator.values)
+    places = _predictors(known, baseline.predictors)
+    # Boosting of scikit-learn 1.9 fails on a column without any value.
+    held = np.isfinite(places).any(axis=0)
+    estimator.fit(_with_depth(places[operator.site][:, held], operator.depth), operator.values)
     n_sites, node_depth = tested.sizes["site"], SOIL_GRID.node_depth
-    places = np.repeat(_predictors(tested, baseline.predictors), node_depth.size, axis=0)
+    places = np.repeat(_predictors(tested, baseline.predictors)[:, held], node_depth.size, axis=0)
     soc = estimator.predict(_with_depth(places, np.tile(node_depth, n_sites)))
     return np.asarray(np.clip(soc, _LEAST_SOC, LARGEST_SOC)).reshape(n_sites, -1)
 

@@ -50,6 +50,13 @@ def test_missing_covariates_are_taken(sites: xr.Dataset) -> None:
     assert np.isfinite(_answer("random forest, log", sites)).all()
 
 
+@pytest.mark.parametrize("name", ["gradient boosting", "random forest, log"])
+def test_a_covariate_without_any_value_is_left_out(sites: xr.Dataset, name: str) -> None:
+    without = _answer(name, sites.drop_vars("cov_noise"))
+    sites["cov_noise"][:] = np.nan
+    np.testing.assert_array_equal(_answer(name, sites), without)
+
+
 def test_an_unknown_baseline_is_named(sites: xr.Dataset) -> None:
     with pytest.raises(NetworkError, match="unknown baseline 'oracle'; choose from depth only"):
         _answer("oracle", sites)
