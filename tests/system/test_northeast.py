@@ -23,7 +23,7 @@ SHORT = (
     "assimilation.largest_rhat=10.0",
     "assimilation.smallest_ess=0.0",
     "network.members=1",
-    "network.epochs=60",
+    "network.epochs=8",
     "evaluation.folds=2",
 )
 CASES = ("northeast_clm50", "northeast_cesm22", "northeast_ctsm54")
