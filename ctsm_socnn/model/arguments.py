@@ -13,7 +13,14 @@ from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.columns import Columns
 from ctsm_socnn.parameters import PARAMETERS
 
-__all__ = ["broadcast", "checked_rows", "column_of_row", "records", "thread_count"]
+__all__ = [
+    "broadcast",
+    "checked_rows",
+    "checked_step_length",
+    "column_of_row",
+    "records",
+    "thread_count",
+]
 
 _OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 _MOST_PASSED_ON: Final = 1.0 + 1e-12
@@ -95,6 +102,19 @@ def column_of_row(columns: int, rows: int, index: ArrayLike | None) -> NDArray[n
         row = int(np.argmax(outside))
         raise KernelError(f"row {row}: index is {chosen[row]}, columns are 0..{columns - 1}")
     return (chosen + 1).astype(np.int32)
+
+
+def checked_step_length(dt: float) -> float:
+    """Return the length of a step (s).
+
+    Raises
+    ------
+    KernelError
+        If it is not positive.
+    """
+    if not (np.isfinite(dt) and dt > 0.0):
+        raise KernelError(f"dt is {dt} s; it must be positive")
+    return float(dt)
 
 
 def broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.arguments import checked_step_length
 from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing, as_pools
 from ctsm_socnn.model.ctsm_scheme import CtsmScheme, rates, run_kernel, site_arguments
-from ctsm_socnn.model.simulation import monthly_records, simulate
+from ctsm_socnn.model.simulation import checked_records, monthly_records, simulate
 
 __all__ = [
     "CtsmSteadyState",
@@ -110,7 +111,8 @@ def year_weights(climatology: CtsmForcing, weights: ArrayLike | None) -> Array:
             return record_weights(monthly_records(DAY), n_records)
         return np.full(n_records, 1.0 / n_records)
     shares = np.asarray(weights, dtype=np.float64)
-    if shares.shape != (n_records,) or shares.min() < 0.0 or abs(shares.sum() - 1.0) > 1e-12:
+    fit = shares.shape == (n_records,)
+    if not (fit and shares.min() >= 0.0 and abs(shares.sum() - 1.0) <= 1e-12):  # false for NaN
         raise KernelError(f"weights must be {n_records} shares of the year that sum to 1")
     return shares
 
@@ -149,6 +151,7 @@ def periodic_steady_state(
     KernelError
         If a layer has no steady state, or the cycle is not closed within `max_cycles` years.
     """
+    _require_at_least_one(max_cycles=max_cycles)
     steps = _year_of_records(climatology, dt, record)
     weights = record_weights(steps, climatology.n_records)
     start = mean_steady_state(scheme, columns, climatology, weights=weights, threads=threads).pools
@@ -182,11 +185,15 @@ def periodic_steady_state(
 def _year_of_records(
     climatology: CtsmForcing, dt: float, record: NDArray[np.int32] | None
 ) -> NDArray[np.int32]:
-    if record is not None:
-        return np.asarray(record, dtype=np.int32)
-    if climatology.n_records == 12:
-        return monthly_records(dt)
-    return np.arange(climatology.n_records, dtype=np.int32)
+    if record is None and climatology.n_records == 12:
+        return monthly_records(checked_step_length(dt))
+    return checked_records(record, climatology)
+
+
+def _require_at_least_one(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise KernelError(f"{name} is {count}, must be 1 or more")
 
 
 def _relative(change: Array, pools: Array) -> float:
@@ -262,6 +269,7 @@ def accelerated_spinup(
     xarray.Dataset
         Of `simulate`, for the final years, a save a year.
     """
+    _require_at_least_one(accelerated_years=accelerated_years, final_years=final_years)
     steps = _year_of_records(climatology, dt, record)
     fast = replace(scheme, switches=replace(scheme.switches, spinup=True))
     true = replace(scheme, switches=replace(scheme.switches, spinup=False))

@@ -77,8 +77,13 @@ class CtsmColumns:
         bedrock = np.atleast_1d(np.asarray(nbedrock))
         n = len(bedrock)
         _require("nbedrock", bedrock, 1, N_LAYERS, "1")
-        if np.any(bedrock != np.floor(bedrock)):
-            raise KernelError("nbedrock must be whole numbers, counted from 1")
+        fractional = np.flatnonzero(bedrock != np.floor(bedrock))
+        if fractional.size:
+            column = fractional[0]
+            raise KernelError(
+                f"nbedrock is {bedrock[column]} in column {column}; it must be a whole number, "
+                "counted from 1"
+            )
         return cls(
             nbedrock=bedrock.astype(np.int32),
             sand=_checked("sand", sand, (n, N_LAYERS), 0.0, 100.0, "percent"),
@@ -170,7 +175,7 @@ class CtsmForcing:
         def checked(name: str, value: ArrayLike, shape: tuple[int, ...], *bounds: Any) -> Array:
             return _checked(name, value, shape, *bounds, records=True)
 
-        return cls(
+        forcing = cls(
             temperature=checked("temperature", kelvin, layered, 150.0, 360.0, "K"),
             water_potential=checked(
                 "water_potential", water_potential, layered, -np.inf, 0.0, "MPa"
@@ -189,6 +194,16 @@ class CtsmForcing:
                 "inundated_fraction", inundated_fraction, columns, 0.0, 1.0, "1"
             ),
         )
+        forcing._require_same_records()
+        return forcing
+
+    def _require_same_records(self) -> None:
+        for name, values in vars(self).items():
+            if len(values) not in (1, self.n_records):
+                raise KernelError(
+                    f"{name} has {len(values)} records and another field {self.n_records}; "
+                    "each must have as many, or 1 where it is constant"
+                )
 
     def with_inputs(self, inputs: ArrayLike) -> CtsmForcing:
         """Return this forcing with other carbon input, shape (1 or records, n, 7, 20), gC m-3 s-1.
@@ -200,7 +215,9 @@ class CtsmForcing:
         """
         shape = (self.n_columns, 7, N_LAYERS)
         checked = _checked("inputs", inputs, shape, 0.0, np.inf, "gC m-3 s-1", records=True)
-        return replace(self, inputs=checked)
+        forcing = replace(self, inputs=checked)
+        forcing._require_same_records()
+        return forcing
 
 
 def as_pools(pools: ArrayLike, n: int) -> Array:

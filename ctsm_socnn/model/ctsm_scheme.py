@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
-from ctsm_socnn.model.arguments import thread_count
+from ctsm_socnn.model.arguments import checked_step_length, thread_count
 from ctsm_socnn.model.ctsm_forcing import (
     CTSM_TRANSITIONS,
     N_LAYERS,
@@ -232,6 +232,8 @@ def transport(
         Steps in a row. Nothing clips negative results.
     """
     _require_same_columns(columns, forcing)
+    if calls < 1:
+        raise KernelError(f"calls is {calls}, must be 1 or more")
     n = len(columns)
     switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
     after, tendency = _kernel.ctsm_transport(
@@ -242,7 +244,7 @@ def transport(
         columns.latitude,
         forcing.altmax[:1].T,
         forcing.altmax_lastyear[:1].T,
-        dt,
+        checked_step_length(dt),
         calls,
         as_pools(pools, n).T,
         as_pools(change, n).T,
@@ -280,7 +282,7 @@ def transfer_matrix(
         columns.latitude,
         forcing.altmax[:1].T,
         forcing.altmax_lastyear[:1].T,
-        dt,
+        checked_step_length(dt),
         count,
     ).T
     return blocks
@@ -303,7 +305,9 @@ def one_step(
     start = as_pools(pools, len(columns))
     flux = (len(columns), len(CTSM_TRANSITIONS), N_LAYERS)
     step = Step(np.empty_like(start), np.empty(flux), np.empty(flux))
-    _kernel.ctsm_one_step(*site, dt, start.T, count, *(each.T for each in step))
+    _kernel.ctsm_one_step(
+        *site, checked_step_length(dt), start.T, count, *(each.T for each in step)
+    )
     return step
 
 
@@ -340,7 +344,9 @@ def run_kernel(
         np.empty((n, saves)),
         np.empty((n, saves)),
     )
-    _kernel.ctsm_run(*site, dt, record, slot, start.T, count, *(each.T for each in run))
+    _kernel.ctsm_run(
+        *site, checked_step_length(dt), record, slot, start.T, count, *(each.T for each in run)
+    )
     return run
 
 

@@ -14,7 +14,7 @@ from ctsm_socnn.model.ctsm_forcing import CTSM_POOLS, CtsmColumns, CtsmForcing, 
 from ctsm_socnn.model.ctsm_scheme import CtsmScheme, KernelRun, run_kernel
 from ctsm_socnn.model.grid import SOIL_GRID
 
-__all__ = ["monthly_records", "repeated_records", "simulate"]
+__all__ = ["checked_records", "monthly_records", "repeated_records", "simulate"]
 
 SECONDS_PER_DAY: Final = 86400.0
 DAYS_OF_MONTHS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -107,9 +107,7 @@ def simulate(
     KernelError
         If arguments do not fit together or a step names a record that does not exist.
     """
-    steps = _checked_records(record, forcing)
-    if not (np.isfinite(dt) and dt > 0.0):
-        raise KernelError(f"dt is {dt} s; it must be positive")
+    steps = checked_records(record, forcing)
     saved_steps = _checked_saves(save, len(steps))
     slot = np.zeros(len(steps), dtype=np.int32)
     slot[saved_steps - 1] = np.arange(1, len(saved_steps) + 1)
@@ -118,7 +116,14 @@ def simulate(
     return _dataset(scheme, result, start, saved_steps, dt)
 
 
-def _checked_records(record: NDArray[np.int32] | None, forcing: CtsmForcing) -> NDArray[np.int32]:
+def checked_records(record: NDArray[np.int32] | None, forcing: CtsmForcing) -> NDArray[np.int32]:
+    """Return the zero-based record of each step, by default each record once.
+
+    Raises
+    ------
+    KernelError
+        If there is no step, or one names a record that does not exist.
+    """
     if record is None:
         return np.arange(forcing.n_records, dtype=np.int32)
     steps = np.asarray(record, dtype=np.int32)
@@ -135,7 +140,7 @@ def _checked_records(record: NDArray[np.int32] | None, forcing: CtsmForcing) -> 
 
 def _checked_saves(save: Sequence[int] | NDArray[np.int_] | None, n_steps: int) -> NDArray[np.int_]:
     saved = np.array([n_steps]) if save is None else np.asarray(save, dtype=np.int_)
-    if np.any(np.diff(saved) <= 0) or saved[0] < 1 or saved[-1] > n_steps:
+    if not saved.size or np.any(np.diff(saved) <= 0) or saved[0] < 1 or saved[-1] > n_steps:
         raise KernelError(f"save must be increasing step numbers from 1 to {n_steps}")
     return saved
 

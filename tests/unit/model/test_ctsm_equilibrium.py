@@ -149,3 +149,19 @@ def test_threads_do_not_change_a_bit() -> None:
         for threads in (1, 2)
     ]
     assert_array_equal(*states)
+
+
+def test_impossible_years_are_named() -> None:
+    scheme, columns, forcing = CtsmScheme.of("ctsm5.4"), soil_columns(), monthly_forcing()
+    with pytest.raises(KernelError, match="weights must be 12 shares"):
+        mean_steady_state(scheme, columns, forcing, weights=np.full(12, np.nan))
+    with pytest.raises(KernelError, match="step 1 uses record -1"):
+        periodic_steady_state(scheme, columns, forcing, record=np.array([-1, 0], dtype=np.int32))
+    with pytest.raises(KernelError, match="dt is 0"):
+        periodic_steady_state(scheme, columns, forcing, dt=0.0)
+    with pytest.raises(KernelError, match="max_cycles is 0, must be 1 or more"):
+        periodic_steady_state(scheme, columns, forcing, max_cycles=0)
+    with pytest.raises(KernelError, match="accelerated_years is 0, must be 1 or more"):
+        accelerated_spinup(
+            scheme, columns, forcing, np.ones((7, 7, 20)), accelerated_years=0, final_years=1
+        )

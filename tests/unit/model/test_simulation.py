@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing
 from ctsm_socnn.model.ctsm_parameters import CtsmParameters, CtsmSwitches
-from ctsm_socnn.model.ctsm_scheme import CtsmScheme, one_step
+from ctsm_socnn.model.ctsm_scheme import CtsmScheme, one_step, transfer_matrix, transport
 from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.model.simulation import monthly_records, repeated_records, simulate
 
@@ -145,6 +145,8 @@ def test_records_of_a_year() -> None:
         ({"altmax": np.full(7, np.nan)}, "altmax is nan in record 0, column 0"),
         ({"altmax": np.ones(3)}, "altmax has shape"),
         ({"inundated_fraction": 2.0}, "inundated_fraction is 2.0"),
+        ({"fpi": np.ones((6, 7, 20))}, "fpi has 6 records and another field 12; each must"),
+        ({"inputs": np.ones((11, 7, 7, 20))}, "inputs has 11 records and another field 12"),
     ],
 )
 def test_impossible_forcing_is_named(changes: dict[str, Any], message: str) -> None:
@@ -157,7 +159,8 @@ def test_impossible_forcing_is_named(changes: dict[str, Any], message: str) -> N
     [
         ([3, 0], {}, "nbedrock is 0 in column 1"),
         ([3, 21], {}, "nbedrock is 21 in column 1"),
-        ([3.5], {}, "whole numbers"),
+        ([3, 3.5], {}, r"nbedrock is 3\.5 in column 1; it must be a whole number"),
+        ([3, np.nan], {}, "nbedrock is nan in column 1"),
         ([3], {"sand": 101.0}, "sand is 101.0 in column 0, layer 1"),
         ([3], {"latitude": 91.0}, "latitude is 91.0 in column 0"),
         ([3], {"donor_cn": -1.0}, "donor_cn is -1.0 in column 0"),
@@ -191,8 +194,16 @@ def test_impossible_runs_are_named() -> None:
         simulate(scheme, columns, forcing, start(), dt=DAY, record=np.array([0, 12]))
     with pytest.raises(KernelError, match="save must be increasing"):
         simulate(scheme, columns, forcing, start(), dt=DAY, save=[5, 20])
+    with pytest.raises(KernelError, match="save must be increasing"):
+        simulate(scheme, columns, forcing, start(), dt=DAY, save=[])
     with pytest.raises(KernelError, match="dt is 0"):
         simulate(scheme, columns, forcing, start(), dt=0.0)
+    with pytest.raises(KernelError, match="dt is nan"):
+        one_step(scheme, columns, forcing, start(), dt=np.nan)
+    with pytest.raises(KernelError, match="dt is -1"):
+        transfer_matrix(scheme, columns, forcing, dt=-1.0)
+    with pytest.raises(KernelError, match="calls is 0, must be 1 or more"):
+        transport(scheme, columns, forcing, start(), start(), dt=DAY, calls=0)
     six = CtsmForcing.from_arrays(np.full((6, 20), 280.0), -1.0, altmax=1.0, altmax_lastyear=1.0)
     with pytest.raises(KernelError, match="7 columns, but forcing of 6"):
         simulate(scheme, columns, six, start(), dt=DAY)
