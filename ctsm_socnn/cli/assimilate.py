@@ -60,7 +60,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.add_argument("sites", type=Path, help="sites file: forcing and observed SOC")
-    parser.add_argument("--method", choices=tuple(_METHODS), default="site-by-site")
+    parser.add_argument(
+        "--method",
+        choices=tuple(_METHODS),
+        default="site-by-site",
+        help="see above (default: site-by-site)",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="netCDF file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     add_json(parser)
@@ -110,7 +115,12 @@ def _add_prior(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_one_batch(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--cost", choices=tuple(ONE_BATCH_COSTS), default="mixed")
+    group.add_argument(
+        "--cost",
+        choices=tuple(ONE_BATCH_COSTS),
+        default="mixed",
+        help="what is minimised (default: mixed, fair to plain and log scores)",
+    )
     group.add_argument("--starts", type=int, default=8, help="starting points (8)")
     group.add_argument(
         "--by", metavar="VARIABLE", help="hierarchical: variable whose values are the classes"
@@ -119,8 +129,18 @@ def _add_one_batch(group: argparse._ArgumentGroup) -> None:
 
 def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
     defaults = Settings()
-    group.add_argument("--sampler", choices=tuple(SAMPLERS), default=defaults.sampler)
-    group.add_argument("--likelihood", choices=LIKELIHOODS, default=defaults.likelihood)
+    group.add_argument(
+        "--sampler",
+        choices=tuple(SAMPLERS),
+        default=defaults.sampler,
+        help="how the posterior is found (default: %(default)s)",
+    )
+    group.add_argument(
+        "--likelihood",
+        choices=LIKELIHOODS,
+        default=defaults.likelihood,
+        help="how errors are distributed (default: %(default)s)",
+    )
     group.add_argument("--chains", type=int, help="chains a site")
     group.add_argument("--warmup", type=int, help="iterations a chain that are thrown away")
     group.add_argument("--draws", type=int, help="iterations a chain that are kept")

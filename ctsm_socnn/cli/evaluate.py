@@ -31,7 +31,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     add = parser.add_argument
-    add("sites", type=Path, metavar="SITES.nc")
+    add("sites", type=Path, metavar="SITES.nc", help="sites to be folded")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
     add("--methods", nargs="+", metavar="NAME", help=f"of: {'; '.join(METHODS)}")
     add("--posterior", type=Path, metavar="FILE", help="site-by-site posterior of the same sites")
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_fold_options(parser)
     add("--members", type=int, metavar="N", help="networks in an ensemble; by default as in train")
     add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="seed of folds and fits (0)")
     add("--json", action="store_true", help="print JSON instead of tables")
     add("--overwrite", action="store_true", help="replace DIR")
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     add_run_option(parser, required=True)
     add = parser.add_argument
-    add("-o", "--output", type=Path, required=True, metavar="DIR")
+    add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory to write")
     add("--overwrite", action="store_true", help="replace existing files")
 
 

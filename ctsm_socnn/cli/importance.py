@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `importance`."""
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="directory made by train")
-    add("sites", type=Path, metavar="SITES.nc")
+    add("sites", type=Path, metavar="SITES.nc", help="sites to judge with")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
     add(
         "--group",
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_fold_options(parser)
     add("--repeats", type=int, default=5, help="shuffles of a group (default: %(default)s)")
     add("--posterior", type=Path, metavar="FILE", help="for a two-step model, to train anew")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="seed of the permutations (0)")
     add("--json", action="store_true", help="print JSON instead of a table")
     add("--overwrite", action="store_true", help="replace DIR")
 

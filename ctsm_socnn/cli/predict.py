@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forcing", nargs="+", metavar="FILE", help="history files, or a climatology made of them"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MAPS.nc")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="MAPS.nc", help="maps to write"
+    )
     parser.add_argument(
         "--soil-carbon", type=Path, metavar="SOC.nc", help="write soil carbon and stocks there"
     )

@@ -41,7 +41,9 @@ __all__ = ["add_arguments", "add_table_arguments", "parse_columns", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("action", choices=("inspect", "convert", "merge"))
+    parser.add_argument(
+        "action", choices=("inspect", "convert", "merge"), help="what to do, see above"
+    )
     parser.add_argument(
         "profiles", type=Path, nargs="+", metavar="FILE", help="table, file or directory"
     )

@@ -33,7 +33,7 @@ _COLUMNS = ("nse", "r2", "rmse", "bias")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `score`."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="directory made by train")
-    parser.add_argument("sites", type=Path, metavar="SITES.nc")
+    parser.add_argument("sites", type=Path, metavar="SITES.nc", help="sites to compare with")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--climatology", type=Path, metavar="FILE", help="what `ctsm-socnn forcing` wrote"
     )
     add_history_arguments(parser, required=False)
-    parser.add_argument("--profiles", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--profiles", type=Path, required=True, metavar="FILE", help="profile table or database"
+    )
     add_table_arguments(parser, "--profile-format")
     parser.add_argument("--covariates", type=Path, metavar="FILE", help="covariates on a grid")
     parser.add_argument("--covariate-names", nargs="+", metavar="NAME", help="take only these")

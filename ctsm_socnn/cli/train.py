@@ -54,10 +54,24 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `train`."""
     parser.add_argument("sites", type=Path, metavar="SITES.nc", help="training sites")
-    parser.add_argument("--method", choices=METHODS, required=True)
-    parser.add_argument("--posterior", type=Path, metavar="FILE", help="for two-step")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL")
-    parser.add_argument("--preset", choices=("sound", "published"), default="sound")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        required=True,
+        help="learn through the kernel from profiles, or from the posteriors of a site-by-site run",
+    )
+    parser.add_argument(
+        "--posterior", type=Path, metavar="FILE", help="two-step: posterior of the same sites"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="MODEL", help="directory to write"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=("sound", "published"),
+        default="sound",
+        help="settings of this package (default), or as in Tao et al. 2020",
+    )
     parser.add_argument("--encoder", choices=encoder_names(), help="shape of the network")
     parser.add_argument("--loss", choices=LOSS_NAMES, help="for end-to-end")
     parser.add_argument("--members", type=int, metavar="N", help="networks in the ensemble")
@@ -81,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibrate", type=int, metavar="FOLDS", help="learn intervals from so many folds"
     )
     add_fold_options(parser)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random draw (0)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
     add_json(parser)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,18 @@ def test_numbers_of_a_way_as_json(world, tmp_path, capsys):
     assert values == dict(
         zip(cs.PARAMETER_NAMES, cs.open_file(fitted)["parameters"].values.tolist(), strict=True)
     )
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in action.choices.values():
+                yield from _arguments(part)
+        else:
+            yield action
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_is_explained(name):
+    unexplained = [a.dest for a in _arguments(command_parser(name)) if not a.help]
+    assert unexplained == []
