@@ -1,6 +1,6 @@
-!> One full step of soil biogeochemistry in CTSM's order, and many of them.
+!> One full step of soil biogeochemistry of one column, in CTSM's order.
 !>
-!> CTSM: the CN driver. All rates use the pools at the start of the step.
+!> CTSM: CNDriverNoLeaching. All rates use the pools at the start of the step. Many steps: run_columns in ctsm_columns.
 module ctsm_step
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools

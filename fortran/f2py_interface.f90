@@ -1,5 +1,5 @@
-! The flat face of the kernel that f2py compiles: explicit shapes, double precision, one status code.
-! Nothing is computed here; ctsm_socnn.model is the only caller.
+! The flat face of the kernel that f2py compiles: explicit shapes and double precision.
+! No equation stands here; ctsm_socnn.model and ctsm_socnn.assimilation are the only callers.
 !
 ! Large results are `inout`: f2py would fill with zeros, on one thread, what it allocates itself.
 
