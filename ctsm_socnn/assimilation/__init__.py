@@ -13,6 +13,7 @@ from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.assimilation.shards import Shard, merge_posteriors
 from ctsm_socnn.assimilation.site_block import Settings
 from ctsm_socnn.assimilation.site_by_site import site_by_site
+from ctsm_socnn.assimilation.source_errors import read_source_errors, with_source_errors
 
 __all__ = [
     "LIKELIHOODS",
@@ -33,5 +34,7 @@ __all__ = [
     "one_batch",
     "parameters_by_class",
     "random_sampling",
+    "read_source_errors",
     "site_by_site",
+    "with_source_errors",
 ]

@@ -21,7 +21,7 @@ With :math:`o_i` the observations of a profile and :math:`m_i` what the model ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ctsm_socnn import _kernel
+from ctsm_socnn.assimilation.source_errors import ERROR_VARIABLES
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 
@@ -169,14 +170,14 @@ class LogLikelihood:
         self,
         operator: ObservationOperator,
         sd: NDArray[np.float64],
-        errors: ErrorModel,
+        errors: Sequence[ErrorModel],
     ) -> None:
         self._operator = operator
         self._log_values = np.log(operator.values)
         self._first = _first_of_site(operator)
         self._factor = _error_factor(operator, self._first, sd, errors)
         self._whitening = _inverse_of_blocks(self._factor, self._first)
-        self._degrees_of_freedom = errors.degrees_of_freedom
+        self._degrees_of_freedom = errors[0].degrees_of_freedom
 
     @property
     def operator(self) -> ObservationOperator:
@@ -248,7 +249,8 @@ def make_likelihood(
     Parameters
     ----------
     sites : xarray.Dataset
-        The sites schema.
+        The sites schema; `ERROR_VARIABLES` of `source_errors`, where present, replace the usual
+        errors of a site.
     name : str
         One of `LIKELIHOODS`.
     below_bedrock : {"deepest", "drop"}
@@ -264,7 +266,20 @@ def make_likelihood(
     operator = ObservationOperator.from_sites(sites, below_bedrock)
     if name == PUBLISHED:
         return PublishedLikelihood(operator)
-    return LogLikelihood(operator, _relative_sd(sites, operator), _ERROR_MODELS[name])
+    usual = _ERROR_MODELS[name]
+    errors = [usual] * operator.n_sites
+    if all(variable in sites for variable in ERROR_VARIABLES.values()):
+        errors = _errors_of_sites(sites, usual)
+    return LogLikelihood(operator, _relative_sd(sites, operator), errors)
+
+
+def _errors_of_sites(sites: xr.Dataset, usual: ErrorModel) -> list[ErrorModel]:
+    """Errors of each site: its own where the dataset has them."""
+    own = {field: sites[variable].values for field, variable in ERROR_VARIABLES.items()}
+    return [
+        replace(usual, **{f: float(v[i]) for f, v in own.items() if np.isfinite(v[i])})
+        for i in range(sites.sizes["site"])
+    ]
 
 
 def _relative_sd(sites: xr.Dataset, operator: ObservationOperator) -> NDArray[np.float64]:
@@ -285,16 +300,16 @@ def _error_factor(
     operator: ObservationOperator,
     first: NDArray[np.int64],
     sd: NDArray[np.float64],
-    errors: ErrorModel,
+    errors: Sequence[ErrorModel],
 ) -> sparse.csr_array:
     """Cholesky factors of the error covariances, one block a site, shape (m, m)."""
-    variance = np.where(np.isfinite(sd), sd, errors.observation_sd) ** 2
     blocks = []
-    for here in _of_each_site(first):
+    for here, its in zip(_of_each_site(first), errors, strict=True):
         depth = operator.depth[here]
-        distance = np.abs(depth[:, np.newaxis] - depth) / errors.correlation_length
-        covariance = errors.representativeness_sd**2 * np.exp(-distance)
-        blocks.append(np.linalg.cholesky(covariance + np.diag(variance[here])))
+        distance = np.abs(depth[:, np.newaxis] - depth) / its.correlation_length
+        covariance = its.representativeness_sd**2 * np.exp(-distance)
+        variance = np.where(np.isfinite(sd[here]), sd[here], its.observation_sd) ** 2
+        blocks.append(np.linalg.cholesky(covariance + np.diag(variance)))
     return sparse.csr_array(sparse.block_diag(blocks, format="csr"))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.assimilation.source_errors import ERROR_VARIABLES
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
@@ -35,6 +36,7 @@ READ_VARIABLES: Final = (
     "soc_bottom",
     "soc_sd",
     "soc_flag",
+    *ERROR_VARIABLES.values(),
 )
 """All of a sites file that decides the result of a site."""
 

@@ -38,7 +38,9 @@ from ctsm_socnn.assimilation import (
     make_prior,
     one_batch,
     random_sampling,
+    read_source_errors,
     site_by_site,
+    with_source_errors,
 )
 from ctsm_socnn.assimilation.figures import (
     chosen_sites,
@@ -75,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("deepest", "drop"),
         default="deepest",
         help="compare observations below bedrock with the deepest layer above it, or drop them",
+    )
+    parser.add_argument(
+        "--errors",
+        type=Path,
+        metavar="TABLE.toml",
+        help="errors of the profiles by `source`, for the likelihoods lognormal and student-t",
     )
     _add_prior(parser.add_argument_group("prior"))
     _add_one_batch(parser.add_argument_group("one-batch and hierarchical"))
@@ -176,6 +184,14 @@ def _add_random_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--draws-per-site", type=int, default=50, help="draws a site (50)")
 
 
+def _sites(arguments: argparse.Namespace, *, load: bool = True) -> xr.Dataset:
+    """Sites with the errors of their sources, if such are given."""
+    sites = open_sites(arguments.sites, load=load)
+    if arguments.errors is None:
+        return sites
+    return with_source_errors(sites, read_source_errors(arguments.errors))
+
+
 def _prior(arguments: argparse.Namespace) -> Prior:
     given = {}
     for text in arguments.prior_of:
@@ -193,7 +209,7 @@ def _prior(arguments: argparse.Namespace) -> Prior:
 
 def _one_batch(arguments: argparse.Namespace) -> None:
     result = one_batch(
-        open_sites(arguments.sites),
+        _sites(arguments),
         cost=arguments.cost,
         starts=arguments.starts,
         seed=arguments.seed,
@@ -223,7 +239,7 @@ def _hierarchical(arguments: argparse.Namespace) -> None:
     if arguments.by is None:
         raise ConfigError("hierarchical groups sites by a variable; name it with --by")
     result = hierarchical(
-        open_sites(arguments.sites),
+        _sites(arguments),
         arguments.by,
         cost=arguments.cost,
         starts=arguments.starts,
@@ -254,7 +270,7 @@ def _hierarchical(arguments: argparse.Namespace) -> None:
 
 
 def _site_by_site(arguments: argparse.Namespace) -> None:
-    sites = open_sites(arguments.sites, load=False)
+    sites = _sites(arguments, load=False)
     settings = Settings(
         sampler=arguments.sampler,
         likelihood=arguments.likelihood,

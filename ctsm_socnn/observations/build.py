@@ -111,7 +111,8 @@ def build_sites(
     -------
     xarray.Dataset
         The sites schema; also `cell_lon`, `cell_lat` (degrees) and `cell_distance` (km) of the cell,
-        `in_ocean_cell` (1 where an ocean cell is nearer than any land), `soc_note`, and the counts
+        `in_ocean_cell` (1 where an ocean cell is nearer than any land), `soc_note`, `source` where the
+        profiles have it, and the counts
         of all that was left out as attributes.
     pandas.DataFrame
         One row a profile left out: `profile_id, lon, lat, reason, detail`.
@@ -125,6 +126,8 @@ def build_sites(
     usable, detail = _usable(profiles)
     out.leave_out(~usable, "no usable layer", detail)
     sites = _drive(climatology, profiles, out, max_distance_km)
+    if "source" in profiles:
+        sites["source"] = ("site", profiles["source"].values.astype(str))
     attributes: dict[str, object] = {"profiles_read": out.kept.size}
     if covariates is not None:
         kept = out.kept.copy()

@@ -78,6 +78,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(sites_file: Path, tmp_path: Path
     [
         (["--method", "random-sampling"], "give it with --posterior"),
         (["--method", "hierarchical"], "name it with --by"),
+        (["--errors", "no_such.toml"], "no_such.toml cannot be read"),
         (["--shard", "5/4"], "shard 5/4"),
         (["--sampler", "published"], "goes with the published likelihood"),
         (["--prior-of", "q10=1.5"], "write a name, its centre and its standard deviation"),

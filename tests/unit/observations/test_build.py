@@ -53,6 +53,15 @@ def test_each_site_is_driven_by_the_nearest_land_cell(climatology):
     )
 
 
+def test_sites_keep_the_source_of_their_profiles(climatology, tmp_path):
+    profiles = profiles_at((279.9, 40.1), (10.0, 50.0), (281.2, 40.9))
+    profiles["source"] = ("profile", np.array(["NEON", "KSSL", "ISCN"], dtype=object))
+    sites, _ = build_sites(climatology, profiles)
+    sites.to_netcdf(tmp_path / "sites.nc")
+    with xr.open_dataset(tmp_path / "sites.nc") as written:
+        assert written["source"].values.tolist() == ["NEON", "ISCN"]
+
+
 def test_ocean_cell_is_passed_over_for_land(climatology):
     sites, _ = build_sites(climatology, profiles_at((282.0, 40.9)), max_distance_km=150)
     assert (sites["cell_lon"].item(), sites["cell_lat"].item()) != (282.0, 41.0)
