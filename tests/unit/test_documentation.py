@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from ctsm_socnn.cli.main import COMMANDS, command_parser
+from ctsm_socnn.config import parse_config
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
@@ -46,3 +48,20 @@ def test_an_example_is_understood(where, line):
     _, name, *words = shlex.split(re.sub(r" [>|] ?.*$", "", line), comments=True)
     assert name in COMMANDS, f"{where}: {line}"
     command_parser(name).parse_args(words)
+
+
+def _configurations() -> list[tuple[str, str]]:
+    """TOML that holds a whole configuration."""
+    blocks = re.compile(r"^( *)```toml\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+    found = [(page.name, m[2]) for page in PAGES for m in blocks.finditer(page.read_text())]
+    return [(name, text) for name, text in found if "[forcing]" in text and "[[case]]" in text]
+
+
+@pytest.mark.parametrize(("where", "text"), _configurations(), ids=lambda value: value[:20])
+def test_a_whole_configuration_is_accepted(where, text, tmp_path):
+    config = parse_config(tomllib.loads(text), where=where, directory=tmp_path)
+    assert config.case
+
+
+def test_the_readme_holds_a_whole_configuration():
+    assert "README.md" in {name for name, _ in _configurations()}
