@@ -71,9 +71,10 @@ def report_run(
             "build-params again with --overwrite"
         )
     seed = int(comparison.attrs.get("seed", 0))
+    groups = [group_section(comparison, sites, groupings)] if groupings else []
     sections = [
         score_section(comparison, seed),
-        *([group_section(comparison, sites, groupings)] if groupings else []),
+        *groups,
         *_times(results),
         _left_out(results, sites, comparison),
         _assimilation(open_file(results / "posterior.nc")),
