@@ -135,5 +135,12 @@ class _Case:
 
     def network_seconds(self) -> float:
         numeric, classes = (torch.from_numpy(x) for x in (self.inputs.numeric, self.inputs.classes))
+        size = self.settings.batch_size or SITES
+        batches = list(zip(numeric.split(size), classes.split(size), strict=True))
         self.network.train()
-        return wall_seconds(lambda: self.network(numeric, classes).sum().backward(), REPEATS)
+
+        def forward_and_back() -> None:
+            for batch in batches:
+                self.network(*batch).sum().backward()
+
+        return wall_seconds(forward_and_back, REPEATS)
