@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 OtherMethod = Literal[
+    "hierarchical",
     "two-step",
     "end-to-end",
     "depth only",
@@ -150,6 +151,13 @@ class EvaluationConfig(_Section):
     also: list[OtherMethod] = Field(
         default_factory=list, description="methods to compare beside those of the paper"
     )
+    classes: str = Field("", description="variable of the sites, for the classes of hierarchical")
+
+    @model_validator(mode="after")
+    def _classes_are_named(self) -> Self:
+        if "hierarchical" in self.also and not self.classes:
+            raise ValueError("hierarchical needs `classes`, the variable that holds them")
+        return self
 
 
 class GridConfig(_Section):

@@ -466,6 +466,7 @@ class _Run:
         return MethodSettings(
             cost=assimilation.one_batch_cost,
             starts=assimilation.one_batch_starts,
+            classes=self.config.evaluation.classes,
             draws=assimilation.random_draws,
             below_bedrock=self.config.network.below_bedrock,
             networks={method: self._network_settings(method) for method in METHODS},

@@ -23,7 +23,12 @@ from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.schemas import open_file, open_sites
-from ctsm_socnn.validation.methods import METHODS, NEEDS_POSTERIOR, MethodSettings
+from ctsm_socnn.validation.methods import (
+    HIERARCHICAL,
+    METHODS,
+    NEEDS_POSTERIOR,
+    MethodSettings,
+)
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("sites", type=Path, metavar="SITES.nc", help="sites to be folded")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
     add("--methods", nargs="+", metavar="NAME", help=f"of: {'; '.join(METHODS)}")
+    add("--classes", default="", metavar="VARIABLE", help="classes of sites, for hierarchical")
     add("--posterior", type=Path, metavar="FILE", help="site-by-site posterior of the same sites")
     add("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
     add_fold_options(parser)
@@ -89,7 +95,12 @@ def _rows(arguments: argparse.Namespace) -> dict[str, str]:
     """Name in tables -> method; here they are the same."""
     methods = arguments.methods
     if methods is None:
-        methods = [m for m in METHODS if arguments.posterior or m not in NEEDS_POSTERIOR]
+        methods = [
+            m
+            for m in METHODS
+            if (arguments.posterior or m not in NEEDS_POSTERIOR)
+            and (arguments.classes or m != HIERARCHICAL)
+        ]
     unknown = [name for name in methods if name not in METHODS]
     if unknown:
         raise ValidationError(
@@ -99,7 +110,7 @@ def _rows(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _settings(arguments: argparse.Namespace) -> MethodSettings:
-    settings = MethodSettings(seed=arguments.seed)
+    settings = MethodSettings(seed=arguments.seed, classes=arguments.classes)
     if arguments.members is None:
         return settings
     networks = {
@@ -119,6 +130,7 @@ def _fingerprint(
         "version": made["source"],
         "methods": "; ".join(rows),
         "members": str(arguments.members),
+        "classes": arguments.classes,
         "folds": f"{arguments.folds} by {arguments.by}, {block_km:g} km",
         "seed": str(arguments.seed),
     }

@@ -7,7 +7,8 @@ The first four are those of Tao et al. (2020):
 * `one batch`: one parameter vector fitted to all known profiles.
 * `two-step`: a network that learns site posteriors from covariates.
 
-`end-to-end` is a network that learns the profiles through the kernel. The black boxes of
+`hierarchical` fits one vector to each class of sites, shrunk to that of the whole; `end-to-end` is a
+network that learns the profiles through the kernel. The black boxes of
 `ctsm_socnn.network.baselines` have no parameters at all.
 """
 
@@ -22,7 +23,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.assimilation import one_batch, random_sampling
+from ctsm_socnn.assimilation import (
+    hierarchical,
+    one_batch,
+    parameters_by_class,
+    random_sampling,
+)
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.model.observation import BelowBedrock
@@ -32,9 +38,20 @@ from ctsm_socnn.network.baselines import BASELINES, predict_baseline
 from ctsm_socnn.parameters import clm5_defaults
 from ctsm_socnn.validation.comparison import soc_of_parameters
 
-__all__ = ["METHODS", "NEEDS_POSTERIOR", "Lesson", "MethodSettings", "answer", "default_parameters"]
+__all__ = [
+    "HIERARCHICAL",
+    "METHODS",
+    "NEEDS_POSTERIOR",
+    "Lesson",
+    "MethodSettings",
+    "answer",
+    "default_parameters",
+]
 
 Array = NDArray[np.float64]
+
+HIERARCHICAL: Final = "hierarchical"
+"""The method that needs to be told its classes."""
 
 _TOPSOIL_DEPTH: Final = 1.0
 
@@ -46,7 +63,9 @@ class MethodSettings:
     Attributes
     ----------
     cost, starts
-        Of the one-batch fit.
+        Of the one-batch and of the hierarchical fit.
+    classes : str
+        Variable of the sites whose values are the classes of the hierarchical fit.
     draws : int
         Parameter vectors a site of random sampling.
     below_bedrock : {"deepest", "drop"}
@@ -58,6 +77,7 @@ class MethodSettings:
 
     cost: str = "mixed"
     starts: int = 8
+    classes: str = ""
     draws: int = 50
     below_bedrock: BelowBedrock = "deepest"
     networks: Mapping[str, NetworkSettings] = field(
@@ -116,6 +136,10 @@ def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
         raise ValidationError(
             f"{method} learns from site posteriors; give the file that ctsm-socnn assimilate made"
         )
+    if method == HIERARCHICAL and not lesson.settings.classes:
+        raise ValidationError(
+            "hierarchical learns by classes of sites; name the variable that holds them"
+        )
     return METHODS[method](lesson, tested)
 
 
@@ -157,6 +181,19 @@ def _one_batch(lesson: Lesson, tested: xr.Dataset) -> Array:
     return soc_of_parameters(tested, np.broadcast_to(fitted, (tested.sizes["site"], fitted.size)))
 
 
+def _hierarchical(lesson: Lesson, tested: xr.Dataset) -> Array:
+    settings = lesson.settings
+    fitted = hierarchical(
+        lesson.sites,
+        settings.classes,
+        cost=settings.cost,
+        starts=settings.starts,
+        seed=settings.seed,
+        below_bedrock=settings.below_bedrock,
+    )
+    return soc_of_parameters(tested, parameters_by_class(fitted, tested))
+
+
 def _network(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
     settings = lesson.settings
     model = train(
@@ -177,6 +214,7 @@ METHODS: Final[Mapping[str, Callable[[Lesson, xr.Dataset], Array]]] = {
     "default": _default,
     "random sampling": _random_sampling,
     "one batch": _one_batch,
+    HIERARCHICAL: _hierarchical,
     **{method: partial(_network, method) for method in NETWORK_METHODS},
     **{name: partial(_baseline, name) for name in BASELINES},
 }

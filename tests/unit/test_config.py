@@ -51,6 +51,7 @@ def test_grid_names_are_not_paths(tmp_path: Path) -> None:
         ),
         ("[asimilation]\nchains = 3\n", r"unknown key asimilation \(did you mean assimilation\?\)"),
         ("[assimilation]\nprior_of = {q10 = [9.0, 0.1]}\n", "prior of q10 has its centre at 9"),
+        ('[evaluation]\nalso = ["hierarchical"]\n', "hierarchical needs `classes`"),
         ("[assimilation]\nchains = 1\n", "assimilation.chains: .*greater than or equal to 2"),
         ('[[case]]\nname = "a b"\nversion = "x"\nparamfile = "p.nc"\n', "case.0.name"),
         ('[[case]]\nname = "a"\nversion = "x"\n', "case.0.paramfile is missing"),

@@ -19,7 +19,12 @@ from ctsm_socnn.validation.evaluation import predict_in_sample, predict_out_of_s
 from ctsm_socnn.validation.methods import METHODS, NEEDS_POSTERIOR, Lesson, MethodSettings, answer
 
 QUICK = NetworkSettings(members=1, epochs=3)
-SETTINGS = MethodSettings(starts=1, draws=3, networks={"two-step": QUICK, "end-to-end": QUICK})
+SETTINGS = MethodSettings(
+    starts=1,
+    classes="cov_Land_Cover",
+    draws=3,
+    networks={"two-step": QUICK, "end-to-end": QUICK},
+)
 FOLD = np.arange(40) % 2
 EVERY_METHOD = {name: name for name in METHODS}
 
@@ -69,6 +74,11 @@ def test_in_sample_is_learnt_from_all_sites(sites: xr.Dataset) -> None:
 def test_a_method_without_its_posterior_says_so(sites: xr.Dataset, method: str) -> None:
     with pytest.raises(ValidationError, match=f"{method} learns from site posteriors"):
         _out_of_sample(sites, None, {method: method})
+
+
+def test_hierarchical_without_its_classes_says_so(sites: xr.Dataset) -> None:
+    with pytest.raises(ValidationError, match="name the variable that holds them"):
+        answer("hierarchical", Lesson(sites, None, MethodSettings()), sites)
 
 
 def test_posteriors_of_other_sites_are_refused(sites: xr.Dataset, posterior: xr.Dataset) -> None:
