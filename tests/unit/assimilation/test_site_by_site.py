@@ -267,3 +267,21 @@ def test_predictive_coverage_is_in_the_file_and_in_the_table(
     assert f"{'observations in 50% intervals':<34}{mean:>10.3f}" in posterior_summary(
         posterior, twin[0], 1.0
     )
+
+
+def test_odd_but_possible_sites_are_run(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    """Carbon that rises with depth, soil frozen all year, a profile with zeros."""
+    sites = twin[0].copy(deep=True)
+    sites["soc"][0] = np.sort(sites["soc"].values[0])
+    sites["TSOI"][1] = 250.0
+    sites["ALTMAX"][1] = sites["ALTMAX_LASTYEAR"][1] = 0.0
+    sites["soc"][2, 3:] = 0.0
+    settings = Settings(sampler="laplace", seed=4)
+    posterior = site_by_site(sites, settings, output=tmp_path / "posterior.nc")
+    assert (posterior["status"] == SiteStatus.CONVERGED).all()
+    assert np.isfinite(posterior["mean"]).all()
+    frozen = posterior["identifiable"].isel(site=1)
+    assert not frozen.sel(parameter=["diffus", "cryo", "beta"]).any()
+    assert np.isfinite(posterior["soc_fit"][2]).values.tolist() == [True] * 3 + [False] * 2
