@@ -19,6 +19,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import xarray as xr
+
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.errors import ValidationError
@@ -67,8 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     rows = _rows(arguments)
     settings = _settings(arguments)
-    sites = open_sites(arguments.sites)
-    posterior = open_file(arguments.posterior) if arguments.posterior else None
+    sites, posterior = _usable(arguments)
     fold, block_km = asked_folds(arguments, sites, arguments.folds)
     inputs = {"sites": arguments.sites}
     if arguments.posterior:
@@ -89,6 +91,25 @@ def run(arguments: argparse.Namespace) -> int:
         finished.finish()
     print(to_json(comparison_json(comparison)) if arguments.json else format_comparison(comparison))
     return 0
+
+
+def _usable(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Sites that the kernel can run and their posteriors; the others are counted."""
+    from ctsm_socnn.network.site_selection import require_same_sites, without_forcing
+
+    sites = open_sites(arguments.sites)
+    posterior = open_file(arguments.posterior) if arguments.posterior else None
+    if posterior is not None:
+        require_same_sites(sites, posterior)
+    lacking = without_forcing(sites)
+    if lacking.all():
+        raise ValidationError(f"no site of {arguments.sites} has complete forcing")
+    if lacking.any():
+        print(f"left out {lacking.sum()} sites: forcing missing", file=sys.stderr)
+        kept = np.flatnonzero(~lacking)
+        sites = sites.isel(site=kept)
+        posterior = None if posterior is None else posterior.isel(site=kept)
+    return sites, posterior
 
 
 def _rows(arguments: argparse.Namespace) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -83,3 +84,18 @@ def test_blocks_are_as_large_as_residuals_are_alike(
     assert "variogram" not in capsys.readouterr().err
     assert _evaluate(files, "--by", "block", "--block-km", "2000", "--overwrite") == 2
     assert "blocks of 2000 km, fewer than 2 folds" in capsys.readouterr().err
+
+
+def test_sites_that_the_kernel_cannot_run_are_left_out_and_counted(
+    files: Path, sites: xr.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sites["TSOI"].values[[3, 8]] = np.nan
+    write_dataset(sites, files / "sites.nc", overwrite=True)
+    assert _evaluate(files, "--json", "--posterior", str(files / "posterior.nc")) == 0
+    printed = capsys.readouterr()
+    assert "left out 2 sites: forcing missing" in printed.err
+    assert json.loads(printed.out)["n_sites"] == 38
+    sites["TSOI"].values[:] = np.nan
+    write_dataset(sites, files / "sites.nc", overwrite=True)
+    assert _evaluate(files, "--overwrite") == 2
+    assert "has complete forcing" in capsys.readouterr().err
