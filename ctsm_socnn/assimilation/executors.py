@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -50,6 +51,7 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
             try:
                 yield pool
             except BrokenProcessPool as error:
+                _let_go_of_tasks(pool)
                 raise AssimilationError(
                     "a worker process ended before its time: killed, out of memory, or started by a "
                     f"script without `if __name__ == '__main__':`; {_GO_ON}"
@@ -73,6 +75,15 @@ def _start_deaf_to_interrupts(pool: ProcessPoolExecutor, workers: int) -> None:
             pool.submit(int)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _let_go_of_tasks(pool: ProcessPoolExecutor) -> None:
+    """Let a broken pool end although a task is half written to its workers.
+
+    Before 3.11.5, Python waits for ever until some worker reads the rest (CPython issue 94777).
+    """
+    if sys.version_info < (3, 11, 5):
+        pool._call_queue._reader.close()  # type: ignore[attr-defined]
 
 
 @contextmanager
