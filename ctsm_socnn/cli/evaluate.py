@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
-from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.json_text import print_result
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.validation.methods import (
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         comparison = compare_methods(sites, predictions)
         write_evaluation(comparison, arguments.output, made, overwrite=arguments.overwrite)
         finished.finish()
-    print(to_json(comparison_json(comparison)) if arguments.json else format_comparison(comparison))
+    print_result(arguments, comparison_json(comparison), format_comparison(comparison))
     return 0
 
 

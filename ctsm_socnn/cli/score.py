@@ -9,13 +9,12 @@ Sites that the model was trained on give scores in sample; take others to judge 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from ctsm_socnn.cli.coverage_table import coverage_table
+from ctsm_socnn.cli.json_text import print_result
 from ctsm_socnn.network import load_model, score_model
 from ctsm_socnn.schemas import open_sites
 
@@ -42,10 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     result = score_model(load_model(arguments.model), open_sites(arguments.sites))
     for warning in result["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
-    if arguments.json:
-        print(json.dumps(_finite(result), indent=1))
-    else:
-        print(_table(result))
+    print_result(arguments, result, _table(result))
     return 0
 
 
@@ -59,11 +55,3 @@ def _table(result: dict[str, Any]) -> str:
     if result["coverage"]:
         lines += ["", coverage_table(result["coverage"])]
     return "\n".join(lines)
-
-
-def _finite(result: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: an undefined score becomes null."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in result.items()
-    }

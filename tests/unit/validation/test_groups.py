@@ -3,7 +3,6 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.validation.comparison import SAMPLES
 from ctsm_socnn.validation.groups import (
     depth_groups,
     format_groups,
@@ -13,24 +12,6 @@ from ctsm_socnn.validation.groups import (
 from ctsm_socnn.validation.scores import scores
 
 N = 400
-
-
-@pytest.fixture
-def comparison() -> xr.Dataset:
-    rng = np.random.default_rng(8)
-    observed = rng.lognormal(9.0, 0.8, N)
-    modelled = np.full((2, len(SAMPLES), N), np.nan)
-    modelled[0, 1] = observed * rng.lognormal(0.0, 0.5, N)
-    modelled[1, 0] = observed * rng.lognormal(0.2, 0.2, N)
-    return xr.Dataset(
-        {
-            "observed": ("observation", observed),
-            "modelled": (("method", "sample", "observation"), modelled),
-            "depth": ("observation", np.linspace(0.0, 2.0, N)),
-            "site": ("observation", np.arange(N) // 4),
-        },
-        coords={"method": ["rough", "fine"], "sample": list(SAMPLES)},
-    )
 
 
 @pytest.fixture

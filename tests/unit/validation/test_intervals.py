@@ -14,22 +14,6 @@ from ctsm_socnn.validation.scores import scores
 N = 400
 
 
-@pytest.fixture
-def comparison() -> xr.Dataset:
-    rng = np.random.default_rng(8)
-    observed = rng.lognormal(9.0, 0.8, N)
-    modelled = np.full((2, len(SAMPLES), N), np.nan)
-    modelled[0, 1] = observed * rng.lognormal(0.0, 0.5, N)
-    modelled[1, 0] = observed * rng.lognormal(0.2, 0.2, N)
-    return xr.Dataset(
-        {
-            "observed": ("observation", observed),
-            "modelled": (("method", "sample", "observation"), modelled),
-        },
-        coords={"method": ["rough", "fine"], "sample": list(SAMPLES)},
-    )
-
-
 def test_blocks_do_not_depend_on_how_longitude_is_counted():
     lon, lat = np.array([-75.0, -75.1, 100.0, 285.0]), np.array([40.1, 40.2, 40.1, 40.3])
     block = map_blocks(lon, lat)
