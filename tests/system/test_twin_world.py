@@ -156,6 +156,8 @@ def _begin(configuration: Path, results: Path, stage: int, *more: str) -> subpro
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # What is started in the background of a script ignores Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     begins = (line.startswith(f"[{stage}/") and line.endswith("...\n") for line in process.stdout)
     assert any(begins)
