@@ -48,7 +48,6 @@ EXPERIMENTS: Final = {
             "network.members=2",
             "network.imagined_sites=0",
             "network.epochs=40",
-            'evaluation.also=["two-step"]',
             "evaluation.folds=3",
         ),
         needs_data=False,
