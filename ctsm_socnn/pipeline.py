@@ -171,6 +171,7 @@ class _Run:
                     **config.covariates.model_dump(exclude={"file"}),
                 },
                 inputs=[p for p in (profiles, config.covariates.file) if p is not None],
+                leftovers=["sites_exclusions.csv"],
             ),
             Stage(
                 "one_batch",
@@ -215,6 +216,7 @@ class _Run:
                 self.maps,
                 after=["network", "forcing"],
                 inputs=[config.covariates.file],
+                leftovers=["maps.png"],
             ),
             Stage(
                 "model_grid",

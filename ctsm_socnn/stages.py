@@ -10,6 +10,7 @@ redone only when the user says so.
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import shutil
@@ -130,8 +131,10 @@ def run_stages(
             if state == "done" and output.exists():
                 report(f"{label}: done before, kept")
                 continue
-            if not (stage.resumes and state == "started"):
-                for name in (stage.output, *stage.leftovers):
+            goes_on = stage.resumes and state == "started"
+            for name in (stage.output, *stage.leftovers):
+                _remove_temporaries(directory / name)
+                if not goes_on:
                     _remove(directory / name)
             ledger.record(stage.name, fingerprints[stage.name], "started")
             report(f"{label} ...")
@@ -146,6 +149,7 @@ class _Ledger:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / _LEDGER
+        _remove_temporaries(self.path)
         self._entries: dict[str, dict[str, str]] = {}
         if self.path.exists():
             try:
@@ -211,6 +215,12 @@ def _refuse_changed(
                 f"{output} was made with another configuration, input or version; give "
                 f"--overwrite to redo '{stage.name}' and what follows, or choose another output"
             )
+
+
+def _remove_temporaries(output: Path) -> None:
+    """Remove what a killed run left of writing an output; the lock says that nobody writes now."""
+    for path in output.parent.glob(f".{glob.escape(output.name)}.????????*"):
+        _remove(path)
 
 
 def _remove(output: Path) -> None:

@@ -168,3 +168,23 @@ def test_an_input_may_be_a_directory_of_tables(tmp_path: Path, directory: Path) 
     (database / "layers.csv").write_text("b")
     with pytest.raises(FileError, match=r"first\.txt was made with another"):
         run_stages(Journal(database).stages, directory, report=lambda _: None)
+
+
+def test_what_a_killed_run_left_half_written_is_removed_and_nothing_else(
+    source: Path, directory: Path
+) -> None:
+    journal = Journal(source)
+    journal.fail_at = "second"
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(journal.stages, directory)
+    half_written = [
+        directory / name for name in (".second.txt.k3_x90ab.txt", ".stages.json.abcdefgh")
+    ]
+    (directory / ".second.txt.zyxwvuts").mkdir()
+    for path in half_written:
+        path.write_text("half")
+    (directory / ".notes").write_text("a user's own")
+    journal.fail_at = None
+    run_stages(journal.stages, directory)
+    hidden = sorted(path.name for path in directory.glob(".*"))
+    assert hidden == [".lock", ".notes"]
