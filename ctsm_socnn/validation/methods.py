@@ -147,7 +147,9 @@ def default_parameters(sites: xr.Dataset) -> Array:
     """CLM5's parameters at sites, by the sand of the top metre, shape (site, 21)."""
     top = SOIL_GRID.interface_depth[:-1] < _TOPSOIL_DEPTH
     sand = sites["CELLSAND"].values[:, top] @ SOIL_GRID.thickness[top]
-    return clm5_defaults(sand / SOIL_GRID.thickness[top].sum())
+    by_site = clm5_defaults(sand / SOIL_GRID.thickness[top].sum())
+    by_site[np.isnan(sand)] = clm5_defaults()
+    return by_site
 
 
 def _default(_: Lesson, tested: xr.Dataset) -> Array:

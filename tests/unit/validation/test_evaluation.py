@@ -13,8 +13,9 @@ from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.config import OtherMethod
 from ctsm_socnn.errors import NetworkError, ValidationError
 from ctsm_socnn.network import NetworkSettings
+from ctsm_socnn.parameters import clm5_defaults
 from ctsm_socnn.validation import evaluation
-from ctsm_socnn.validation.comparison import Prediction
+from ctsm_socnn.validation.comparison import Prediction, soc_of_parameters
 from ctsm_socnn.validation.evaluation import predict_in_sample, predict_out_of_sample
 from ctsm_socnn.validation.methods import METHODS, NEEDS_POSTERIOR, Lesson, MethodSettings, answer
 
@@ -59,6 +60,14 @@ def test_every_site_gets_an_answer_that_carbon_may_have(
         assert soc.shape == (40, 20), name
         assert (soc[:, 0] > 0.0).all(), name
         assert np.isfinite(soc).all(), name
+
+
+def test_the_default_needs_no_sand(sites: xr.Dataset) -> None:
+    sites["CELLSAND"].values[3] = np.nan
+    soc = answer("default", Lesson(sites, None, SETTINGS), sites)
+    typical = soc_of_parameters(sites, np.tile(clm5_defaults(), (40, 1)))
+    np.testing.assert_array_equal(soc[3], typical[3])
+    assert (soc[4] != typical[4]).any()
 
 
 def test_in_sample_is_learnt_from_all_sites(sites: xr.Dataset) -> None:
