@@ -13,15 +13,14 @@ import io
 import logging
 import os
 import resource
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Final
 
+from ctsm_socnn.cli.stopping import Terminated, let_go_in_silence, terminated_by_signal
 from ctsm_socnn.errors import SocnnError
 from ctsm_socnn.progress import progress_hidden
 from ctsm_socnn.provenance import package_version
@@ -162,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         root.error(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
     try:
-        with _terminated_by_signal():
+        with terminated_by_signal():
             return _run(name, words[1:])
     except SocnnError as error:
         if "--debug" in words:
@@ -174,7 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt as stop:
-        terminated = isinstance(stop, _Terminated)
+        let_go_in_silence(stop)
+        terminated = isinstance(stop, Terminated)
         what = "terminated" if terminated else "interrupted"
         print(f"ctsm-socnn {name}: {what}; {_way_on(name)}", file=sys.stderr)
         return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
@@ -191,27 +191,6 @@ def _run(name: str, words: Sequence[str]) -> int:
             around.enter_context(_told_on_standard_error())
         status: int = options.run(options)
     return status
-
-
-class _Terminated(KeyboardInterrupt):
-    """The batch system wants this process to end."""
-
-
-@contextmanager
-def _terminated_by_signal() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send before they kill, end a run as Ctrl-C does."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise _Terminated(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _way_on(name: str) -> str:

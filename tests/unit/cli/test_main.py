@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import importlib
 import shlex
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,3 +58,36 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+class _HalfMade:
+    """What is left when the signal comes inside `__init__`."""
+
+    def __init__(self) -> None:
+        raise KeyboardInterrupt
+
+    def __del__(self) -> None:
+        raise AttributeError("no attribute that __init__ would have made")
+
+
+def _fail_on_the_way_out() -> None:
+    try:
+        _HalfMade()
+    finally:
+        _HalfMade()
+
+
+@pytest.mark.parametrize("work", [_HalfMade, _fail_on_the_way_out])
+def test_how_to_go_on_is_all_that_an_interrupted_command_says(work, monkeypatch, capsys) -> None:
+    module = SimpleNamespace(__doc__="", add_arguments=lambda _: None, run=lambda _: work())
+    monkeypatch.setitem(sys.modules, "interrupted", module)
+    monkeypatch.setitem(COMMANDS, "train", ("interrupted", ""))
+    heard = []
+    monkeypatch.setattr(sys, "unraisablehook", heard.append)
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err == (
+        "ctsm-socnn train: interrupted; run the same command again: it goes on where it was\n"
+    )
+    gc.collect()
+    assert heard == []
+    assert sys.unraisablehook == heard.append
