@@ -7,17 +7,21 @@ writes one file or directory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ctsm_socnn.assimilation import Limits, Settings, make_prior, one_batch, site_by_site
+from ctsm_socnn.assimilation import one_batch, site_by_site
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.config import CaseConfig, Config
+from ctsm_socnn.configured import (
+    assimilation_settings,
+    compared_methods,
+    method_settings,
+    network_settings,
+)
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.usermods import (
     Usermods,
@@ -27,15 +31,7 @@ from ctsm_socnn.export.usermods import (
 )
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.network import (
-    METHODS,
-    NetworkSettings,
-    default_settings,
-    load_model,
-    predict_maps,
-    save_model,
-    train,
-)
+from ctsm_socnn.network import load_model, predict_maps, save_model, train
 from ctsm_socnn.network.folds import make_folds
 from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
@@ -61,7 +57,6 @@ from ctsm_socnn.validation.evaluation import (
     write_evaluation,
 )
 from ctsm_socnn.validation.map_figures import draw_parameter_maps
-from ctsm_socnn.validation.methods import MethodSettings
 from ctsm_socnn.validation.run_report import report_run
 
 __all__ = ["build_params"]
@@ -146,7 +141,7 @@ class _Run:
         config = self.config
         assimilation = config.assimilation.model_dump()
         method = config.network.method
-        network = {**self._network_settings(method).model_dump(), "method": method}
+        network = {**network_settings(config, method).model_dump(), "method": method}
         seed = {"seed": config.seed}
         history = find_history([*config.forcing.history, *config.forcing.pools])
         surface = [config.forcing.surface] if config.forcing.surface else []
@@ -304,7 +299,7 @@ class _Run:
         """One posterior a site."""
         posterior = site_by_site(
             self._sites(),
-            self._assimilation_settings(),
+            assimilation_settings(self.config),
             output=path,
             workers=self.workers,
             overwrite=True,
@@ -318,7 +313,7 @@ class _Run:
         model = train(
             self._sites(),
             method,
-            self._network_settings(method),
+            network_settings(self.config, method),
             self.config.seed,
             posterior=self._posterior(),
         )
@@ -327,11 +322,11 @@ class _Run:
 
     def evaluation(self, path: Path) -> str:
         """Scores and figures."""
-        sites, posterior, settings = self._sites(), self._posterior(), self._method_settings()
+        sites, posterior, settings = self._sites(), self._posterior(), method_settings(self.config)
         chosen = self.config.evaluation
         fold = make_folds(sites, chosen.by, chosen.folds, self.config.seed, chosen.block_km)
         fitted = ("one batch", "network")
-        rows = self._rows()
+        rows = compared_methods(self.config)
         others = {name: method for name, method in rows.items() if name not in fitted}
         inside = predict_in_sample(sites, posterior, others, settings) + self._fitted(sites)
         with Checkpoint(path, {"stage": "evaluation"}, overwrite=True) as finished:
@@ -342,16 +337,6 @@ class _Run:
             write_evaluation(comparison, path, self._provenance(), overwrite=True)
             finished.finish()
         return f"{comparison.sizes['observation']} observations, folds by {chosen.by}"
-
-    def _rows(self) -> dict[str, str]:
-        """Name in tables -> method, from the simplest to the network that makes the maps."""
-        method = self.config.network.method
-        also = [name for name in self.config.evaluation.also if name != method]
-        return {
-            **{name: name for name in ("default", "random sampling", "one batch")},
-            "network": method,
-            **{name: name for name in also},
-        }
 
     def _fitted(self, sites: xr.Dataset) -> list[Prediction]:
         """Answer by what the stages before have fitted to all sites."""
@@ -427,53 +412,6 @@ class _Run:
 
     def _posterior(self) -> xr.Dataset:
         return open_file(self.output / "posterior.nc")
-
-    def _assimilation_settings(self) -> Settings:
-        chosen = self.config.assimilation
-        settings = Settings(
-            sampler=chosen.sampler,
-            likelihood=chosen.likelihood,
-            limits=Limits(rhat=chosen.largest_rhat, ess=chosen.smallest_ess),
-            seed=self.config.seed,
-            below_bedrock=self.config.network.below_bedrock,
-            prior=make_prior(chosen.prior, chosen.prior_width, chosen.prior_of),
-        )
-        lengths = {
-            name: value
-            for name in ("chains", "warmup", "draws")
-            if (value := getattr(chosen, name)) is not None
-        }
-        return replace(settings, plan=replace(settings.sampling_plan, **lengths))
-
-    def _network_settings(self, method: str) -> NetworkSettings:
-        """Put what the user gave on top of the defaults of the method.
-
-        What was given is meant for the configured method; another one, which is there to be
-        compared, gets the same inputs and as many members.
-        """
-        covariates, network = self.config.covariates, self.config.network
-        meant = network.model_fields_set - {"method"}
-        if method != network.method:
-            meant &= {"below_bedrock", "members"}
-        given: dict[str, Any] = network.model_dump(include=meant)
-        inputs: dict[str, Any] = network.inputs.model_dump()
-        if covariates.names is not None:
-            inputs["covariates"] = tuple(covariates.names)
-        if covariates.categorical:
-            inputs["categorical"] = tuple(covariates.categorical)
-        return default_settings(method).with_changes(**given | {"inputs": inputs})
-
-    def _method_settings(self) -> MethodSettings:
-        assimilation = self.config.assimilation
-        return MethodSettings(
-            cost=assimilation.one_batch_cost,
-            starts=assimilation.one_batch_starts,
-            classes=self.config.evaluation.classes,
-            draws=assimilation.random_draws,
-            below_bedrock=self.config.network.below_bedrock,
-            networks={method: self._network_settings(method) for method in METHODS},
-            seed=self.config.seed,
-        )
 
     def _provenance(self) -> dict[str, str]:
         return provenance_attributes(seed=self.config.seed, configuration=self.configuration)

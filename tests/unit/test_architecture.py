@@ -18,6 +18,7 @@ LEVELS = (
     {"assimilation", "network", "export"},
     {"validation"},
     {"config", "environment", "reproduction"},
+    {"configured"},
     {"pipeline", "demo", "preview"},
     {"cli"},
 )

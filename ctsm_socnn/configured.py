@@ -1,0 +1,76 @@
+"""What a configuration means for the rooms: the settings that it gives to each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ctsm_socnn.assimilation import Limits, Settings, make_prior
+from ctsm_socnn.config import Config
+from ctsm_socnn.network import METHODS, NetworkSettings, default_settings
+from ctsm_socnn.validation.methods import MethodSettings
+
+__all__ = ["assimilation_settings", "compared_methods", "method_settings", "network_settings"]
+
+
+def assimilation_settings(config: Config) -> Settings:
+    """Take the sampler's own plan for the lengths that are not given."""
+    chosen = config.assimilation
+    settings = Settings(
+        sampler=chosen.sampler,
+        likelihood=chosen.likelihood,
+        limits=Limits(rhat=chosen.largest_rhat, ess=chosen.smallest_ess),
+        seed=config.seed,
+        below_bedrock=config.network.below_bedrock,
+        prior=make_prior(chosen.prior, chosen.prior_width, chosen.prior_of),
+    )
+    lengths = {
+        name: value
+        for name in ("chains", "warmup", "draws")
+        if (value := getattr(chosen, name)) is not None
+    }
+    return replace(settings, plan=replace(settings.sampling_plan, **lengths))
+
+
+def network_settings(config: Config, method: str) -> NetworkSettings:
+    """Put what the user gave on top of the defaults of the method.
+
+    What was given is meant for the configured method; another one, which is there to be compared,
+    gets the same inputs and as many members.
+    """
+    covariates, network = config.covariates, config.network
+    meant = network.model_fields_set - {"method"}
+    if method != network.method:
+        meant &= {"below_bedrock", "members"}
+    given: dict[str, Any] = network.model_dump(include=meant)
+    inputs: dict[str, Any] = network.inputs.model_dump()
+    if covariates.names is not None:
+        inputs["covariates"] = tuple(covariates.names)
+    if covariates.categorical:
+        inputs["categorical"] = tuple(covariates.categorical)
+    return default_settings(method).with_changes(**given | {"inputs": inputs})
+
+
+def method_settings(config: Config) -> MethodSettings:
+    """Take the settings of all methods that can be compared."""
+    assimilation = config.assimilation
+    return MethodSettings(
+        cost=assimilation.one_batch_cost,
+        starts=assimilation.one_batch_starts,
+        classes=config.evaluation.classes,
+        draws=assimilation.random_draws,
+        below_bedrock=config.network.below_bedrock,
+        networks={method: network_settings(config, method) for method in METHODS},
+        seed=config.seed,
+    )
+
+
+def compared_methods(config: Config) -> dict[str, str]:
+    """Name in tables -> method, from the simplest to the network that makes the maps."""
+    method = config.network.method
+    also = [name for name in config.evaluation.also if name != method]
+    return {
+        **{name: name for name in ("default", "random sampling", "one batch")},
+        "network": method,
+        **{name: name for name in also},
+    }
