@@ -75,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", choices=encoder_names(), help="shape of the network")
     parser.add_argument("--loss", choices=LOSS_NAMES, help="for end-to-end")
     parser.add_argument("--members", type=int, metavar="N", help="networks in the ensemble")
+    parser.add_argument(
+        "--bootstrap",
+        action="store_true",
+        help="give each network locations of its own, drawn with replacement",
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="most epochs of a member")
     parser.add_argument(
         "--from-profiles",
@@ -169,8 +174,18 @@ def _report(model: Model, output: Path) -> str:
             f"at sites not seen, {found['folds']} folds: {_scores_text(found['scores'])}",
             "intervals hold, at sites of other folds than they were learnt from:",
             coverage_table(found["coverage"]),
+            *_spread_lines(found["spread"]),
         ]
     return "\n".join([*lines, f"wrote {output}"])
+
+
+def _spread_lines(spread: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Say how little of the errors the spread of members tells."""
+    return [
+        f"{name}: errors of {found['errors']:.2f} in natural logarithms, members differ by "
+        f"{found['members']:.2f}"
+        for name, found in spread.items()
+    ]
 
 
 def _scores_text(found: Mapping[str, Any]) -> str:
@@ -201,6 +216,7 @@ def _settings(arguments: argparse.Namespace) -> NetworkSettings:
         encoder["name"] = arguments.encoder
     return settings.with_changes(
         **chosen,
+        bootstrap=arguments.bootstrap,
         inputs=settings.inputs.model_dump() | inputs,
         encoder=settings.encoder.model_dump() | encoder,
     )

@@ -47,7 +47,8 @@ def calibrate(
     -------
     Model
         With `intervals`; its training record has `out_of_fold`: `scores` of all sites by models
-        that had not seen them, and `coverage` of intervals learnt from other folds.
+        that had not seen them, `coverage` of intervals learnt from other folds, and `spread`: by
+        quantity, root mean squares of the errors of ln(carbon) and of the members' own spread.
 
     Raises
     ------
@@ -67,14 +68,19 @@ def calibrate(
         by_fold.append(ensemble_errors(other, here))
         if progress is not None:
             progress(len(by_fold), n_folds)
+    errors = join_errors(by_fold)
     record = {
         "folds": n_folds,
         "scores": score_parameters(sites, prediction, model.settings.below_bedrock),
         "coverage": _coverage_across(by_fold),
+        "spread": {
+            name: {"errors": _root_mean_square(e.error), "members": _root_mean_square(e.spread)}
+            for name, e in errors.items()
+        },
     }
     return replace(
         model,
-        intervals=fit_scales(join_errors(by_fold)),
+        intervals=fit_scales(errors),
         training={**model.training, "out_of_fold": record},
     )
 
@@ -95,3 +101,7 @@ def _weighted(parts: list[Mapping[str, float]]) -> dict[str, float]:
     levels = [name for name in parts[0] if name != "n"]
     means = {name: sum(p[name] * p["n"] for p in parts) / total for name in levels}
     return {**means, "n": int(total)}
+
+
+def _root_mean_square(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(values**2)))

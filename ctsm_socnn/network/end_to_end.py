@@ -6,7 +6,7 @@ another fit's parameters. Batches are of sites; each site brings as many observa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +22,9 @@ from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.model.torch_op import observe
 from ctsm_socnn.model.torch_op import soc as soc_op
-from ctsm_socnn.network.ensemble import Progress, TrainingSet, train_ensemble
+from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
+from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.losses import SocLoss
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
@@ -66,39 +67,68 @@ def train_end_to_end(
         "forcing missing": without_forcing(sites),
         "no usable observation": without_observations(sites, settings.below_bedrock),
     }
-    training = TrainingSet.prepare(sites, reasons, settings)
-    columns = Columns.from_sites(training.sites)
-    operator = ObservationOperator.from_sites(training.sites, settings.below_bedrock)
-    start = fit_shared_parameters(
-        ProfileObjective(columns, operator, settings), len(columns), settings.parameters, seed
-    )
-    imagined = _imagined(training, operator, settings, seed)
-    return train_ensemble(
-        "end-to-end",
-        training,
-        lambda: ProfileObjective(columns, operator, settings, imagined),
-        settings,
-        seed,
-        start=start,
-        learnt=training.inputs if imagined is None else imagined.inputs,
-        work=work,
-        progress=progress,
-    )
-
-
-def _imagined(
-    training: TrainingSet, operator: ObservationOperator, settings: NetworkSettings, seed: int
-) -> ImaginedSites | None:
-    if settings.imagined_sites == 0:
-        return None
-    if settings.validation_fraction > 0.0:
+    if settings.imagined_sites > 0 and settings.validation_fraction > 0.0:
         raise NetworkError(
             "network setting validation_fraction must be 0 with imagined_sites: the trees that "
             "imagine have seen every training site, so that none can decide when to stop"
         )
-    return imagined_sites(
-        training.inputs, training.transform, operator, settings.imagined_sites, seed
+    training = TrainingSet.prepare(sites, reasons, settings)
+    everywhere = _Sample.of(training, np.arange(training.sites.sizes["site"]), settings)
+    start = fit_shared_parameters(
+        everywhere.objective(settings), len(everywhere.columns), settings.parameters, seed
     )
+    if not settings.bootstrap:
+        everywhere = everywhere.imagining(training, settings, seed)
+
+    def lesson(rows: NDArray[np.intp]) -> Lesson:
+        sample = everywhere
+        if settings.bootstrap:
+            sample = _Sample.of(training, rows, settings).imagining(training, settings, seed)
+        return Lesson(sample.learnt, sample.objective(settings))
+
+    return train_ensemble(
+        "end-to-end", training, lesson, settings, seed, start=start, work=work, progress=progress
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Training sites, all or those drawn, and what is to be learnt from them.
+
+    `imagined` are the sites that stand for them, if any.
+    """
+
+    inputs: Inputs
+    columns: Columns
+    operator: ObservationOperator
+    imagined: ImaginedSites | None = None
+
+    @classmethod
+    def of(
+        cls, training: TrainingSet, rows: NDArray[np.intp], settings: NetworkSettings
+    ) -> _Sample:
+        sites = training.sites.isel(site=rows)
+        return cls(
+            training.inputs.take(rows),
+            Columns.from_sites(sites),
+            ObservationOperator.from_sites(sites, settings.below_bedrock),
+        )
+
+    def imagining(self, training: TrainingSet, settings: NetworkSettings, seed: int) -> _Sample:
+        """Add imagined sites, if the settings ask for them."""
+        per_site = settings.imagined_sites
+        if per_site == 0:
+            return self
+        found = imagined_sites(self.inputs, training.transform, self.operator, per_site, seed)
+        return replace(self, imagined=found)
+
+    @property
+    def learnt(self) -> Inputs:
+        """Inputs of the rows that the objective knows."""
+        return self.inputs if self.imagined is None else self.imagined.inputs
+
+    def objective(self, settings: NetworkSettings) -> ProfileObjective:
+        return ProfileObjective(self.columns, self.operator, settings, self.imagined)
 
 
 class ProfileObjective:

@@ -1,7 +1,8 @@
 """Training an ensemble: what the two methods share.
 
-Each member has its own seed, its own start and its own validation locations. A working directory
-keeps a checkpoint of each, so that a killed training goes on and ends with the same weights.
+Each member has its own seed, its own start and its own validation locations, and by bootstrap its
+own sites. A working directory keeps a checkpoint of each, so that a killed training goes on and ends
+with the same weights.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ctsm_socnn.network.model import Model, build_network
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.training import Objective, ParameterNetwork, fit_network, seeded
 
-__all__ = ["Progress", "TrainingSet", "train_ensemble"]
+__all__ = ["Lesson", "Progress", "TrainingSet", "train_ensemble"]
 
 Progress = Callable[[int, int, float], None]
 """Called with member, epoch and validation loss."""
@@ -85,15 +86,31 @@ class TrainingSet:
         return cls(kept, excluded, transform, transform(kept))
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a member learns from.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        Of the rows that the objective knows: the member's sites, or others that stand for them,
+        which needs a validation fraction of 0.
+    objective : Objective
+        Of this member alone, for it may learn quantities of its own.
+    """
+
+    inputs: Inputs
+    objective: Objective
+
+
 def train_ensemble(
     method: str,
     training: TrainingSet,
-    objective: Callable[[], Objective],
+    lesson: Callable[[NDArray[np.intp]], Lesson],
     settings: NetworkSettings,
     seed: int,
     *,
     start: NDArray[np.float64],
-    learnt: Inputs | None = None,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -103,34 +120,34 @@ def train_ensemble(
     ----------
     method : {"two-step", "end-to-end"}
     training : TrainingSet
-    objective : callable
-        Gives a fresh objective for each member.
+    lesson : callable
+        Gives a member's lesson for its rows of the training sites: all of them in their order, or
+        with `settings.bootstrap` those of the locations drawn, some of them more than once.
     settings : NetworkSettings
     seed : int
     start : ndarray, shape (21,), 1
         Unit-cube parameters around which bounded members start.
-    learnt : Inputs, optional
-        Rows that the objective knows, by default the training sites. Needs a validation fraction
-        of 0 where they are others.
     work : Path, optional
         Directory for resuming.
     progress : callable, optional
     """
     seeds = np.random.SeedSequence(seed).spawn(settings.members)
-    rows = training.inputs if learnt is None else learnt
     groups = location_groups(training.sites)
     members: list[ParameterNetwork] = []
     epochs: list[int] = []
     losses: list[float] = []
+    drawn: list[NDArray[np.intp]] = []
     for number, sequence in enumerate(seeds):
         generator = np.random.default_rng(sequence)
-        validation = _validation(groups, len(rows), settings, generator)
+        sites = _sites_of_member(groups, settings, sequence)
+        given = lesson(sites)
+        validation = _validation(groups[sites], len(given.inputs), settings, generator)
         with seeded(int(generator.integers(2**31))):
             network = build_network(training.transform, settings, start)
             curve = fit_network(
                 network,
-                objective(),
-                rows,
+                given.objective,
+                given.inputs,
                 validation,
                 settings,
                 checkpoint=_member_file(work, number, method, training, settings, seed),
@@ -139,6 +156,7 @@ def train_ensemble(
         members.append(network)
         epochs.append(curve.best_epoch)
         losses.append(curve.validation[curve.best_epoch - 1])
+        drawn.append(sites)
     return Model(
         method=method,
         settings=settings,
@@ -146,8 +164,21 @@ def train_ensemble(
         domain=TrainingDomain.fit(training.inputs),
         members=tuple(members),
         seed=seed,
-        training=_record(training, epochs, losses),
+        training=_record(training, epochs, losses, drawn if settings.bootstrap else None),
     )
+
+
+def _sites_of_member(
+    groups: NDArray[np.intp], settings: NetworkSettings, sequence: np.random.SeedSequence
+) -> NDArray[np.intp]:
+    """Rows of the sites that a member learns from, in ascending order."""
+    if not settings.bootstrap:
+        return np.arange(len(groups))
+    # A generator of its own, so that members with and without bootstrap start alike.
+    generator = np.random.default_rng(sequence.spawn(1)[0])
+    n = int(groups.max()) + 1
+    times = np.bincount(generator.integers(0, n, n), minlength=n)
+    return np.repeat(np.arange(len(groups)), times[groups])
 
 
 def _validation(
@@ -189,13 +220,26 @@ def _member_file(
     return work / f"member_{number}_{digest.hexdigest()[:16]}.pt"
 
 
-def _record(training: TrainingSet, epochs: list[int], losses: list[float]) -> dict[str, Any]:
+def _record(
+    training: TrainingSet,
+    epochs: list[int],
+    losses: list[float],
+    drawn: list[NDArray[np.intp]] | None,
+) -> dict[str, Any]:
     sites = training.sites
+    n = sites.sizes["site"]
+    bootstrap = {} if drawn is None else {"times_drawn": [_times_drawn(d, n) for d in drawn]}
     ids = sites["profile_id"].values.tolist() if "profile_id" in sites.variables else []
     return {
-        "sites": sites.sizes["site"],
+        "sites": n,
         "excluded": training.excluded,
         "profile_id": ids,
         "epochs": epochs,
         "validation_loss": losses,
+        **bootstrap,
     }
+
+
+def _times_drawn(rows: NDArray[np.intp], n: int) -> list[int]:
+    """How often a member's sample holds each of the `n` training sites, in their order."""
+    return [int(times) for times in np.bincount(rows, minlength=n)]

@@ -115,6 +115,9 @@ class NetworkSettings(_Settings):
         sum; or what Tao et al. published (unbounded outputs, a product of losses).
     members : int
         Networks in the ensemble, each with its own start and its own validation locations.
+    bootstrap : bool
+        Give each member its own sites: as many locations as there are, drawn with replacement. The
+        spread over members then also tells how much hangs on single profiles.
     validation_fraction : float
         Share of the training locations on which each member's stopping is decided; 0 trains on
         all for as many epochs as are asked for.
@@ -141,6 +144,7 @@ class NetworkSettings(_Settings):
     encoder: EncoderSettings = EncoderSettings()
     parameters: ParameterSettings = ParameterSettings()
     members: int = Field(default=5, ge=1)
+    bootstrap: bool = False
     validation_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
     epochs: int = Field(default=600, ge=1)
     patience: int = Field(default=100, ge=1)

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctsm_socnn.network.ensemble import Progress, TrainingSet, train_ensemble
+from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.site_selection import require_same_sites
@@ -72,12 +72,17 @@ def train_two_step(
     rows = training.sites["position"].values
     target = to_unit(mean[rows])
     spread = posterior["sd"].values[rows] / (upper_bounds() - lower_bounds())
-    loss = _Product(target) if settings.preset == "published" else _Weighted(target, spread)
+
+    def lesson(chosen: NDArray[np.intp]) -> Lesson:
+        published = settings.preset == "published"
+        loss = _Product(target[chosen]) if published else _Weighted(target[chosen], spread[chosen])
+        return Lesson(training.inputs.take(chosen), loss)
+
     typical = np.clip(np.median(target, axis=0), 0.0, 1.0)
     return train_ensemble(
         "two-step",
         training,
-        lambda: loss,
+        lesson,
         settings,
         seed,
         start=typical,
