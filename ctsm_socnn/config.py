@@ -147,7 +147,9 @@ class EvaluationConfig(_Section):
     by: FoldKind = Field(
         "location", description="what is never split: a location, a block, a region"
     )
-    block_km: float = Field(100.0, gt=0, description="side of a block")
+    block_km: float | None = Field(
+        None, gt=0, description="side of a block; by default the range of the residuals"
+    )
     also: list[OtherMethod] = Field(
         default_factory=list, description="methods to compare beside those of the paper"
     )

@@ -32,7 +32,7 @@ from ctsm_socnn.export.usermods import (
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import load_model, predict_maps, save_model, train
-from ctsm_socnn.network.folds import make_folds
+from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
 from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
 from ctsm_socnn.parameters import TurnoverConvention
@@ -323,20 +323,24 @@ class _Run:
     def evaluation(self, path: Path) -> str:
         """Scores and figures."""
         sites, posterior, settings = self._sites(), self._posterior(), method_settings(self.config)
-        chosen = self.config.evaluation
-        fold = make_folds(sites, chosen.by, chosen.folds, self.config.seed, chosen.block_km)
+        chosen = self._folds(sites, self.config.evaluation.folds)
         fitted = ("one batch", "network")
         rows = compared_methods(self.config)
         others = {name: method for name, method in rows.items() if name not in fitted}
         inside = predict_in_sample(sites, posterior, others, settings) + self._fitted(sites)
         with Checkpoint(path, {"stage": "evaluation"}, overwrite=True) as finished:
             outside = predict_out_of_sample(
-                sites, posterior, rows, settings, fold, finished=finished
+                sites, posterior, rows, settings, chosen.fold, finished=finished
             )
             comparison = compare_methods(sites, [*outside, *inside])
-            write_evaluation(comparison, path, self._provenance(), overwrite=True)
+            made = self._provenance() | chosen.attributes
+            write_evaluation(comparison, path, made, overwrite=True)
             finished.finish()
-        return f"{comparison.sizes['observation']} observations, folds by {chosen.by}"
+        return f"{comparison.sizes['observation']} observations, {chosen.description}"
+
+    def _folds(self, sites: xr.Dataset, folds: int) -> ChosenFolds:
+        asked = self.config.evaluation
+        return choose_folds(sites, asked.by, folds, self.config.seed, asked.block_km)
 
     def _fitted(self, sites: xr.Dataset) -> list[Prediction]:
         """Answer by what the stages before have fitted to all sites."""

@@ -71,22 +71,23 @@ def run(arguments: argparse.Namespace) -> int:
     rows = _rows(arguments)
     settings = _settings(arguments)
     sites, posterior = _usable(arguments)
-    fold, block_km = asked_folds(arguments, sites, arguments.folds)
+    chosen = asked_folds(arguments, sites, arguments.folds)
     inputs = {"sites": arguments.sites}
     if arguments.posterior:
         inputs["posterior"] = arguments.posterior
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
     with Checkpoint(
         arguments.output,
-        _fingerprint(arguments, rows, made, block_km),
+        _fingerprint(arguments, rows, made, chosen.block_km),
         overwrite=arguments.overwrite,
     ) as finished:
         predictions = predict_out_of_sample(
-            sites, posterior, rows, settings, fold, finished=finished, progress=_show
+            sites, posterior, rows, settings, chosen.fold, finished=finished, progress=_show
         )
         if arguments.in_sample:
             predictions += predict_in_sample(sites, posterior, rows, settings)
         comparison = compare_methods(sites, predictions)
+        made |= chosen.attributes
         write_evaluation(comparison, arguments.output, made, overwrite=arguments.overwrite)
         finished.finish()
     print_result(arguments, comparison_json(comparison), format_comparison(comparison))

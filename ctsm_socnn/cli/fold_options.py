@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from ctsm_socnn.network.folds import FOLD_KINDS, make_folds
+from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
+from ctsm_socnn.network.folds import FOLD_KINDS
 
 __all__ = ["add_fold_options", "asked_folds"]
 
@@ -29,33 +28,15 @@ def add_fold_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def asked_folds(
-    arguments: argparse.Namespace, sites: xr.Dataset, folds: int
-) -> tuple[NDArray[np.intp], float]:
-    """Fold of each site, and the side of a block in km, 0 where there are none.
+def asked_folds(arguments: argparse.Namespace, sites: xr.Dataset, folds: int) -> ChosenFolds:
+    """Divide the sites as asked for, and say where the size of blocks comes from.
 
     Raises
     ------
     NetworkError
         If there are too few places for the folds or for a variogram.
     """
-    block_km = _block_km(arguments, sites)
-    return make_folds(sites, arguments.by, folds, arguments.seed, block_km), block_km
-
-
-def _block_km(arguments: argparse.Namespace, sites: xr.Dataset) -> float:
-    """Side of a block: as asked for, or as far as the residuals of neighbours are alike."""
-    if arguments.by != "block":
-        return 0.0
-    if arguments.block_km is not None:
-        return float(arguments.block_km)
-    from ctsm_socnn.network.variogram import residual_variogram
-
-    found = residual_variogram(sites, arguments.seed)
-    trend = "; it rises to the largest distances, as a trend does" if found.has_trend else ""
-    print(
-        f"blocks of {found.range_km:.3g} km, the range of the variogram of residuals "
-        f"(nugget {found.nugget:.3g}, sill {found.sill:.3g} in ln units squared{trend})",
-        file=sys.stderr,
-    )
-    return found.range_km
+    chosen = choose_folds(sites, arguments.by, folds, arguments.seed, arguments.block_km)
+    if chosen.reason is not None:
+        print(chosen.reason, file=sys.stderr)
+    return chosen

@@ -109,7 +109,7 @@ def _judges(
         print("none of these sites was trained on: the model itself is judged", file=sys.stderr)
         return [(np.arange(sites.sizes["site"]), model)]
     posterior = open_file(arguments.posterior) if arguments.posterior else None
-    fold, _ = asked_folds(arguments, sites, arguments.folds)
+    fold = asked_folds(arguments, sites, arguments.folds).fold
     return fold_models(
         sites, model.method, fold, model.seed, settings=model.settings, posterior=posterior
     )

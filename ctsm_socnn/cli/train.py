@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     folds = None
     if arguments.calibrate is not None:
         # Before the training, so that too many folds are told at once.
-        folds, _ = asked_folds(arguments, sites, arguments.calibrate)
+        folds = asked_folds(arguments, sites, arguments.calibrate).fold
     total = settings.members * settings.epochs
     with tqdm(total=total, unit="epoch", disable=None if progress_wanted() else True) as bar:
         model = train(

@@ -105,10 +105,11 @@ def _times(results: Path) -> list[Section]:
 
 def _headline(sites: xr.Dataset, comparison: xr.Dataset) -> str:
     found = scores_of(comparison, "network", "out")
+    folds = comparison.attrs.get("folds")
     return (
         f"{comparison.sizes['observation']} observations at {sites.sizes['site']} sites; the network "
         f"reaches NSE {found['nse']:.2f}, and {found['log_nse']:.2f} of log10 carbon, at sites "
-        "that it has not seen."
+        f"that it has not seen{f' ({folds})' if folds else ''}."
     )
 
 

@@ -37,6 +37,7 @@ def test_scores_are_printed_and_written(files: Path, capsys: pytest.CaptureFixtu
     assert (files / "out" / "observed_modelled.png").stat().st_size > 1000
     with xr.open_dataset(files / "out" / "comparison.nc") as comparison:
         assert comparison.attrs["seed"] == "3"
+        assert comparison.attrs["folds"] == "2 folds by location"
         assert "sites.nc" in comparison.attrs["input_sites"]
 
 
