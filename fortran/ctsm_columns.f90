@@ -171,8 +171,8 @@ contains
 
    !> Runs every column through all steps. Step n uses forcing record `record(n)`, and where `slot(n)` is
    !> not zero, pools and the carbon respired and put in so far (gC m-2) are kept in that slot.
-   subroutine run_columns(switches, parameters, columns, forcing, dt, record, slot, start, threads, pools, &
-                          saved_pools, saved_respiration, saved_input)
+   subroutine run_columns(switches, parameters, columns, forcing, dt, record, slot, start, threads, saved_pools, &
+                          saved_respiration, saved_input)
       type(ctsm_switches), intent(in) :: switches
       real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
@@ -180,34 +180,33 @@ contains
       real(dp), intent(in) :: dt
       integer, intent(in) :: record(:), slot(:), threads
       real(dp), contiguous, intent(in) :: start(:, :, :)
-      real(dp), contiguous, intent(out) :: pools(:, :, :)
       real(dp), contiguous, intent(out) :: saved_pools(:, :, :, :), saved_respiration(:, :), saved_input(:, :)
       integer :: c
 
       !$omp parallel do num_threads(threads)
       do c = 1, size(columns%set)
-         pools(:, :, c) = start(:, :, c)
          call run_column(new_scheme(parameters(:, columns%set(c)), switches), column_of(columns, c), forcing, c, &
-                         dt, record, slot, pools(:, :, c), saved_pools(:, :, :, c), saved_respiration(:, c), &
+                         dt, record, slot, start(:, :, c), saved_pools(:, :, :, c), saved_respiration(:, c), &
                          saved_input(:, c))
       end do
       !$omp end parallel do
    end subroutine run_columns
 
-   pure subroutine run_column(scheme, column, forcing, c, dt, record, slot, pools, saved_pools, saved_respiration, &
+   pure subroutine run_column(scheme, column, forcing, c, dt, record, slot, start, saved_pools, saved_respiration, &
                               saved_input)
       type(ctsm_scheme), intent(in) :: scheme
       type(soil_column), intent(in) :: column
       type(soil_forcing), intent(in) :: forcing
       integer, intent(in) :: c, record(:), slot(:)
       real(dp), intent(in) :: dt
-      real(dp), intent(inout) :: pools(n_layers, n_pools)
+      real(dp), intent(in) :: start(n_layers, n_pools)
       real(dp), contiguous, intent(out) :: saved_pools(:, :, :), saved_respiration(:), saved_input(:)
       type(step_coefficients) :: coefficients
       type(cascade_fluxes) :: fluxes
-      real(dp) :: respired, received
+      real(dp) :: pools(n_layers, n_pools), respired, received
       integer :: step, current, input_record
 
+      pools = start
       respired = 0.0_dp
       received = 0.0_dp
       current = 0

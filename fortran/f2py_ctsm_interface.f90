@@ -146,7 +146,7 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
                     r_fpi, r_altmax, r_lastyear, r_input, switches, parameters, row, nbedrock, latitude, sand, &
                     donor_cn, temperature, water_potential, oxygen_unsaturated, oxygen_saturated, inundated_fraction, &
                     fpi, altmax, altmax_lastyear, carbon_input, dt, record, slot, start, threads, &
-                    pools, saved_pools, saved_respiration, saved_input)
+                    saved_pools, saved_respiration, saved_input)
    use ctsm_parameters, only: switches_from
    use ctsm_forcing, only: soil_columns, soil_forcing
    use ctsm_columns, only: run_columns
@@ -163,7 +163,7 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
    double precision, intent(in), target :: inundated_fraction(n, r_inundated), fpi(20, n, r_fpi)
    double precision, intent(in), target :: altmax(n, r_altmax), altmax_lastyear(n, r_lastyear)
    double precision, intent(in), target :: carbon_input(20, 7, n, r_input)
-   double precision, intent(inout) :: pools(20, 7, n), saved_pools(20, 7, n_slots, n)
+   double precision, intent(inout) :: saved_pools(20, 7, n_slots, n)
    double precision, intent(inout) :: saved_respiration(n_slots, n), saved_input(n_slots, n)
    type(soil_columns) :: columns
    type(soil_forcing) :: forcing
@@ -172,7 +172,7 @@ subroutine ctsm_run(n, n_sets, n_steps, n_slots, r_temperature, r_potential, r_u
    columns = soil_columns(row, nbedrock, latitude, sand, donor_cn)
    forcing = soil_forcing(temperature, water_potential, oxygen_unsaturated, oxygen_saturated, fpi, &
                           inundated_fraction, altmax, altmax_lastyear, carbon_input)
-   call run_columns(switches_from(switches), parameters, columns, forcing, dt, record, slot, start, threads, pools, &
+   call run_columns(switches_from(switches), parameters, columns, forcing, dt, record, slot, start, threads, &
                     saved_pools, saved_respiration, saved_input)
 end subroutine ctsm_run
 

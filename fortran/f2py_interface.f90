@@ -17,7 +17,7 @@ end subroutine grid
 !> Column records of the `proda` scheme from monthly forcing (proda_forcing).
 subroutine proda_prepare(n, temperature, water, oxygen, nitrogen, thaw, thaw_last_year, bedrock, carbon_input, &
                          climate, exchange, annual_input)
-   use proda_forcing, only: prepare_column
+   use proda_forcing, only: prepare_columns
    implicit none
    integer, intent(in) :: n
    double precision, intent(in) :: temperature(20, 12, n), water(20, 12, n), oxygen(20, 12, n), nitrogen(20, 12, n)
@@ -25,14 +25,10 @@ subroutine proda_prepare(n, temperature, water, oxygen, nitrogen, thaw, thaw_las
    integer, intent(in) :: bedrock(12, n)
    double precision, intent(in) :: carbon_input(12, 4, n)
    double precision, intent(out) :: climate(20, 12, 4, n), exchange(20, 6, n), annual_input(5, n)
-   integer :: i
    !f2py threadsafe
 
-   do i = 1, n
-      call prepare_column(temperature(:, :, i), water(:, :, i), oxygen(:, :, i), nitrogen(:, :, i), thaw(:, i), &
-                          thaw_last_year(:, i), bedrock(:, i), carbon_input(:, :, i), climate(:, :, :, i), &
-                          exchange(:, :, i), annual_input(:, i))
-   end do
+   call prepare_columns(temperature, water, oxygen, nitrogen, thaw, thaw_last_year, bedrock, carbon_input, climate, &
+                        exchange, annual_input)
 end subroutine proda_prepare
 
 !> The first row whose parameters are impossible, or 0 (proda_domain).
@@ -146,44 +142,29 @@ end subroutine proda_coefficients
 
 ! Assimilation.
 
-!> Weights of the published cost; profile i holds observations first(i) to first(i+1) - 1.
+!> Weights of the published cost (published_profiles).
 subroutine published_weights(n_profiles, n_obs, first, depth, observed, weights)
-   use published_cost, only: layer_weights
+   use published_profiles, only: weights_of_profiles
    implicit none
    integer, intent(in) :: n_profiles, n_obs
    integer, intent(in) :: first(n_profiles + 1)
    double precision, intent(in) :: depth(n_obs), observed(n_obs)
    double precision, intent(out) :: weights(n_obs)
-   integer :: i
 
-   do i = 1, n_profiles
-      associate (from => first(i), to => first(i + 1) - 1)
-         weights(from:to) = layer_weights(observed(from:to), depth(from:to))
-      end associate
-   end do
+   call weights_of_profiles(first, depth, observed, weights)
 end subroutine published_weights
 
-!> Published cost of each profile, modelled values at depth and gradient by layer.
+!> Published cost of each profile, modelled values at depth and gradient by layer (published_profiles).
 subroutine published_costs(n_profiles, n_obs, soc, first, depth, observed, weights, cost, modelled, soc_bar)
-   use pchip, only: bracketing_node, interpolate, interpolate_adjoint
-   use published_cost, only: weighted_cost, weighted_cost_gradient
+   use published_profiles, only: costs_of_profiles
    implicit none
    integer, intent(in) :: n_profiles, n_obs
    double precision, intent(in) :: soc(20, n_profiles)
    integer, intent(in) :: first(n_profiles + 1)
    double precision, intent(in) :: depth(n_obs), observed(n_obs), weights(n_obs)
    double precision, intent(out) :: cost(n_profiles), modelled(n_obs), soc_bar(20, n_profiles)
-   integer :: node(n_obs), i
 
-   node = bracketing_node(depth)
-   do i = 1, n_profiles
-      associate (from => first(i), to => first(i + 1) - 1)
-         call interpolate(soc(:, i), node(from:to), depth(from:to), modelled(from:to))
-         cost(i) = weighted_cost(modelled(from:to), observed(from:to), weights(from:to))
-         call interpolate_adjoint(soc(:, i), node(from:to), depth(from:to), &
-            weighted_cost_gradient(modelled(from:to), observed(from:to), weights(from:to)), soc_bar(:, i))
-      end associate
-   end do
+   call costs_of_profiles(soc, first, depth, observed, weights, cost, modelled, soc_bar)
 end subroutine published_costs
 
 !> Adaptive Metropolis at one site. `form` 0 takes the published cost (depth, weights), 1 errors of ln(SOC) (layers,
@@ -279,43 +260,26 @@ subroutine laplace_site(n_obs, n_start, climate, exchange, carbon_input, lower, 
    found = merge(1, 0, at_mode)
 end subroutine laplace_site
 
-!> Whether the published code would call each row singular: estimate of its reciprocal condition number (conditioning).
+!> Whether the published code would call each row singular: estimate of its reciprocal condition number (proda_batch).
 subroutine published_condition(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, condition)
-   use kinds, only: lanes
-   use proda_coefficients, only: assemble_lane, complete_block
-   use column_block, only: block_coefficients
-   use conditioning, only: reciprocal_condition
+   use proda_batch, only: batch_condition
    implicit none
    integer, intent(in) :: n_columns, n_rows
    double precision, intent(in) :: climate(20, 12, 4, n_columns), exchange(20, 6, n_columns), carbon_input(5, n_columns)
    double precision, intent(in) :: parameters(21, n_rows)
    integer, intent(in) :: column(n_rows)
    double precision, intent(out) :: condition(n_rows)
-   type(block_coefficients) :: c
-   double precision :: of_block(lanes)
-   integer :: row, lane
+   !f2py threadsafe
 
-   do row = 1, n_rows
-      do lane = 1, lanes
-         call assemble_lane(lane, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
-                            carbon_input(:, column(row)), c)
-      end do
-      call complete_block(c)
-      of_block = reciprocal_condition(c)
-      condition(row) = of_block(1)
-   end do
+   call batch_condition(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, condition)
 end subroutine published_condition
 
-!> The published sampler at up to eight sites (published_batch). Site i has its first `count(i)` observations; `words`
-!> seeds one stream a site.
+!> The published sampler at up to eight sites (published_batch); `words` seeds one stream a site.
 subroutine published_sites(n_sites, n_obs, n_chains, climate, exchange, carbon_input, lower, upper, count, depth, &
                            observed, weights, words, n_first, n_second, n_stored, draws, costs, mean, sd, carbon, &
-                           accepted, evaluations, restarts, abandoned)
-   use published_batch, only: site_forcing, chain_record, run_published
-   use published_scheme, only: published_site
-   use profile_likelihood, only: published_profile, new_published_profile
+                           accepted, evaluations, abandoned)
+   use published_batch, only: sample_published_sites
    use site_sampling, only: seeded_streams
-   use random_numbers, only: generator
    implicit none
    integer, intent(in) :: n_sites, n_obs, n_chains, n_first, n_second, n_stored
    double precision, intent(in) :: climate(20, 12, 4, n_sites), exchange(20, 6, n_sites), carbon_input(5, n_sites)
@@ -325,44 +289,10 @@ subroutine published_sites(n_sites, n_obs, n_chains, climate, exchange, carbon_i
    double precision, intent(out) :: draws(21, n_stored, n_chains, n_sites), costs(n_stored, n_chains, n_sites)
    double precision, intent(out) :: mean(21, n_chains, n_sites), sd(21, n_chains, n_sites)
    double precision, intent(out) :: carbon(n_obs, n_chains, n_sites)
-   integer, intent(out) :: accepted(n_chains, n_sites), evaluations(n_sites), restarts(n_sites), abandoned(n_sites)
-   type(site_forcing) :: forcing(n_sites)
-   type(published_profile) :: profiles(n_sites)
-   type(published_site), allocatable :: sites(:)
-   type(chain_record) :: records(n_chains, n_sites)
-   type(generator) :: streams(n_sites)
-   integer :: i, chain
+   integer, intent(out) :: accepted(n_chains, n_sites), evaluations(n_sites), abandoned(n_sites)
    !f2py threadsafe
 
-   streams = seeded_streams(words)
-   allocate (sites(n_sites))
-   do i = 1, n_sites
-      forcing(i) = site_forcing(climate(:, :, :, i), exchange(:, :, i), carbon_input(:, i))
-      profiles(i) = new_published_profile(depth(:count(i), i), observed(:count(i), i), weights(:count(i), i))
-      sites(i)%n_first = n_first
-      sites(i)%n_second = n_second
-      sites(i)%n_chains = n_chains
-      sites(i)%stream = streams(i)
-      call sites(i)%begin_site(21, count(i))
-   end do
-   call run_published(forcing, profiles, lower, upper - lower, n_stored, sites, records)
-   draws = 0.0d0
-   costs = 0.0d0
-   mean = 0.0d0
-   sd = 0.0d0
-   carbon = 0.0d0
-   do i = 1, n_sites
-      evaluations(i) = sites(i)%evaluations
-      restarts(i) = sites(i)%restarts
-      abandoned(i) = merge(1, 0, sites(i)%abandoned)
-      do chain = 1, n_chains
-         accepted(chain, i) = records(chain, i)%accepted
-         if (accepted(chain, i) == 0) cycle
-         draws(:, :, chain, i) = records(chain, i)%draws
-         costs(:, chain, i) = records(chain, i)%costs
-         mean(:, chain, i) = records(chain, i)%mean
-         sd(:, chain, i) = records(chain, i)%sd
-         carbon(:count(i), chain, i) = records(chain, i)%carbon
-      end do
-   end do
+   call sample_published_sites(climate, exchange, carbon_input, lower, upper, count, depth, observed, weights, &
+                               seeded_streams(words), n_first, n_second, draws, costs, mean, sd, carbon, accepted, &
+                               evaluations, abandoned)
 end subroutine published_sites

@@ -1,5 +1,9 @@
 !> Monotone piecewise cubic interpolation between the layer nodes (Fritsch and Butland 1984), as the
 !> published assimilation uses it: beyond the end nodes the end polynomials go on, as in MATLAB.
+!>
+!> Where carbon falls by orders of magnitude from node to node, the value just above the lower one is a small difference
+!> of large numbers: the operations are in the order of the published code's (SLATEC's PCHIM, then Horner's scheme in
+!> the distance to the node above), so that even its rounding is met.
 module pchip
    use kinds, only: dp
    use soil_grid, only: n_layers, node_depth
@@ -8,13 +12,15 @@ module pchip
 
    public :: bracketing_node, interpolate, interpolate_adjoint
 
+   !> Depth of each node (m) as the published code has it: without the last bits of CTSM's running sums.
+   real(dp), parameter :: node_at(n_layers) = real(nint(100.0_dp*node_depth(1:n_layers)), dp)/100.0_dp
    !> Distance between nodes j and j+1 (m).
-   real(dp), parameter :: spacing(n_layers - 1) = node_depth(2:n_layers) - node_depth(1:n_layers - 1)
-   !> Weights of the two secants in the slope at an inner node j = 2..19 (stored at j - 1).
-   real(dp), parameter :: weight_above(n_layers - 2) = (2.0_dp*spacing(1:n_layers - 2) + spacing(2:n_layers - 1)) &
-      /(3.0_dp*(spacing(1:n_layers - 2) + spacing(2:n_layers - 1)))
-   real(dp), parameter :: weight_below(n_layers - 2) = (spacing(1:n_layers - 2) + 2.0_dp*spacing(2:n_layers - 1)) &
-      /(3.0_dp*(spacing(1:n_layers - 2) + spacing(2:n_layers - 1)))
+   real(dp), parameter :: spacing(n_layers - 1) = node_at(2:n_layers) - node_at(1:n_layers - 1)
+   !> Distance between the neighbours of an inner node j = 2..19 (stored at j - 1).
+   real(dp), parameter :: around(n_layers - 2) = spacing(1:n_layers - 2) + spacing(2:n_layers - 1)
+   !> Weights of the two secants in the slope at an inner node.
+   real(dp), parameter :: weight_above(n_layers - 2) = (around + spacing(1:n_layers - 2))/(around + around + around)
+   real(dp), parameter :: weight_below(n_layers - 2) = (around + spacing(2:n_layers - 1))/(around + around + around)
 
 contains
 
@@ -24,7 +30,7 @@ contains
       integer :: node
 
       do node = n_layers - 1, 2, -1
-         if (depth >= node_depth(node)) return
+         if (depth >= node_at(node)) return
       end do
    end function bracketing_node
 
@@ -34,15 +40,18 @@ contains
       integer, intent(in) :: node(:)
       real(dp), intent(in) :: depth(:)
       real(dp), intent(out) :: values(:)
-      real(dp) :: secant(n_layers - 1), basis(4)
+      real(dp) :: secant(n_layers - 1), slope_above, bend_above, bend_below, distance
       integer :: i, j
 
       secant = (profile(2:n_layers) - profile(1:n_layers - 1))/spacing
       do i = 1, size(depth)
          j = node(i)
-         basis = hermite_basis(j, depth(i))
-         values(i) = basis(1)*profile(j) + basis(2)*profile(j + 1) &
-            + basis(3)*slope(secant, j) + basis(4)*slope(secant, j + 1)
+         distance = depth(i) - node_at(j)
+         slope_above = slope(secant, j)
+         bend_above = (slope_above - secant(j))/spacing(j)
+         bend_below = (slope(secant, j + 1) - secant(j))/spacing(j)
+         values(i) = (((bend_above + bend_below)/spacing(j)*distance + (-(bend_above + bend_below) - bend_above)) &
+            *distance + slope_above)*distance + profile(j)
       end do
    end subroutine interpolate
 
@@ -80,7 +89,7 @@ contains
       real(dp) :: h, t
 
       h = spacing(node)
-      t = (depth - node_depth(node))/h
+      t = (depth - node_at(node))/h
       basis(2) = t*t*(3.0_dp - 2.0_dp*t)
       basis(1) = 1.0_dp - basis(2)
       basis(3) = h*t*(1.0_dp - t)**2
@@ -100,12 +109,20 @@ contains
          derivative = end_slope(spacing(n_layers - 1), spacing(n_layers - 2), &
             secant(n_layers - 1), secant(n_layers - 2))
       else if (same_direction(secant(node - 1), secant(node))) then
-         derivative = secant(node - 1) &
-            /(weight_above(node - 1)*(secant(node - 1)/secant(node)) + weight_below(node - 1))
+         derivative = harmonic_mean(weight_above(node - 1), secant(node - 1), weight_below(node - 1), secant(node))
       else
          derivative = 0.0_dp
       end if
    end function slope
+
+   !> Weighted harmonic mean of two numbers of one sign; of their ratios, so that none overflows.
+   pure function harmonic_mean(weight_first, first, weight_second, second) result(mean)
+      real(dp), intent(in) :: weight_first, first, weight_second, second
+      real(dp) :: mean, larger
+
+      larger = max(abs(first), abs(second))
+      mean = min(abs(first), abs(second))/(weight_first*(first/larger) + weight_second*(second/larger))
+   end function harmonic_mean
 
    pure subroutine slope_adjoint(secant, node, derivative_bar, secant_bar)
       real(dp), intent(in) :: secant(n_layers - 1)
@@ -142,7 +159,7 @@ contains
       real(dp), intent(in) :: h_end, h_next, secant_end, secant_next
       real(dp) :: derivative
 
-      derivative = ((2.0_dp*h_end + h_next)*secant_end - h_end*secant_next)/(h_end + h_next)
+      derivative = three_point(h_end, h_next, secant_end, secant_next)
       if (.not. same_direction(derivative, secant_end)) then
          derivative = 0.0_dp
       else if (.not. same_direction(secant_end, secant_next) .and. abs(derivative) > 3.0_dp*abs(secant_end)) then
@@ -154,15 +171,30 @@ contains
    pure function end_slope_partials(h_end, h_next, secant_end, secant_next) result(partial)
       real(dp), intent(in) :: h_end, h_next, secant_end, secant_next
       real(dp) :: partial(2)
-      real(dp) :: three_point
+      real(dp) :: derivative
 
-      three_point = ((2.0_dp*h_end + h_next)*secant_end - h_end*secant_next)/(h_end + h_next)
-      partial = [2.0_dp*h_end + h_next, -h_end]/(h_end + h_next)
-      if (.not. same_direction(three_point, secant_end)) then
+      derivative = three_point(h_end, h_next, secant_end, secant_next)
+      partial = end_weights(h_end, h_next)
+      if (.not. same_direction(derivative, secant_end)) then
          partial = 0.0_dp
-      else if (.not. same_direction(secant_end, secant_next) .and. abs(three_point) > 3.0_dp*abs(secant_end)) then
+      else if (.not. same_direction(secant_end, secant_next) .and. abs(derivative) > 3.0_dp*abs(secant_end)) then
          partial = [3.0_dp, 0.0_dp]
       end if
    end function end_slope_partials
+
+   pure function three_point(h_end, h_next, secant_end, secant_next) result(derivative)
+      real(dp), intent(in) :: h_end, h_next, secant_end, secant_next
+      real(dp) :: derivative, weight(2)
+
+      weight = end_weights(h_end, h_next)
+      derivative = weight(1)*secant_end + weight(2)*secant_next
+   end function three_point
+
+   pure function end_weights(h_end, h_next) result(weight)
+      real(dp), intent(in) :: h_end, h_next
+      real(dp) :: weight(2)
+
+      weight = [h_end + (h_end + h_next), -h_end]/(h_end + h_next)
+   end function end_weights
 
 end module pchip

@@ -11,12 +11,13 @@ module proda_batch
    use memory, only: prefetch
    use proda_coefficients, only: assemble_lane, assemble_lane_slopes, complete_block
    use column_block, only: block_coefficients, block_slopes, block_factors, block_solution
+   use conditioning, only: reciprocal_condition
    use steady_state, only: solve_steady_state, pools_of, soil_carbon_of
    use steady_state_adjoint, only: block_gradient, solve_adjoint, parameter_gradient
    implicit none (type, external)
    private
 
-   public :: batch_coefficients, batch_pools, batch_soil_carbon, batch_gradient
+   public :: batch_coefficients, batch_condition, batch_pools, batch_soil_carbon, batch_gradient
 
 contains
 
@@ -31,19 +32,43 @@ contains
       real(dp), intent(out), dimension(n_layers, n_rows) :: scalar, litter_scalar, lower, upper, profile
 
       type(block_coefficients) :: c
-      integer :: row
+      integer :: first, row, lane
 
-      do row = 1, n_rows
-         call assemble_lane(1, parameters(:, row), climate(:, :, :, column(row)), exchange(:, :, column(row)), &
-                            input(:, column(row)), c)
+      do first = 1, n_rows, lanes
+         call assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
          call complete_block(c)
-         scalar(:, row) = c%scalar(1, :)
-         litter_scalar(:, row) = c%litter_scalar(1, :)
-         lower(:, row) = c%lower(1, :)
-         upper(:, row) = c%upper(1, :)
-         profile(:, row) = c%profile(1, :)
+         do row = first, min(first + lanes - 1, n_rows)
+            lane = row - first + 1
+            scalar(:, row) = c%scalar(lane, :)
+            litter_scalar(:, row) = c%litter_scalar(lane, :)
+            lower(:, row) = c%lower(lane, :)
+            upper(:, row) = c%upper(lane, :)
+            profile(:, row) = c%profile(lane, :)
+         end do
       end do
    end subroutine batch_coefficients
+
+   !> Estimate of each row's reciprocal condition number, by which the published code would call it singular.
+   subroutine batch_condition(n_columns, climate, exchange, input, n_rows, parameters, column, condition)
+      integer, intent(in) :: n_columns, n_rows
+      real(dp), intent(in) :: climate(n_layers, n_months, n_climate, n_columns)
+      real(dp), intent(in) :: exchange(n_layers, n_exchange, n_columns), input(n_input, n_columns)
+      real(dp), intent(in) :: parameters(n_parameters, n_rows)
+      integer, intent(in) :: column(n_rows)
+      real(dp), intent(out) :: condition(n_rows)
+
+      type(block_coefficients) :: c
+      real(dp) :: of_block(lanes)
+      integer :: first, last
+
+      do first = 1, n_rows, lanes
+         call assemble_block(first, n_columns, climate, exchange, input, n_rows, parameters, column, c)
+         call complete_block(c)
+         of_block = reciprocal_condition(c)
+         last = min(first + lanes - 1, n_rows)
+         condition(first:last) = of_block(:last - first + 1)
+      end do
+   end subroutine batch_condition
 
    !> Pools of each row, and its soil carbon (gC m-3).
    subroutine batch_pools(n_columns, climate, exchange, input, n_rows, parameters, column, threads, pools, soc)

@@ -12,7 +12,7 @@ module proda_forcing
    public :: n_climate, n_input
    public :: i_decades, i_water, i_oxygen, i_nitrogen
    public :: i_input_cwd, i_input_l1, i_input_l2, i_input_l3, i_surface_only
-   public :: prepare_column
+   public :: prepare_columns
 
    integer, parameter :: n_climate = 4
    integer, parameter :: i_decades = 1          !< (T - 298.15 K) / 10 K
@@ -30,6 +30,24 @@ module proda_forcing
    real(dp), parameter :: reference_temperature = 298.15_dp
 
 contains
+
+   !> Records of each column from its monthly forcing; arguments as in prepare_column.
+   pure subroutine prepare_columns(temperature, water, oxygen, nitrogen, thaw, thaw_last_year, bedrock, input, &
+                                   climate, exchange, annual_input)
+      real(dp), dimension(:, :, :), intent(in) :: temperature, water, oxygen, nitrogen   !< (layer, month, column)
+      real(dp), dimension(:, :), intent(in) :: thaw, thaw_last_year                      !< (month, column)
+      integer, intent(in) :: bedrock(:, :)
+      real(dp), intent(in) :: input(:, :, :)                                             !< (month, pool, column)
+      real(dp), intent(out) :: climate(:, :, :, :), exchange(:, :, :), annual_input(:, :)
+
+      integer :: i
+
+      do i = 1, size(bedrock, 2)
+         call prepare_column(temperature(:, :, i), water(:, :, i), oxygen(:, :, i), nitrogen(:, :, i), thaw(:, i), &
+                             thaw_last_year(:, i), bedrock(:, i), input(:, :, i), climate(:, :, :, i), &
+                             exchange(:, :, i), annual_input(:, i))
+      end do
+   end subroutine prepare_columns
 
    !> Records of one column from its monthly forcing.
    !>

@@ -1,29 +1,23 @@
 !> The published sampler at several sites at once, one a vector lane. What a site finds does not depend on its company.
+!>
+!> Arrays have the site last; site i has the first `count(i)` of the observations.
 module published_batch
    use kinds, only: dp, lanes
-   use soil_grid, only: n_layers, n_months
+   use soil_grid, only: n_layers
    use proda_parameters, only: n_parameters
-   use proda_forcing, only: n_climate, n_input
-   use proda_transport, only: n_exchange
    use proda_coefficients, only: assemble_lane, complete_block
    use column_block, only: block_coefficients, block_factors, block_solution
    use steady_state, only: solve_steady_state, soil_carbon_of
    use conditioning, only: reciprocal_condition
    use pchip, only: interpolate
-   use profile_likelihood, only: published_profile
+   use profile_likelihood, only: published_profile, new_published_profile
    use published_cost, only: weighted_cost
    use published_scheme, only: published_site
+   use random_numbers, only: generator
    implicit none (type, external)
    private
 
-   public :: site_forcing, chain_record, run_published
-
-   !> Forcing of a site, as proda_forcing prepares it.
-   type :: site_forcing
-      real(dp) :: climate(n_layers, n_months, n_climate)
-      real(dp) :: exchange(n_layers, n_exchange)
-      real(dp) :: input(n_input)
-   end type site_forcing
+   public :: sample_published_sites
 
    !> What is kept of a chain: of its accepted states the second half, as published.
    type :: chain_record
@@ -36,9 +30,66 @@ module published_batch
 
 contains
 
-   !> Run up to `lanes` sites to their end.
-   subroutine run_published(forcing, profiles, lower, width, n_stored, sites, records)
-      type(site_forcing), intent(in) :: forcing(:)
+   !> Sample up to `lanes` sites: of each chain states spread evenly over its second half with their costs, mean and
+   !> standard deviation over the half, and mean modelled carbon at the observations. Zeros where no state was accepted.
+   subroutine sample_published_sites(climate, exchange, input, lower, upper, count, depth, observed, weights, streams, &
+                                     n_first, n_second, draws, costs, mean, sd, carbon, accepted, evaluations, &
+                                     abandoned)
+      real(dp), contiguous, intent(in) :: climate(:, :, :, :), exchange(:, :, :), input(:, :), lower(:), upper(:)
+      integer, intent(in) :: count(:)
+      real(dp), intent(in) :: depth(:, :), observed(:, :), weights(:, :)
+      type(generator), intent(in) :: streams(:)
+      integer, intent(in) :: n_first, n_second
+      real(dp), intent(out) :: draws(:, :, :, :), costs(:, :, :), mean(:, :, :), sd(:, :, :), carbon(:, :, :)
+      integer, intent(out) :: accepted(:, :), evaluations(:), abandoned(:)
+      type(published_profile) :: profiles(size(count))
+      type(published_site), allocatable :: sites(:)
+      type(chain_record) :: records(size(accepted, 1), size(count))
+      integer :: i
+
+      allocate (sites(size(count)))
+      do i = 1, size(sites)
+         profiles(i) = new_published_profile(depth(:count(i), i), observed(:count(i), i), weights(:count(i), i))
+         sites(i)%n_first = n_first
+         sites(i)%n_second = n_second
+         sites(i)%n_chains = size(accepted, 1)
+         sites(i)%stream = streams(i)
+         call sites(i)%begin_site(n_parameters, count(i))
+      end do
+      call run_sites(climate, exchange, input, profiles, lower, upper - lower, size(draws, 2), sites, records)
+      do i = 1, size(sites)
+         call copy_records(records(:, i), draws(:, :, :, i), costs(:, :, i), mean(:, :, i), sd(:, :, i), &
+            carbon(:, :, i), accepted(:, i))
+         evaluations(i) = sites(i)%evaluations
+         abandoned(i) = merge(1, 0, sites(i)%abandoned)
+      end do
+   end subroutine sample_published_sites
+
+   pure subroutine copy_records(records, draws, costs, mean, sd, carbon, accepted)
+      type(chain_record), intent(in) :: records(:)
+      real(dp), intent(out) :: draws(:, :, :), costs(:, :), mean(:, :), sd(:, :), carbon(:, :)
+      integer, intent(out) :: accepted(:)
+      integer :: chain
+
+      draws = 0.0_dp
+      costs = 0.0_dp
+      mean = 0.0_dp
+      sd = 0.0_dp
+      carbon = 0.0_dp
+      accepted = records%accepted
+      do chain = 1, size(records)
+         if (accepted(chain) == 0) cycle
+         draws(:, :, chain) = records(chain)%draws
+         costs(:, chain) = records(chain)%costs
+         mean(:, chain) = records(chain)%mean
+         sd(:, chain) = records(chain)%sd
+         carbon(:size(records(chain)%carbon), chain) = records(chain)%carbon
+      end do
+   end subroutine copy_records
+
+   !> Run the sites to their end.
+   subroutine run_sites(climate, exchange, input, profiles, lower, width, n_stored, sites, records)
+      real(dp), contiguous, intent(in) :: climate(:, :, :, :), exchange(:, :, :), input(:, :)
       type(published_profile), intent(in) :: profiles(:)
       real(dp), intent(in) :: lower(n_parameters), width(n_parameters)
       integer, intent(in) :: n_stored
@@ -52,14 +103,14 @@ contains
 
       do lane = 1, lanes   ! lanes without a site hold a copy of the last
          site = min(lane, size(sites))
-         call assemble_lane(lane, lower + width*sites(site)%proposal, forcing(site)%climate, forcing(site)%exchange, &
-            forcing(site)%input, c)
+         call assemble_lane(lane, lower + width*sites(site)%proposal, climate(:, :, :, site), exchange(:, :, site), &
+            input(:, site), c)
       end do
       do while (.not. all(sites%finished))
          do site = 1, size(sites)
             if (sites(site)%finished) cycle
-            call assemble_lane(site, lower + width*sites(site)%proposal, forcing(site)%climate, &
-               forcing(site)%exchange, forcing(site)%input, c)
+            call assemble_lane(site, lower + width*sites(site)%proposal, climate(:, :, :, site), &
+               exchange(:, :, site), input(:, site), c)
          end do
          call complete_block(c)
          call solve_steady_state(c, factors, y)
@@ -73,7 +124,7 @@ contains
             call sites(site)%next_chain()
          end do
       end do
-   end subroutine run_published
+   end subroutine run_sites
 
    subroutine receive_carbon(observations, soc, singular, site)
       type(published_profile), intent(in) :: observations

@@ -61,7 +61,7 @@ def _sample_lanes(
     problems: list[SiteProblem], plan: SamplingPlan, seeds: list[np.random.SeedSequence]
 ) -> list[Chains]:
     counts = [problem.depth.size for problem in problems]
-    draws, cost, mean, sd, carbon, accepted, evaluations, _, abandoned = _kernel.published_sites(
+    draws, cost, mean, sd, carbon, accepted, evaluations, abandoned = _kernel.published_sites(
         plan.chains,
         _last(problem.climate for problem in problems),
         _last(problem.exchange for problem in problems),

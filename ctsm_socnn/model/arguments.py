@@ -19,6 +19,7 @@ __all__ = [
     "checked_step_length",
     "column_of_row",
     "records",
+    "require_finite",
     "thread_count",
 ]
 
@@ -123,12 +124,31 @@ def broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[n
     Raises
     ------
     KernelError
-        If they do not fit.
+        If they do not fit, or naming the row that holds a value that is not finite.
     """
     try:
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.float64), shape))
+        array = np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.float64), shape))
     except ValueError as error:
         raise KernelError(f"{name} has shape {np.shape(values)}; it must fit {shape}") from error
+    require_finite(name, array)
+    return array
+
+
+def require_finite(name: str, array: NDArray[np.float64]) -> None:
+    """Refuse values that are not finite, in an array whose first axis counts rows.
+
+    Raises
+    ------
+    KernelError
+        Naming the first row with such a value and its place in the row, both counted from 0.
+    """
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    row, *place = (int(i) for i in np.argwhere(~finite)[0])
+    raise KernelError(
+        f"row {row}: {name}[{', '.join(map(str, place))}] is {array[row, *place]}, must be finite"
+    )
 
 
 def _require_possible(rows: NDArray[np.float64], threads: int) -> None:

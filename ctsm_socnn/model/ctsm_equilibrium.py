@@ -156,15 +156,10 @@ def periodic_steady_state(
     weights = record_weights(steps, climatology.n_records)
     start = mean_steady_state(scheme, columns, climatology, weights=weights, threads=threads).pools
     site, count = site_arguments(scheme, columns, climatology, threads)
-    silent = np.zeros(len(steps), dtype=np.int32)
     year = dt * len(steps)
-    one_based = steps + np.int32(1)
 
     def correction(pools: Array) -> Array:
-        after = run_kernel(
-            scheme, columns, climatology, pools, dt, one_based, silent, threads
-        ).pools
-        residual = after - pools
+        residual = _after(scheme, columns, climatology, pools, dt, steps, threads) - pools
         slow: Array = _kernel.ctsm_balance(*site, weights, residual.T / year, count).T
         return residual + slow
 
@@ -180,6 +175,20 @@ def periodic_steady_state(
         f"the yearly cycle is not closed after {max_cycles} years: it still changes by {error:.1e}; "
         "raise max_cycles or tolerance"
     )
+
+
+def _after(
+    scheme: CtsmScheme,
+    columns: CtsmColumns,
+    forcing: CtsmForcing,
+    pools: Array,
+    dt: float,
+    steps: NDArray[np.int32],
+    threads: int | None,
+) -> Array:
+    """Pools after the last of the steps."""
+    last = np.array([len(steps)])
+    return run_kernel(scheme, columns, forcing, pools, dt, steps, last, threads).pools[:, 0]
 
 
 def _year_of_records(
@@ -273,10 +282,9 @@ def accelerated_spinup(
     steps = _year_of_records(climatology, dt, record)
     fast = replace(scheme, switches=replace(scheme.switches, spinup=True))
     true = replace(scheme, switches=replace(scheme.switches, spinup=False))
-    silent = np.zeros(accelerated_years * len(steps), dtype=np.int32)
-    repeated = np.tile(steps + np.int32(1), accelerated_years)
+    repeated = np.tile(steps, accelerated_years)
     start = as_pools(pools, len(columns))
-    sped = run_kernel(fast, columns, climatology, start, dt, repeated, silent, threads).pools
+    sped = _after(fast, columns, climatology, start, dt, repeated, threads)
     term = rates(fast, columns, climatology, threads=threads).spinup_term
     return simulate(
         true,

@@ -220,15 +220,15 @@ class CtsmForcing:
         return forcing
 
 
-def as_pools(pools: ArrayLike, n: int) -> Array:
-    """Pools as a contiguous (n, 7, 20) array in gC m-3, checked for finite values.
+def as_pools(pools: ArrayLike, n: int, name: str = "pools", unit: str = "gC m-3") -> Array:
+    """Pools, or something by pool, as a contiguous (n, 7, 20) array of finite values.
 
     Raises
     ------
     KernelError
         If the shape is wrong or a value is not finite.
     """
-    return _checked("pools", pools, (n, 7, N_LAYERS), -np.inf, np.inf, "gC m-3")
+    return _checked(name, pools, (n, 7, N_LAYERS), -np.inf, np.inf, unit)
 
 
 def _checked(

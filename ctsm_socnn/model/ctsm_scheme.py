@@ -247,7 +247,7 @@ def transport(
         checked_step_length(dt),
         calls,
         as_pools(pools, n).T,
-        as_pools(change, n).T,
+        as_pools(change, n, "change").T,
         count,
     )
     return Transport(after.T, tendency.T)
@@ -312,16 +312,14 @@ def one_step(
 
 
 class KernelRun(NamedTuple):
-    """What the kernel's loop over steps gives back, columns first.
+    """What the kernel's loop over steps gives back at the saves, columns first.
 
-    Final pools (n, 7, 20); pools (n, saves, 7, 20), respiration and input so far (n, saves) at the
-    saves.
+    Pools (n, saves, 7, 20), gC m-3; respiration and input so far (n, saves), gC m-2.
     """
 
     pools: Array
-    saved_pools: Array
-    saved_respiration: Array
-    saved_input: Array
+    respiration: Array
+    input: Array
 
 
 def run_kernel(
@@ -331,21 +329,27 @@ def run_kernel(
     pools: ArrayLike,
     dt: float,
     record: NDArray[np.int32],
-    slot: NDArray[np.int32],
+    save: NDArray[np.int_],
     threads: int | None,
 ) -> KernelRun:
-    """Run the kernel over steps; `record` (one-based) and `slot` (0 or one-based) by step."""
+    """Run the kernel over steps: `record` of each, zero-based; `save` are steps counted from 1."""
     site, count = site_arguments(scheme, columns, forcing, threads)
-    start, saves = as_pools(pools, len(columns)), max(int(slot.max()), 1)
-    n, of_column = len(columns), start.shape[1:]
+    start, n = as_pools(pools, len(columns)), len(columns)
+    slot = np.zeros(len(record), dtype=np.int32)
+    slot[save - 1] = np.arange(1, len(save) + 1)
     run = KernelRun(
-        np.empty_like(start),
-        np.empty((n, saves, *of_column)),
-        np.empty((n, saves)),
-        np.empty((n, saves)),
+        np.empty((n, len(save), *start.shape[1:])),
+        np.empty((n, len(save))),
+        np.empty((n, len(save))),
     )
     _kernel.ctsm_run(
-        *site, checked_step_length(dt), record, slot, start.T, count, *(each.T for each in run)
+        *site,
+        checked_step_length(dt),
+        record + np.int32(1),
+        slot,
+        start.T,
+        count,
+        *(each.T for each in run),
     )
     return run
 

@@ -66,10 +66,15 @@ def steady_state_gradient(
         As for `mean_steady_state`.
     pools_bar : (n, 7, 20)
         Weight of each pool and layer, per gC m-3.
+
+    Raises
+    ------
+    KernelError
+        If `pools_bar` does not fit, or naming the column where it is not finite.
     """
     shares = year_weights(climatology, weights)
     site, count = site_arguments(scheme, columns, climatology, threads)
-    bar = as_pools(pools_bar, len(columns))
+    bar = as_pools(pools_bar, len(columns), "pools_bar", "per gC m-3")
     return Gradient(*(each.T for each in _kernel.ctsm_adjoint(*site, shares, bar.T, count)))
 
 
@@ -94,6 +99,11 @@ def steady_state_change(
     scalars : (n, records, 4, 20)
     inputs : (n, records, 7, 20), gC m-3 s-1
         The direction, in the layout of `Gradient`; each is broadcast.
+
+    Raises
+    ------
+    KernelError
+        If a direction does not fit, or naming the row (column) where it is not finite.
     """
     shares = year_weights(climatology, weights)
     site, count = site_arguments(scheme, columns, climatology, threads)

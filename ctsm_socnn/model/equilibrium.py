@@ -13,7 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
-from ctsm_socnn.model.arguments import checked_rows, records, thread_count
+from ctsm_socnn.model.arguments import (
+    checked_rows,
+    records,
+    require_finite,
+    thread_count,
+)
 from ctsm_socnn.model.columns import N_LAYERS, POOLS_WITH_INPUT, Columns
 from ctsm_socnn.parameters import PARAMETERS
 
@@ -128,13 +133,14 @@ def steady_state_vjp(
     Raises
     ------
     KernelError
-        As `steady_state`; also if `soc_bar` has another shape.
+        As `steady_state`; also if `soc_bar` has another shape or a value that is not finite.
     """
     count = thread_count(threads)
     rows, column = checked_rows(columns, parameters, index, count)
     bar = np.ascontiguousarray(soc_bar, dtype=np.float64)
     if bar.shape != (len(rows), N_LAYERS):
         raise KernelError(f"soc_bar has shape {bar.shape}, must be ({len(rows)}, {N_LAYERS})")
+    require_finite("soc_bar", bar)
     soc, parameters_bar, _ = adjoint(columns, rows, column, bar, count)
     return soc, parameters_bar
 

@@ -69,7 +69,7 @@ def full_gradient(
     Raises
     ------
     KernelError
-        As `ctsm_socnn.model.steady_state`; also if `soc_bar` does not fit.
+        As `ctsm_socnn.model.steady_state`; also if `soc_bar` does not fit or is not finite.
     """
     used = thread_count(threads)
     rows, column = checked_rows(columns, parameters, index, used)
@@ -115,7 +115,7 @@ def soil_carbon_change(
     Raises
     ------
     KernelError
-        As `ctsm_socnn.model.steady_state`; also if a direction does not fit.
+        As `ctsm_socnn.model.steady_state`; also if a direction does not fit or is not finite.
     """
     used = thread_count(threads)
     rows, column = checked_rows(columns, parameters, index, used)

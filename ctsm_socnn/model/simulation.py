@@ -109,10 +109,8 @@ def simulate(
     """
     steps = checked_records(record, forcing)
     saved_steps = _checked_saves(save, len(steps))
-    slot = np.zeros(len(steps), dtype=np.int32)
-    slot[saved_steps - 1] = np.arange(1, len(saved_steps) + 1)
     start = as_pools(pools, len(columns))
-    result = run_kernel(scheme, columns, forcing, start, dt, steps + np.int32(1), slot, threads)
+    result = run_kernel(scheme, columns, forcing, start, dt, steps, saved_steps, threads)
     return _dataset(scheme, result, start, saved_steps, dt)
 
 
@@ -153,8 +151,8 @@ def _dataset(
     dt: float,
 ) -> xr.Dataset:
     thickness = SOIL_GRID.thickness
-    pools = np.swapaxes(result.saved_pools, 0, 1)
-    respiration, received = result.saved_respiration.T, result.saved_input.T
+    pools = np.swapaxes(result.pools, 0, 1)
+    respiration, received = result.respiration.T, result.input.T
     stock = (pools @ thickness).sum(axis=-1)
     balance = stock - (start @ thickness).sum(axis=-1) - received + respiration
     layered = ("save", "column", "pool", "layer")

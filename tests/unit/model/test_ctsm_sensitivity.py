@@ -143,3 +143,17 @@ def test_directions_must_fit() -> None:
         steady_state_change(
             CtsmScheme.of("ctsm5.4"), soil_columns(), monthly_forcing(), parameters=np.ones(5)
         )
+
+
+def test_seeds_and_directions_must_be_finite() -> None:
+    case = CtsmScheme.of("ctsm5.4"), soil_columns(), monthly_forcing()
+    bar = np.ones((7, 7, 20))
+    bar[5, 6, 1] = np.nan
+    with pytest.raises(
+        KernelError, match="pools_bar is nan in column 5, layer 2; it must be finite"
+    ):
+        steady_state_gradient(*case, bar)
+    direction = np.zeros((7, 31))
+    direction[3, 30] = np.inf
+    with pytest.raises(KernelError, match=r"row 3: parameters\[30\] is inf, must be finite"):
+        steady_state_change(*case, parameters=direction)

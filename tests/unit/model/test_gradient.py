@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model import SOIL_GRID, Columns, coefficients, soil_carbon, steady_state_vjp
 from ctsm_socnn.parameters import PARAMETER_NAMES, parameter
 
@@ -196,3 +197,13 @@ def test_coefficients_are_those_of_the_dense_model(
         np.testing.assert_allclose(
             ours.profile[column], profile.real, rtol=1e-9, atol=1e-13 * profile.real.max()
         )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_seed_that_is_not_finite_is_refused_with_its_row(
+    cases: dict[str, Any], well_conditioned: NDArray[np.float64], value: float
+) -> None:
+    bar = np.ones((6, 20))
+    bar[4, 7] = value
+    with pytest.raises(KernelError, match=rf"row 4: soc_bar\[7\] is {value}, must be finite"):
+        steady_state_vjp(Columns.from_arrays(**cases), well_conditioned, bar)

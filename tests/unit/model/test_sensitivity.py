@@ -148,3 +148,17 @@ def test_directions_must_fit(forcing: dict[str, Any], make_parameters: MakeParam
         soil_carbon_change(columns, parameters, climate_change=np.ones(3))
     with pytest.raises(KernelError, match=r"soc_bar has shape \(7,\); it must fit \(40, 20\)"):
         full_gradient(columns, parameters, np.ones(7))
+
+
+def test_seeds_and_directions_must_be_finite(
+    forcing: dict[str, Any], make_parameters: MakeParameters
+) -> None:
+    columns, parameters = Columns.from_arrays(**forcing), make_parameters(ROWS)
+    bar = np.ones((ROWS, 20))
+    bar[11, 3] = np.nan
+    with pytest.raises(KernelError, match=r"row 11: soc_bar\[3\] is nan, must be finite"):
+        full_gradient(columns, parameters, bar)
+    climate = np.zeros((ROWS, 4, 12, 20))
+    climate[2, 1, 11, 19] = np.inf
+    with pytest.raises(KernelError, match=r"row 2: climate_change\[1, 11, 19\] is inf, must be"):
+        soil_carbon_change(columns, parameters, climate_change=climate)
