@@ -138,6 +138,9 @@ class NetworkConfig(NetworkSettings):
     method: Literal["two-step", "end-to-end"] = Field(
         "two-step", description="learn site posteriors, or learn through the kernel"
     )
+    calibrate: int | None = Field(
+        None, ge=2, description="folds to learn intervals of soil carbon from; by default none"
+    )
 
 
 class EvaluationConfig(_Section):

@@ -39,7 +39,7 @@ def network_settings(config: Config, method: str) -> NetworkSettings:
     gets the same inputs and as many members.
     """
     covariates, network = config.covariates, config.network
-    meant = network.model_fields_set - {"method"}
+    meant = network.model_fields_set & set(NetworkSettings.model_fields)
     if method != network.method:
         meant &= {"below_bedrock", "members"}
     given: dict[str, Any] = network.model_dump(include=meant)

@@ -6,6 +6,7 @@ writes one file or directory.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from ctsm_socnn.export.usermods import (
 )
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.network import load_model, predict_maps, save_model, train
+from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
 from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
 from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
@@ -57,6 +58,7 @@ from ctsm_socnn.validation.evaluation import (
     write_evaluation,
 )
 from ctsm_socnn.validation.map_figures import draw_parameter_maps
+from ctsm_socnn.validation.predicted_carbon import write_predicted_carbon
 from ctsm_socnn.validation.run_report import report_run
 
 __all__ = ["build_params"]
@@ -142,6 +144,9 @@ class _Run:
         assimilation = config.assimilation.model_dump()
         method = config.network.method
         network = {**network_settings(config, method).model_dump(), "method": method}
+        folds = config.evaluation.model_dump(include={"by", "block_km"})
+        if config.network.calibrate is not None:
+            network |= {"calibrate": config.network.calibrate, **folds}
         seed = {"seed": config.seed}
         history = find_history([*config.forcing.history, *config.forcing.pools])
         surface = [config.forcing.surface] if config.forcing.surface else []
@@ -193,6 +198,8 @@ class _Run:
                 self.network,
                 after=["sites", "site_by_site"],
                 settings=network | seed,
+                resumes=True,
+                leftovers=["network.parts"],
             ),
             Stage(
                 "evaluation",
@@ -212,6 +219,14 @@ class _Run:
                 after=["network", "forcing"],
                 inputs=[config.covariates.file],
                 leftovers=["maps.png"],
+            ),
+            Stage(
+                "soil_carbon",
+                "soil carbon that these parameters make",
+                "soil_carbon",
+                self.soil_carbon,
+                after=["network", "forcing"],
+                inputs=[config.covariates.file],
             ),
             Stage(
                 "model_grid",
@@ -238,7 +253,7 @@ class _Run:
                 "report",
                 "report.html",
                 self.report,
-                after=["evaluation", "maps", "model_grid", "usermods"],
+                after=["evaluation", "maps", "soil_carbon", "model_grid", "usermods"],
             ),
         ]
 
@@ -308,17 +323,19 @@ class _Run:
         return f"{converged} of {posterior.sizes['site']} sites converged"
 
     def network(self, path: Path) -> str:
-        """Train on all sites."""
-        method = self.config.network.method
-        model = train(
-            self._sites(),
-            method,
-            network_settings(self.config, method),
-            self.config.seed,
-            posterior=self._posterior(),
-        )
-        save_model(model, path)
-        return f"{method}, {len(model.members)} members"
+        """Train on all sites; learn intervals from folds if asked for."""
+        sites, posterior = self._sites(), self._posterior()
+        method, folds = self.config.network.method, self.config.network.calibrate
+        settings = network_settings(self.config, method)
+        parts = path.with_name("network.parts")
+        model = train(sites, method, settings, self.config.seed, posterior=posterior, work=parts)
+        if folds is not None:
+            chosen = self._folds(sites, folds)
+            model = calibrate(model, sites, chosen.fold, posterior=posterior)
+        save_model(model, path, overwrite=True)
+        shutil.rmtree(parts)
+        intervals = f", intervals from {chosen.description}" if folds is not None else ""
+        return f"{method}, {len(model.members)} members{intervals}"
 
     def evaluation(self, path: Path) -> str:
         """Scores and figures."""
@@ -362,6 +379,18 @@ class _Run:
         known = np.isfinite(maps["q10"].values)
         outside = int(maps["extrapolated"].values[known].sum())
         return f"{int(known.sum())} cells, {outside} of them unlike any site"
+
+    def soil_carbon(self, path: Path) -> str:
+        """Carbon that the predicted parameters make, on the grid of the covariates."""
+        summary = write_predicted_carbon(
+            load_model(self.output / "network"),
+            open_covariates(self.config.covariates.file, self.config.covariates.names),
+            open_file(self.output / "forcing.nc"),
+            path,
+            self._provenance(),
+        )
+        totals = [f"{values[0]:.4g} PgC in {name}" for name, values in summary.totals.items()]
+        return "; ".join([f"{summary.cells_with_carbon} cells", *totals, *summary.warnings()])
 
     def model_grid(self, path: Path) -> str:
         """Bring the maps to the grid of the CTSM case, without gaps."""

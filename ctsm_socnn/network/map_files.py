@@ -23,7 +23,12 @@ from ctsm_socnn.network.grid_cells import GridCells
 from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.land_area import LandArea
 from ctsm_socnn.network.model import Model
-from ctsm_socnn.network.prediction import PredictedCells, parameter_maps, predict_blocks
+from ctsm_socnn.network.prediction import (
+    PredictedCells,
+    map_attributes,
+    parameter_maps,
+    predict_blocks,
+)
 from ctsm_socnn.network.soil_carbon import STOCKS, EnsembleCarbon, ensemble_carbon
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
 
@@ -130,21 +135,21 @@ class MapSummary:
 def write_maps(
     model: Model,
     covariates: xr.Dataset,
-    maps: Path,
+    maps: Path | None = None,
     *,
     forcing: xr.Dataset | None = None,
     soil_carbon: Path | None = None,
     attributes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> MapSummary:
-    """Write parameter maps and, if asked for, the soil carbon that they make.
+    """Write parameter maps, the soil carbon that they make, or both.
 
     Parameters
     ----------
     model : Model
     covariates : xarray.Dataset
         As for `predict_maps`; may be read from a file as it is needed.
-    maps : Path
+    maps : Path, optional
         For the variables of `predict_maps`.
     forcing : xarray.Dataset, optional
         Monthly climatology on a grid of its own.
@@ -175,15 +180,16 @@ def write_maps(
             parts = written_in_parts(grid.dimensions[0], path, overwrite=overwrite)
             return files.enter_context(parts)
 
-        write_parameters = opened(maps)
+        write_parameters = opened(maps) if maps is not None else None
         write_carbon = opened(soil_carbon) if soil_carbon is not None else None
         for predicted in predict_blocks(model, grid):
-            parameters = parameter_maps(model, predicted).assign_attrs(attributes or {})
-            write_parameters(parameters)
             summary.add_parameters(predicted)
+            if write_parameters is not None:
+                write_parameters(parameter_maps(model, predicted).assign_attrs(attributes or {}))
             if write_carbon is not None:
                 carbon = ensemble_carbon(predicted.block.cells, predicted.centre, predicted.members)
-                write_carbon(carbon.maps(predicted, model.intervals).assign_attrs(parameters.attrs))
+                made = map_attributes(model) | dict(attributes or {})
+                write_carbon(carbon.maps(predicted, model.intervals).assign_attrs(made))
                 summary.add_carbon(
                     carbon, None if area is None else area.of_rows(predicted.block.rows)
                 )

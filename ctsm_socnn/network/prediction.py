@@ -22,6 +22,7 @@ from ctsm_socnn.schemas import validate_maps
 
 __all__ = [
     "PredictedCells",
+    "map_attributes",
     "mark_extrapolation",
     "parameter_maps",
     "predict_blocks",
@@ -111,13 +112,16 @@ def parameter_maps(model: Model, predicted: PredictedCells) -> xr.Dataset:
         maps[known.name] = block.map_of(predicted.centre[:, column], **attributes, **bounds)
         attributes["long_name"] = f"standard deviation over the ensemble of {known.meaning}"
         maps[f"{known.name}_sd"] = block.map_of(spread[:, column], **attributes)
-    return mark_extrapolation(maps, predicted).assign_attrs(
-        {
-            **provenance_attributes(seed=model.seed),
-            "method": model.method,
-            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
-        }
-    )
+    return mark_extrapolation(maps, predicted).assign_attrs(map_attributes(model))
+
+
+def map_attributes(model: Model) -> dict[str, str]:
+    """Return how maps of a model were made."""
+    return {
+        **provenance_attributes(seed=model.seed),
+        "method": model.method,
+        "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
+    }
 
 
 def mark_extrapolation(maps: xr.Dataset, predicted: PredictedCells) -> xr.Dataset:

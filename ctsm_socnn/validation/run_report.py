@@ -17,6 +17,7 @@ from ctsm_socnn.network import load_model
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.validation.comparison import scores_of
 from ctsm_socnn.validation.methods import default_parameters
+from ctsm_socnn.validation.network_sections import carbon_section, network_section
 from ctsm_socnn.validation.report import (
     Cell,
     Section,
@@ -75,10 +76,11 @@ def report_run(
     sections = [
         score_section(comparison, seed),
         *groups,
-        *_times(results),
+        *_network(results),
         _left_out(results, sites, comparison),
         _assimilation(open_file(results / "posterior.nc")),
         _maps(results),
+        *_carbon(results),
         *_cases(results),
         _provenance(results),
     ]
@@ -91,16 +93,16 @@ def report_run(
     )
 
 
-def _times(results: Path) -> list[Section]:
-    """Draw times of carbon with default parameters and with those of the network."""
+def _network(results: Path) -> list[Section]:
+    """Tell what was trained, and times of carbon with default parameters and with its own."""
     if not (results / "network").is_dir():
         return []
     sites = open_sites(results / "sites.nc")
     model = load_model(results / "network")
-    found = times_section(
+    times = times_section(
         sites, {"default": default_parameters(sites), "network": model.predict_sites(sites)}
     )
-    return [] if found is None else [found]
+    return [section for section in (network_section(model), times) if section is not None]
 
 
 def _headline(sites: xr.Dataset, comparison: xr.Dataset) -> str:
@@ -187,6 +189,11 @@ def _maps(results: Path) -> Section:
         facts["land cells of the model grid"] = str(int((grid["landmask"].values > 0).sum()))
         facts["of them filled, for want of data"] = str(int((grid["filled"].values > 0).sum()))
     return map_section(maps, facts)
+
+
+def _carbon(results: Path) -> list[Section]:
+    directory = results / "soil_carbon"
+    return [carbon_section(directory)] if directory.is_dir() else []
 
 
 def _cases(results: Path) -> list[Section]:

@@ -103,7 +103,7 @@ def test_a_second_run_keeps_everything(
         words += ["--set", entry]
     assert main(words) == 0
     printed = capsys.readouterr().out
-    assert printed.count("done before, kept") == 11
+    assert printed.count("done before, kept") == 12
     assert "network" in printed
 
 

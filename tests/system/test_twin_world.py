@@ -31,6 +31,7 @@ SHORT = (
     "assimilation.smallest_ess=0",
     "network.members=1",
     "network.epochs=20",
+    "network.calibrate=2",
     "evaluation.folds=3",
 )
 
@@ -64,6 +65,19 @@ def test_every_method_is_scored_in_and_out_of_sample(results):
     assert in_sample == scores["methods"]["default"]["out"]
 
 
+def test_the_maps_make_soil_carbon_with_intervals(results):
+    directory = results / "soil_carbon"
+    summary = json.loads((directory / "summary.json").read_text())
+    with xr.open_dataset(directory / "soil_carbon.nc") as carbon:
+        metre, low, high = (carbon[f"soc_stock_100cm{end}"].values for end in ("", "_low", "_high"))
+    known = np.isfinite(metre)
+    assert known.sum() == summary["cells_with_soil_carbon"] > 0
+    assert (low[known] < high[known]).all()
+    assert summary["broken_limits"] == {}
+    assert summary["totals_pgc"]["soc_stock_30cm"]["total"] > 0.0
+    assert (directory / "soil_carbon.png").stat().st_size > 10_000
+
+
 def test_maps_on_the_model_grid_have_no_gap_and_keep_their_bounds(results):
     with xr.open_dataset(results / "model_grid.nc") as maps:
         land = maps["landmask"].values > 0
@@ -85,7 +99,10 @@ def test_both_cases_get_a_usermods_directory(results):
 def test_figures_and_the_report_are_there(results):
     assert (results / "evaluation" / "observed_modelled.png").stat().st_size > 10_000
     assert (results / "maps.png").stat().st_size > 10_000
-    assert "at_sea" in (results / "report.html").read_text()
+    page = (results / "report.html").read_text()
+    assert "at_sea" in page
+    assert "Intervals at sites not seen" in page
+    assert "Over land, PgC" in page
 
 
 def test_the_bundle_makes_the_same_values_again(results, tmp_path, capsys):
@@ -104,7 +121,7 @@ def test_the_bundle_makes_the_same_values_again(results, tmp_path, capsys):
 def test_given_again_nothing_is_done_again(world, results, capsys):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")}
     assert main(_words(world, results)) == 0
-    assert capsys.readouterr().out.count("done before, kept") == 11
+    assert capsys.readouterr().out.count("done before, kept") == 12
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")} == before
 
 
@@ -116,7 +133,7 @@ def test_other_settings_do_not_mix_with_finished_results(world, results, capsys)
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one(world, results, tmp_path):
     broken = tmp_path / "broken"
-    for stage in range(1, 11):
+    for stage in range(1, 12):
         _run_until_killed(world, broken, stage)
     assert main(_words(world, broken)) == 0
     scores = [(d / "evaluation" / "scores.json").read_text() for d in (results, broken)]
