@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from ctsm_socnn.config import Config
+from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.forcing import find_history
 from ctsm_socnn.forcing.record import check_history
 from ctsm_socnn.netcdf_reading import read_header
-from ctsm_socnn.observations import open_covariates
+from ctsm_socnn.observations import open_covariates, read_profiles
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.regrid.grids import read_grid
 
-__all__ = ["preview"]
+__all__ = ["Look", "preview"]
 
-_SECONDS_PER_SITE: Final = 0.3
-"""CPU time of the default site-by-site sampler, measured on the twin world."""
+_LARGEST_TABLE: Final = 50_000_000
+"""Bytes up to which a profile table is read; a larger one would take more than seconds."""
+
+_SECONDS_AT_LEAST: Final = 20.0
+_SECONDS_PER_SITE: Final = 0.1
+"""CPU time of the default site-by-site sampler."""
+_SECONDS_PER_FIT: Final = 0.006
+"""CPU time of one network for one site; scores need a training for each fold."""
+
+_BYTES_AT_LEAST: Final = 4e8
+_BYTES_PER_LAND_CELL: Final = 5.5e4
+_BYTES_PER_SITE: Final = 7e4
+_BYTES_PER_CELL: Final = 2e3
+"""Largest memory of the main process, as it grew from small runs to large ones."""
 
 
-def preview(config: Config, workers: int) -> Iterator[str]:
-    """Look at every input and say what would be done with it, one line each.
+@dataclass(frozen=True)
+class Look:
+    """What was found out about one part of a configuration.
 
-    History files are opened for their headers, masks and months only; profile tables are not read.
+    Attributes
+    ----------
+    name : str
+        `history`, `profiles`, `covariates`, `model_grid`, `case` or `cost`.
+    values : dict
+        Numbers and names, as they go into JSON.
+    text : str
+        The same as one line.
+    """
+
+    name: str
+    values: dict[str, Any]
+    text: str
+
+
+def preview(config: Config, workers: int) -> Iterator[Look]:
+    """Look at every input and say what would be done with it.
+
+    History files are opened for their headers, masks and months only; a profile table is read if
+    that takes seconds.
 
     Parameters
     ----------
@@ -38,50 +72,119 @@ def preview(config: Config, workers: int) -> Iterator[str]:
     SocnnError
         Of the room that would have refused the input later.
     """
-    yield _history(config)
-    yield _profiles(config, workers)
-    yield _covariates(config)
-    grid = read_grid(config.grid.target, config.grid.mask)
-    used = int(grid.mask.sum())
-    yield f"model grid: {Path(config.grid.target).name}, {used} of {grid.mask.size} cells are filled"
-    for case in config.case:
-        version = resolve_version(case.version)
-        scalars = read_scalars(case.paramfile, version)
-        yield (
-            f"case {case.name}: {version.name} reads {len(scalars)} soil-carbon scalars from "
-            f"{case.paramfile.name}"
-        )
+    looks = [_history(config), _profiles(config), _covariates(config), _model_grid(config)]
+    yield from looks
+    yield from map(_case, config.case)
     if not config.case:
-        yield "cases: none, so that no usermods will be written"
+        yield Look("case", {}, "cases: none, so that no usermods will be written")
+    counts = {key: value for look in looks for key, value in look.values.items()}
+    yield _cost(config, workers, counts)
 
 
-def _history(config: Config) -> str:
+def _history(config: Config) -> Look:
     forcing = config.forcing
     record = check_history(
         find_history(forcing.history), forcing.surface, forcing.first_year, forcing.last_year
     )
     find_history(forcing.pools)
-    return (
-        f"history: {len(record.samples)} months ({record.samples[0]} to {record.samples[-1]}) in "
-        f"{len(record.paths)} files, {record.grid.land.size} land cells"
+    first, last = str(record.samples[0]), str(record.samples[-1])
+    values = {
+        "months": len(record.samples),
+        "first": first,
+        "last": last,
+        "files": len(record.paths),
+        "land_cells": int(record.grid.land.size),
+    }
+    return Look(
+        "history",
+        values,
+        f"history: {values['months']} months ({first} to {last}) in {values['files']} files, "
+        f"{values['land_cells']} land cells",
     )
 
 
-def _profiles(config: Config, workers: int) -> str:
+def _profiles(config: Config) -> Look:
     profiles = config.profiles
-    if profiles.sites is None:
-        if profiles.file is None or not profiles.file.exists():
-            raise FileError(f"{profiles.file} does not exist; name the profile table")
-        return f"profiles: {profiles.file.name}, format {profiles.format}"
-    count = next(iter(read_header(profiles.sites).dimensions.values()))
-    minutes = count * _SECONDS_PER_SITE / workers / 60.0
-    return (
-        f"sites: {count} in {profiles.sites.name}; site-by-site assimilation takes about "
-        f"{minutes:.0f} min with {workers} workers"
+    if profiles.sites is not None:
+        count = next(iter(read_header(profiles.sites).dimensions.values()))
+        values = {"file": profiles.sites.name, "profiles": count}
+        return Look("profiles", values, f"sites: {count} in {profiles.sites.name}")
+    if profiles.file is None or not profiles.file.exists():
+        raise FileError(f"{profiles.file} does not exist; name the profile table")
+    named = {"file": profiles.file.name, "format": profiles.format}
+    text = f"profiles: {profiles.file.name}, format {profiles.format}"
+    if profiles.file.is_dir() or profiles.file.stat().st_size > _LARGEST_TABLE:
+        return Look("profiles", named, text)
+    read = read_profiles(
+        profiles.file, profiles.format, profiles.columns, profiles.bulk_density_from
+    )
+    counted = {"profiles": read.sizes["profile"], "layers": read.sizes["sample"]}
+    return Look(
+        "profiles",
+        named | counted,
+        f"{text}, {counted['layers']} layers of {counted['profiles']} profiles",
     )
 
 
-def _covariates(config: Config) -> str:
+def _covariates(config: Config) -> Look:
     covariates = open_covariates(config.covariates.file, config.covariates.names)
-    sizes = " x ".join(str(size) for size in covariates.sizes.values())
-    return f"covariates: {len(covariates.data_vars)} on {sizes} cells"
+    sizes = {str(name): int(size) for name, size in covariates.sizes.items()}
+    values = {"covariates": len(covariates.data_vars), "covariate_grid": sizes}
+    shape = " x ".join(map(str, sizes.values()))
+    return Look("covariates", values, f"covariates: {values['covariates']} on {shape} cells")
+
+
+def _model_grid(config: Config) -> Look:
+    grid = read_grid(config.grid.target, config.grid.mask)
+    name, used, cells = Path(config.grid.target).name, int(grid.mask.sum()), int(grid.mask.size)
+    return Look(
+        "model_grid",
+        {"grid": name, "filled_cells": used, "cells": cells},
+        f"model grid: {name}, {used} of {cells} cells are filled",
+    )
+
+
+def _case(case: CaseConfig) -> Look:
+    version = resolve_version(case.version)
+    scalars = len(read_scalars(case.paramfile, version))
+    return Look(
+        "case",
+        {
+            "name": case.name,
+            "version": version.name,
+            "scalars": scalars,
+            "paramfile": case.paramfile.name,
+        },
+        f"case {case.name}: {version.name} reads {scalars} soil-carbon scalars from "
+        f"{case.paramfile.name}",
+    )
+
+
+def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
+    """Time and memory as measured on runs with the default settings."""
+    sites = counts.get("profiles")
+    if sites is None:
+        text = "cost: a large database is not read here; count a quarter of a second a profile"
+        return Look("cost", {"workers": workers}, text)
+    fits = config.network.members * (config.evaluation.folds + 1)
+    each = _SECONDS_PER_SITE / workers + _SECONDS_PER_FIT * fits
+    seconds = _SECONDS_AT_LEAST + sites * each
+    cells = counts["cells"] + math.prod(counts["covariate_grid"].values())
+    peak = _BYTES_AT_LEAST + max(
+        _BYTES_PER_LAND_CELL * counts["land_cells"],
+        _BYTES_PER_SITE * sites + _BYTES_PER_CELL * cells,
+    )
+    values = {"workers": workers, "seconds": round(seconds), "bytes": round(peak)}
+    return Look(
+        "cost",
+        values,
+        f"cost: about {_duration(seconds)} with {workers} workers, and {peak / 1e9:.1f} GB of memory",
+    )
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the unit that a person would use."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 2.0 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

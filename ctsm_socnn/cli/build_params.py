@@ -6,16 +6,21 @@ The configuration names the CLM history files, the profiles, the covariates, the
 the cases. Relative paths in it are resolved against its own directory, or against --data. Each
 stage writes its result to the output directory; a run that was stopped goes on where it was when
 the same command is given again. At the end it prints scores and, for each case, the create_newcase
-line that uses its usermods directory.
+line that uses its usermods directory; with --json these are one JSON object on standard output, and
+the progress goes to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ctsm_socnn.config import load_config
+from ctsm_socnn.cli.json_text import add_json, to_json
+from ctsm_socnn.config import Config, load_config
 
 __all__ = ["add_arguments", "run"]
 
@@ -40,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes for the site-by-site assimilation (default: %(default)s)",
     )
     add("--overwrite", action="store_true", help="redo stages whose settings or inputs changed")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,5 +59,34 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output,
         workers=arguments.workers,
         overwrite=arguments.overwrite,
+        report=partial(print, file=sys.stderr) if arguments.json else print,
     )
+    if arguments.json:
+        print(to_json(_result(config, arguments.output)))
     return 0
+
+
+def _result(config: Config, output: Path) -> dict[str, Any]:
+    from ctsm_socnn.export.usermods import create_newcase_line
+    from ctsm_socnn.parameters.ctsm_versions import resolve_version
+    from ctsm_socnn.schemas import open_file
+    from ctsm_socnn.validation.comparison import comparison_json
+    from ctsm_socnn.validation.evaluation import COMPARISON_FILE
+
+    directories = {case.name: (output / "usermods" / case.name).absolute() for case in config.case}
+    return {
+        "scores": comparison_json(open_file(output / "evaluation" / COMPARISON_FILE)),
+        "maps": output / "model_grid.nc",
+        "report": output / "report.html",
+        "cases": [
+            {
+                "name": case.name,
+                "version": case.version,
+                "usermods": directories[case.name],
+                "create_newcase": create_newcase_line(
+                    directories[case.name], resolve_version(case.version)
+                ),
+            }
+            for case in config.case
+        ],
+    }

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError, GridError
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.observations.aggregate import METHODS, CellGrid, Method, aggregate
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace existing output")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,14 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not wanted:
         raise ConfigError("name at least one raster with --mean, --mode or --nearest")
     grid, land = _target(arguments.grid)
-    fields = {}
+    fields, counted = {}, []
     for method, name, path, variable in wanted:
         field = _covariate(grid, land, method, path, variable)
         fields[COVARIATE_PREFIX + name] = field
-        print(
-            f"{name}: {method} of {path.name}, {field.attrs['missing_cells']} of {int(land.sum())} "
-            f"cells missing, {field.attrs['cells_without_pixel']} took the nearest pixel"
-        )
+        counts = {key: field.attrs[key] for key in ("missing_cells", "cells_without_pixel")}
+        counted.append({"name": name, "method": method, "raster": path.name, **counts})
     inputs = {name: path for _, name, path, _ in wanted} | {"grid": arguments.grid}
     covariates = xr.Dataset(
         fields,
@@ -74,6 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
         provenance_attributes(seed=None, inputs=inputs),
     )
     write_dataset(covariates, arguments.output, overwrite=arguments.overwrite)
+    cells = int(land.sum())
+    lines = (
+        f"{row['name']}: {row['method']} of {row['raster']}, {row['missing_cells']} of {cells} cells "
+        f"missing, {row['cells_without_pixel']} took the nearest pixel"
+        for row in counted
+    )
+    print_result(arguments, {"cells": cells, "covariates": counted}, "\n".join(lines))
     return 0
 
 

@@ -9,7 +9,8 @@ region that does not exist to DIR/world, runs `build-params` on them exactly as 
 with results in DIR/results, and compares the outcome with the truth. Exits 1 unless, out of sample,
 default < random sampling < one batch < network. Given again, it goes on where it was. With
 --world-only it stops when the files are written: DIR/world/twin.toml is then a configuration to try
-things on, with as many profiles as you ask for.
+things on, with as many profiles as you ask for. With --json the outcome is one JSON object on
+standard output, and the progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError
 
 __all__ = ["add_arguments", "run"]
@@ -47,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=len(os.sched_getaffinity(0)),
         help="processes for the site-by-site assimilation (default: %(default)s)",
     )
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,14 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
     from ctsm_socnn.config import load_config
     from ctsm_socnn.pipeline import build_params
 
-    configuration = _world(arguments.output, arguments.seed, arguments.profiles)
+    report = partial(print, file=sys.stderr if arguments.json else sys.stdout, flush=True)
+    configuration = _world(arguments.output, arguments.seed, arguments.profiles, report)
     if arguments.world_only:
-        print(f"Next: ctsm-socnn build-params {shlex.quote(str(configuration))} -o OUTPUT")
+        text = f"Next: ctsm-socnn build-params {shlex.quote(str(configuration))} -o OUTPUT"
+        print_result(arguments, {"configuration": configuration}, text)
         return 0
     config, text = load_config(configuration)
     results = arguments.output / "results"
-    build_params(config, text, results, workers=arguments.workers)
-    return _judge(configuration.parent, results)
+    build_params(config, text, results, workers=arguments.workers, report=report)
+    outcome, text = _outcome(configuration.parent, results)
+    print_result(arguments, outcome, text)
+    return 0 if outcome["in_order"] else 1
 
 
 def _positive(text: str) -> int:
@@ -70,7 +80,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _world(directory: Path, seed: int, profiles: int) -> Path:
+def _world(directory: Path, seed: int, profiles: int, report: Callable[[str], None]) -> Path:
     """Make the world, or take the one that is there."""
     from ctsm_socnn.demo import CONFIGURATION, make_twin_world
     from ctsm_socnn.export.bundle import atomic_directory
@@ -83,7 +93,7 @@ def _world(directory: Path, seed: int, profiles: int) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
-    print(f"Making the world in {world}", flush=True)
+    report(f"Making the world in {world}")
     with atomic_directory(world) as temporary:
         make_twin_world(temporary, seed, profiles)
     return world / CONFIGURATION
@@ -101,7 +111,8 @@ def _check_made_with(world: Path, seed: int, profiles: int) -> None:
             )
 
 
-def _judge(world: Path, results: Path) -> int:
+def _outcome(world: Path, results: Path) -> tuple[dict[str, Any], str]:
+    """How near the truth the run came: as keys and values, and as text."""
     from ctsm_socnn.demo import TRUTH
     from ctsm_socnn.demo.answer import is_in_order, out_of_sample_nse, rank_correlations
     from ctsm_socnn.schemas import open_file
@@ -109,14 +120,20 @@ def _judge(world: Path, results: Path) -> int:
     from ctsm_socnn.validation.map_figures import MAPPED_PARAMETERS
 
     nse = out_of_sample_nse(open_file(results / "evaluation" / COMPARISON_FILE))
-    order = " < ".join(f"{name} {value:.2f}" for name, value in nse.items())
     truth, maps = open_file(world / TRUTH), open_file(results / "maps.nc")
     found = rank_correlations(truth, maps, MAPPED_PARAMETERS)
-    print("Found maps against the truth, rank correlation:", end=" ")
-    print(", ".join(f"{name} {value:.2f}" for name, value in found.items()))
-    if not is_in_order(nse):
-        print(f"The expected order did NOT come out, NSE out of sample: {order}")
-        return 1
-    print(f"NSE out of sample, as expected: {order}")
-    print(f"Report: {results / 'report.html'}")
-    return 0
+    outcome = {
+        "in_order": is_in_order(nse),
+        "nse_out_of_sample": nse,
+        "rank_correlation_of_maps": found,
+        "report": results / "report.html",
+    }
+    came = "as expected" if outcome["in_order"] else "but the expected order did NOT come out"
+    lines = [
+        "Found maps against the truth, rank correlation: "
+        + ", ".join(f"{name} {value:.2f}" for name, value in found.items()),
+        f"NSE out of sample, {came}: "
+        + " < ".join(f"{name} {value:.2f}" for name, value in nse.items()),
+        f"Report: {outcome['report']}",
+    ]
+    return outcome, "\n".join(lines)

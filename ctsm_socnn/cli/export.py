@@ -13,12 +13,15 @@ Example:
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.estimates import read_estimate, with_assignments
@@ -33,6 +36,9 @@ from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
+
+_Told = tuple[dict[str, Any], str]
+"""What was delivered: as keys and values, and as text."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +85,7 @@ def _add_common(parser: argparse.ArgumentParser, source: str, target: str) -> No
         help="checkout of CTSM or CESM: tells the version, and gives usermods their SourceMods",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    add_json(parser)
 
 
 def _add_values(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         "stream": _stream,
         "testmods": _testmods,
     }
-    print(writers[arguments.form](arguments))
+    print_result(arguments, *writers[arguments.form](arguments))
     return 0
 
 
@@ -127,7 +134,7 @@ def _version(arguments: argparse.Namespace) -> CtsmVersion:
     return resolve_version(arguments.ctsm)
 
 
-def _paramfile(arguments: argparse.Namespace) -> str:
+def _paramfile(arguments: argparse.Namespace) -> _Told:
     estimate, convention = read_estimate(arguments.estimate)
     values = with_assignments(estimate, arguments.assignments)
     version = _version(arguments)
@@ -141,7 +148,7 @@ def _paramfile(arguments: argparse.Namespace) -> str:
         overwrite=arguments.overwrite,
     )
     if arguments.sites is None:
-        return delivery.table()
+        return {"delivery": delivery}, delivery.table()
     loss = translation_loss(
         open_sites(arguments.sites),
         values,
@@ -151,22 +158,23 @@ def _paramfile(arguments: argparse.Namespace) -> str:
         namelist=delivery.namelist,
         water=water_limits(arguments.input, version),
     )
-    return f"{delivery.table()}\n{loss.table()}"
+    return {"delivery": delivery, "loss": loss}, f"{delivery.table()}\n{loss.table()}"
 
 
-def _gridded(arguments: argparse.Namespace) -> str:
-    return write_gridded_parameters(
+def _gridded(arguments: argparse.Namespace) -> _Told:
+    gridded = write_gridded_parameters(
         open_file(arguments.input),
         arguments.output,
         _version(arguments),
         model_grid=arguments.model_grid,
         parameters=arguments.parameters,
         overwrite=arguments.overwrite,
-    ).table()
+    )
+    return {"gridded": gridded}, gridded.table()
 
 
-def _stream(arguments: argparse.Namespace) -> str:
-    return write_parameter_stream(
+def _stream(arguments: argparse.Namespace) -> _Told:
+    gridded = write_parameter_stream(
         open_file(arguments.input),
         arguments.output,
         arguments.mesh,
@@ -174,10 +182,11 @@ def _stream(arguments: argparse.Namespace) -> str:
         model_grid=arguments.model_grid,
         parameters=arguments.parameters,
         overwrite=arguments.overwrite,
-    ).table()
+    )
+    return {"gridded": gridded}, gridded.table()
 
 
-def _testmods(arguments: argparse.Namespace) -> str:
+def _testmods(arguments: argparse.Namespace) -> _Told:
     if arguments.ctsm_root is None:
         raise ConfigError("--ctsm-root is missing: it names the checkout to be tested")
     written = write_testmods(
@@ -187,10 +196,11 @@ def _testmods(arguments: argparse.Namespace) -> str:
         ctsm_root=arguments.ctsm_root,
         overwrite=arguments.overwrite,
     )
-    return "\n".join(f"wrote {usermods.directory}" for usermods in written)
+    directories = [usermods.directory for usermods in written]
+    return {"directories": directories}, "\n".join(f"wrote {path}" for path in directories)
 
 
-def _usermods(arguments: argparse.Namespace) -> str:
+def _usermods(arguments: argparse.Namespace) -> _Told:
     maps = None if arguments.maps is None else open_file(arguments.maps)
     given = arguments.estimate is not None or arguments.assignments or maps is None
     values, convention = read_estimate(arguments.estimate) if given else (None, None)
@@ -199,7 +209,7 @@ def _usermods(arguments: argparse.Namespace) -> str:
         if arguments.uniform:
             maps = _uniform(arguments, values, convention)
     source = arguments.estimate or arguments.maps
-    return write_usermods(
+    usermods = write_usermods(
         arguments.output,
         version=arguments.ctsm,
         template=arguments.input,
@@ -215,7 +225,8 @@ def _usermods(arguments: argparse.Namespace) -> str:
         source="CLM5's values" if source is None else source.name,
         strict=arguments.strict,
         overwrite=arguments.overwrite,
-    ).summary()
+    )
+    return asdict(usermods), usermods.summary()
 
 
 def _uniform(

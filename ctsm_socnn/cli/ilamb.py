@@ -5,7 +5,8 @@ Example:
   cd ilamb && ilamb-run --config ilamb.cfg --model_root MODELS --regions global
 
 DIR gets MODELS/NAME with cSoil, cSoilAbove1m (kg m-2, every month of the history), areacella and sftlf,
-and ilamb.cfg, which compares them with HWSD and NCSCDV22 of ILAMB's data collection.
+and ilamb.cfg, which compares them with HWSD and NCSCDV22 of ILAMB's data collection. Nothing is written
+unless all runs can be read.
 """
 
 from __future__ import annotations
@@ -39,15 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
     runs = {
         name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
     }
-    for name, paths in runs.items():
+    for name in runs:
         if Path(name).name != name:
             raise ConfigError(
                 f"--run {name}=...: the name becomes that of a directory; leave out /"
             )
-        series = stocks_of_run(name, paths)
+    every_series = {name: stocks_of_run(name, paths) for name, paths in runs.items()}
+    for name, series in every_series.items():
         directory = arguments.output / _MODELS / name
         _make_directory(directory)
-        stamp = provenance_attributes(seed=None, inputs={"history": paths[0]})
+        stamp = provenance_attributes(seed=None, inputs={"history": runs[name][0]})
         for path in write_ilamb_files(
             name, series, directory, stamp, overwrite=arguments.overwrite
         ):

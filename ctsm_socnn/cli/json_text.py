@@ -6,6 +6,9 @@ import argparse
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 __all__ = ["add_json", "print_result", "to_json"]
@@ -22,11 +25,17 @@ def print_result(arguments: argparse.Namespace, result: Any, text: str) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Write nested mappings, sequences and numbers as JSON."""
+    """Write nested mappings, sequences, dataclasses, paths and numbers as JSON."""
     return json.dumps(_plain(value), indent=1, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

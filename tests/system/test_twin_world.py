@@ -125,6 +125,16 @@ def test_given_again_nothing_is_done_again(world, results, capsys):
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")} == before
 
 
+def test_the_outcome_as_json_and_progress_beside_it(world, results, capsys):
+    assert main([*_words(world, results), "--json"]) == 0
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert told["scores"] == json.loads((results / "evaluation" / "scores.json").read_text())
+    assert [case["name"] for case in told["cases"]] == ["twin_clm50", "twin_ctsm54"]
+    assert all(Path(case["usermods"]).is_dir() for case in told["cases"])
+    assert captured.err.count("done before, kept") == 11
+
+
 def test_other_settings_do_not_mix_with_finished_results(world, results, capsys):
     assert main([*_words(world, results), "--set", "network.epochs=30"]) == 2
     assert "was made with another configuration" in capsys.readouterr().err

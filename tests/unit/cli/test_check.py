@@ -1,9 +1,13 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from ctsm_socnn.cli.main import main
+from ctsm_socnn.config import load_config
 from ctsm_socnn.demo import make_twin_world
+from ctsm_socnn.preview import preview
 
 
 @pytest.fixture(scope="module")
@@ -12,13 +16,43 @@ def configuration(tmp_path_factory) -> Path:
 
 
 def test_every_input_gets_a_line(configuration, capsys):
-    assert main(["check", str(configuration)]) == 0
+    assert main(["check", str(configuration), "--workers", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("history: 24 months (2001-01 to 2002-12) in 2 files, ")
-    assert lines[1] == "profiles: profiles.csv, format generic"
+    assert lines[1].startswith("profiles: profiles.csv, format generic, ")
+    assert lines[1].endswith(" layers of 8 profiles")
     assert lines[2] == "covariates: 10 on 24 x 32 cells"
     assert lines[3] == "model grid: surfdata.nc, 175 of 192 cells are filled"
-    assert [line.split()[1] for line in lines[4:]] == ["twin_clm50:", "twin_ctsm54:"]
+    assert [line.split()[1] for line in lines[4:6]] == ["twin_clm50:", "twin_ctsm54:"]
+    assert re.fullmatch(r"cost: about \d+ s with 1 workers?, and 0\.4 GB of memory", lines[6])
+
+
+def test_the_same_as_json(configuration, capsys):
+    assert main(["check", str(configuration), "--workers", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["history"]["months"] == 24
+    assert told["profiles"]["profiles"] == 8
+    assert [case["name"] for case in told["cases"]] == ["twin_clm50", "twin_ctsm54"]
+    assert told["cost"]["workers"] == 2
+    assert 20 <= told["cost"]["seconds"] < 60
+
+
+def test_cost_grows_with_sites_and_shrinks_with_workers(configuration, tmp_path):
+    config, _ = load_config(configuration)
+    table = config.profiles.file.read_text().splitlines()
+    many = tmp_path / "many.csv"
+    more = [f"{n}{line}" for n in range(1, 200) for line in table[1:]]
+    many.write_text("\n".join([table[0], *more]) + "\n")
+
+    def cost(config, workers):
+        return list(preview(config, workers))[-1].values
+
+    larger = config.model_copy(
+        update={"profiles": config.profiles.model_copy(update={"file": many})}
+    )
+    assert cost(larger, 1)["seconds"] > 2 * cost(config, 1)["seconds"]
+    assert cost(larger, 1)["bytes"] > cost(config, 1)["bytes"]
+    assert cost(larger, 8)["seconds"] < cost(larger, 1)["seconds"]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +61,7 @@ def test_every_input_gets_a_line(configuration, capsys):
         ("forcing.history=['absent*.nc']", "no file matches"),
         ("forcing.first_year=2050", "do not occur in the history files"),
         ("profiles.file='absent.csv'", "absent.csv does not exist"),
+        ("profiles.columns={oc='orgc [g/kg]'}", "orgc"),
         ("covariates.names=['nothing']", "nothing"),
         ("grid.target='absent.nc'", "absent.nc"),
         ("network.epocs=3", "did you mean epochs"),

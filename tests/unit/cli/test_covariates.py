@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,20 @@ def test_rasters_arrive_on_the_grid_of_the_history(words, tmp_path, capsys):
     np.testing.assert_array_equal(covariates["cov_cover"].values[0], [2, 2, 4])
     assert covariates["cov_cover"].attrs["categorical"] == 1
     assert "warmth: mean of rasters.nc, 0 of 5 cells missing" in capsys.readouterr().out
+
+
+def test_what_is_missing_as_json(words, capsys):
+    assert main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["cells"] == 5
+    assert [row["name"] for row in told["covariates"]] == ["warmth", "cover"]
+    assert told["covariates"][0] == {
+        "name": "warmth",
+        "method": "mean",
+        "raster": "rasters.nc",
+        "missing_cells": 0,
+        "cells_without_pixel": 0,
+    }
 
 
 def test_declared_classes_have_no_median(words, tmp_path):

@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -24,6 +26,14 @@ def test_the_next_command_is_named_and_can_be_pasted(world, capsys):
     words = ["demo", "-o", str(world), "--seed", "3", "--profiles", "25", "--world-only"]
     assert main(words) == 0
     assert f"build-params '{world / 'world' / 'twin.toml'}'" in capsys.readouterr().out
+
+
+def test_the_configuration_as_json(world, capsys):
+    words = ["demo", "-o", str(world), "--seed", "3", "--profiles", "25", "--world-only", "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "configuration": str(world / "world" / "twin.toml")
+    }
 
 
 @pytest.mark.parametrize(("option", "value"), [("seed", "4"), ("profiles", "26")])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import netCDF4
@@ -53,6 +54,30 @@ def test_paramfile_with_assignments(
     assert value(output, "decomp_depth_efolding") == 0.7
     assert value(output, "bgc_rf_l1s1") == pytest.approx(0.7)
     assert "Not delivered" in capsys.readouterr().out
+
+
+def test_what_was_delivered_as_json(
+    template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "paramfile", "-i", str(template), "-o", str(tmp_path / "new.nc")]
+    assert main([*words, "--ctsm", "ctsm5.4", "efolding=0.7", "fl1s1=0.3", "--json"]) == 0
+    delivery = json.loads(capsys.readouterr().out)["delivery"]
+    written = {entry["name"]: entry for entry in delivery["written"]}
+    assert written["decomp_depth_efolding"]["after"] == 0.7
+    assert written["decomp_depth_efolding"]["place"] == "paramfile"
+    assert {entry["parameter"] for entry in delivery["not_delivered"]} >= {"beta"}
+
+
+def test_usermods_as_json(
+    template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "mods"
+    words = ["export", "usermods", "-i", str(template), "-o", str(target), "--ctsm", "ctsm5.4"]
+    assert main([*words, "q10=1.8", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["directory"] == str(target)
+    assert told["create_newcase"].startswith("./cime/scripts/create_newcase")
+    assert told["gridded"] is None
 
 
 @pytest.mark.parametrize("word", ["tau_s9=1", "tau_s3", "tau_s3=long"])

@@ -44,6 +44,15 @@ def test_ilamb_files_and_configuration_are_written(run_words, tmp_path, capsys):
     assert main(["ilamb", *run_words, "-o", str(out), "--overwrite"]) == 0
 
 
+def test_nothing_is_written_for_ilamb_unless_all_runs_can_be_read(run_words, tmp_path, capsys):
+    damaged = tmp_path / "damaged.nc"
+    damaged.write_text("no history")
+    out = tmp_path / "ilamb"
+    assert main(["ilamb", *run_words, "--run", f"b={damaged}", "-o", str(out)]) == 2
+    assert "damaged.nc" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
