@@ -42,6 +42,7 @@ from ctsm_socnn.network import (
     score_model,
     train,
 )
+from ctsm_socnn.network.device import DEVICE_NAMES, Device, choose_device
 from ctsm_socnn.network.encoders import encoder_names
 from ctsm_socnn.network.ensemble import Progress
 from ctsm_socnn.network.losses import LOSS_NAMES
@@ -100,6 +101,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibrate", type=int, metavar="FOLDS", help="learn intervals from so many folds"
     )
     add_fold_options(parser)
+    parser.add_argument(
+        "--device",
+        choices=DEVICE_NAMES,
+        default="cpu",
+        help="where to train; cpu-torch: the operations of cuda on the CPU (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of every random draw (0)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
     add_json(parser)
@@ -114,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
             "far from profiles they extrapolate it",
             file=sys.stderr,
         )
-    settings = _settings(arguments)
+    settings, device = _settings(arguments), choose_device(arguments.device)
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     work = arguments.output.with_name(f".{arguments.output.name}.training")
     sites = open_sites(arguments.sites)
@@ -130,6 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
             settings,
             arguments.seed,
             posterior=posterior,
+            device=device,
             work=work,
             progress=_shown_on(bar, settings.epochs),
         )
@@ -142,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
     in_sample = score_model(model, sites)
     model = replace(model, training={**model.training, "in_sample": in_sample})
     if folds is not None:
-        model = _calibrated(model, sites, posterior, folds)
+        model = _calibrated(model, sites, posterior, folds, device)
     save_model(model, arguments.output, overwrite=arguments.overwrite)
     shutil.rmtree(work, ignore_errors=True)
     result = {**model.training, "model": str(arguments.output)}
@@ -151,7 +159,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _calibrated(
-    model: Model, sites: xr.Dataset, posterior: xr.Dataset | None, folds: NDArray[np.intp]
+    model: Model,
+    sites: xr.Dataset,
+    posterior: xr.Dataset | None,
+    folds: NDArray[np.intp],
+    device: Device,
 ) -> Model:
     shown = progress_wanted()
     with tqdm(total=len(np.unique(folds)), unit="fold", disable=None if shown else True) as bar:
@@ -159,7 +171,7 @@ def _calibrated(
         def show(done: int, _: int) -> None:
             bar.update(done - bar.n)
 
-        return calibrate(model, sites, folds, posterior=posterior, progress=show)
+        return calibrate(model, sites, folds, posterior=posterior, device=device, progress=show)
 
 
 def _report(model: Model, output: Path) -> str:

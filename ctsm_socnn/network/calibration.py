@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.network.cross_validation import fold_models
+from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.ensemble_errors import ensemble_errors
 from ctsm_socnn.network.error_scale import Errors, coverage, fit_scales, join_errors
 from ctsm_socnn.network.folds import location_folds
@@ -27,6 +28,7 @@ def calibrate(
     folds: int | NDArray[np.intp],
     *,
     posterior: xr.Dataset | None = None,
+    device: Device = CPU,
     progress: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Train as the model was trained on all but each fold; learn intervals from the errors there.
@@ -40,6 +42,7 @@ def calibrate(
         Number of folds by location, or the fold of each site.
     posterior : xarray.Dataset, optional
         Of the same sites; needed by the two-step method.
+    device : Device
     progress : callable, optional
         Called with the fold done and the number of folds.
 
@@ -60,7 +63,13 @@ def calibrate(
     prediction = np.full((sites.sizes["site"], len(PARAMETER_NAMES)), np.nan)
     by_fold: list[dict[str, Errors]] = []
     models = fold_models(
-        sites, model.method, fold, model.seed, settings=model.settings, posterior=posterior
+        sites,
+        model.method,
+        fold,
+        model.seed,
+        settings=model.settings,
+        posterior=posterior,
+        device=device,
     )
     for tested, other in models:
         here = sites.isel(site=tested)

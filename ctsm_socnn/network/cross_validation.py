@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.end_to_end import train_end_to_end
 from ctsm_socnn.network.ensemble import Progress
 from ctsm_socnn.network.folds import location_folds
@@ -28,6 +29,7 @@ def train(
     seed: int,
     *,
     posterior: xr.Dataset | None = None,
+    device: Device = CPU,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -39,12 +41,14 @@ def train(
         If the method is unknown, or two-step without a posterior.
     """
     if method == "end-to-end":
-        return train_end_to_end(sites, settings, seed, work=work, progress=progress)
+        return train_end_to_end(sites, settings, seed, device=device, work=work, progress=progress)
     if method != "two-step":
         raise NetworkError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
     if posterior is None:
         raise NetworkError("the two-step method learns from site posteriors; give a posterior file")
-    return train_two_step(sites, posterior, settings, seed, work=work, progress=progress)
+    return train_two_step(
+        sites, posterior, settings, seed, device=device, work=work, progress=progress
+    )
 
 
 def cross_validate(
@@ -108,6 +112,7 @@ def fold_models(
     *,
     settings: NetworkSettings | None = None,
     posterior: xr.Dataset | None = None,
+    device: Device = CPU,
 ) -> Iterator[tuple[NDArray[np.intp], Model]]:
     """Train a model for each fold, on the others; give the sites of the fold and the model.
 
@@ -116,6 +121,7 @@ def fold_models(
     sites, method, seed, settings, posterior
         As `cross_validate`.
     fold : ndarray of int, shape (site,)
+    device : Device
 
     Raises
     ------
@@ -133,5 +139,6 @@ def fold_models(
                 chosen,
                 seed + int(number),
                 posterior=None if posterior is None else posterior.isel(site=known),
+                device=device,
             ),
         )

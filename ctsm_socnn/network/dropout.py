@@ -18,7 +18,7 @@ class Dropout(nn.Module):
     """In training, set a share of the values to 0 and scale the others so that means are kept.
 
     torch draws one random number a value, which takes longer than the layers between; this draws
-    one for four.
+    one for four, always on the CPU, so that other devices leave out the same.
 
     Parameters
     ----------
@@ -38,4 +38,4 @@ class Dropout(nn.Module):
         numbers = torch.empty(-(-count // _DRAWS), dtype=torch.int64).random_(-(2**63), None)
         draws = numbers.view(torch.int16)[:count].view(values.shape)
         kept = draws >= self.left_out - _STEPS // 2
-        return values * (kept.to(values.dtype) * (_STEPS / (_STEPS - self.left_out)))
+        return values * (kept.to(values) * (_STEPS / (_STEPS - self.left_out)))

@@ -6,7 +6,9 @@ another fit's parameters. Batches are of sites; each site brings as many observa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +22,11 @@ from torch import Tensor, nn
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
+from ctsm_socnn.model.torch_observation import TorchObservation
 from ctsm_socnn.model.torch_op import observe
 from ctsm_socnn.model.torch_op import soc as soc_op
+from ctsm_socnn.model.torch_steady_state import torch_soil_carbon
+from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
 from ctsm_socnn.network.inputs import Inputs
@@ -43,6 +48,7 @@ def train_end_to_end(
     settings: NetworkSettings,
     seed: int,
     *,
+    device: Device = CPU,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -54,6 +60,7 @@ def train_end_to_end(
         The training sites, in the sites schema.
     settings : NetworkSettings
     seed : int
+    device : Device
     work : Path, optional
         Directory for resuming a killed training.
     progress : callable, optional
@@ -84,10 +91,18 @@ def train_end_to_end(
         sample = everywhere
         if settings.bootstrap:
             sample = _Sample.of(training, rows, settings).imagining(training, settings, seed)
-        return Lesson(sample.learnt, sample.objective(settings))
+        return Lesson(sample.learnt, sample.objective(settings, device))
 
     return train_ensemble(
-        "end-to-end", training, lesson, settings, seed, start=start, work=work, progress=progress
+        "end-to-end",
+        training,
+        lesson,
+        settings,
+        seed,
+        start=start,
+        device=device,
+        work=work,
+        progress=progress,
     )
 
 
@@ -127,8 +142,8 @@ class _Sample:
         """Inputs of the rows that the objective knows."""
         return self.inputs if self.imagined is None else self.imagined.inputs
 
-    def objective(self, settings: NetworkSettings) -> ProfileObjective:
-        return ProfileObjective(self.columns, self.operator, settings, self.imagined)
+    def objective(self, settings: NetworkSettings, device: Device = CPU) -> ProfileObjective:
+        return ProfileObjective(self.columns, self.operator, settings, self.imagined, device)
 
 
 class ProfileObjective:
@@ -146,6 +161,8 @@ class ProfileObjective:
     settings : NetworkSettings
     imagined : ImaginedSites, optional
         What is learnt instead of the observations.
+    device : Device
+        Where parameters come from and losses go to.
     """
 
     def __init__(
@@ -154,25 +171,28 @@ class ProfileObjective:
         operator: ObservationOperator,
         settings: NetworkSettings,
         imagined: ImaginedSites | None = None,
+        device: Device = CPU,
     ) -> None:
         self._columns = columns
-        self._loss = SocLoss(settings.loss, operator.values, operator.depth, operator.site)
+        self._device = device
+        place = torch.device(device.place)
+        self._loss = SocLoss(settings.loss, operator.values, operator.depth, operator.site, place)
         self._stock_variance = _stock_variance(operator)
         self._site = np.arange(len(columns)) if imagined is None else imagined.site
         typical = operator.values if imagined is None else imagined.typical
         learnt = operator if imagined is None else imagined.operator
         self._operator = learnt
         self._threads = torch.get_num_threads()
-        self._observed = torch.from_numpy(learnt.values)
-        self._typical = torch.from_numpy(typical)
+        self._observed = torch.from_numpy(learnt.values).to(place)
+        self._typical = torch.from_numpy(typical).to(place)
         # Imagined observations repeat the measured ones in their order.
-        self._measured = torch.arange(len(learnt.values)) % len(operator.values)
-        self._low = torch.from_numpy(lower_bounds())
-        self._span = torch.from_numpy(upper_bounds() - lower_bounds())
+        self._measured = torch.arange(len(learnt.values), device=place) % len(operator.values)
+        self._low = torch.from_numpy(lower_bounds()).to(place)
+        self._span = torch.from_numpy(upper_bounds() - lower_bounds()).to(place)
         self._prior_weight = settings.parameters.prior_weight
-        self._thickness = torch.from_numpy(stock_weights(learnt))
+        self._thickness = torch.from_numpy(stock_weights(learnt)).to(place)
         self._stock_weight = settings.stock_weight
-        self._batch = _Batch.of(learnt, np.arange(learnt.n_sites))
+        self._batch = _Batch.of(learnt, np.arange(learnt.n_sites), device)
 
     def parameters(self) -> list[nn.Parameter]:
         """Quantities that are learnt beside the network."""
@@ -182,20 +202,24 @@ class ProfileObjective:
         """Loss of unit-cube parameters `unit` (len(rows), 21) of the rows `rows`."""
         batch = self._observations(rows)
         parameters = self._low + self._span * unit
-        soc = soc_op(self._columns, parameters, self._site[rows], self._threads)
-        modelled, observed = observe(batch.matrix, soc), self._observed[batch.which]
+        modelled, observed = batch.see(self._soc(parameters, rows)), self._observed[batch.which]
         error = self._thickness[batch.which] * (modelled - observed)
-        stock_error = torch.zeros(len(rows), dtype=error.dtype).index_add(0, batch.site, error)
+        stock_error = torch.zeros(len(rows)).to(error).index_add(0, batch.site, error)
         return (
             self._loss(modelled, observed, self._measured[batch.which], self._typical[batch.which])
             + self._stock_weight * torch.mean(stock_error**2) / self._stock_variance
             + self._prior_weight * torch.mean((unit - 0.5) ** 2)
         )
 
+    def _soc(self, parameters: Tensor, rows: NDArray[np.intp]) -> Tensor:
+        if self._device.compiled:
+            return soc_op(self._columns, parameters, self._site[rows], self._threads)
+        return torch_soil_carbon(self._columns, parameters, self._site[rows])
+
     def _observations(self, rows: NDArray[np.intp]) -> _Batch:
         # With all rows in one batch nothing changes between epochs.
         if not np.array_equal(rows, self._batch.rows):
-            self._batch = _Batch.of(self._operator, rows)
+            self._batch = _Batch.of(self._operator, rows, self._device)
         return self._batch
 
 
@@ -204,16 +228,16 @@ class _Batch:
     """Observations of some sites.
 
     `which` are their positions among all (m), `site` their sites' positions in `rows` (m), and
-    `matrix` (m, len(rows) * 20) models them.
+    `see` models them from the carbon of `rows`, shape (len(rows), 20).
     """
 
     rows: NDArray[np.intp]
     which: Tensor
     site: Tensor
-    matrix: sparse.csr_array
+    see: Callable[[Tensor], Tensor]
 
     @classmethod
-    def of(cls, operator: ObservationOperator, rows: NDArray[np.intp]) -> _Batch:
+    def of(cls, operator: ObservationOperator, rows: NDArray[np.intp], device: Device) -> _Batch:
         place = np.full(operator.n_sites, -1)
         place[rows] = np.arange(len(rows))
         which = np.flatnonzero(place[operator.site] >= 0)
@@ -223,8 +247,10 @@ class _Batch:
             (chosen.data, place[site] * _N_LAYERS + layer, chosen.indptr),
             shape=(len(which), len(rows) * _N_LAYERS),
         )
-        local = torch.from_numpy(place[operator.site[which]])
-        return cls(rows, torch.from_numpy(which), local, matrix)
+        on = torch.device(device.place)
+        see = partial(observe, matrix) if device.compiled else TorchObservation(matrix, on)
+        local = torch.from_numpy(place[operator.site[which]]).to(on)
+        return cls(rows, torch.from_numpy(which).to(on), local, see)
 
 
 def _stock_variance(operator: ObservationOperator) -> float:

@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.extrapolation import TrainingDomain
 from ctsm_socnn.network.folds import hold_out, location_groups
 from ctsm_socnn.network.inputs import Inputs, InputTransform
@@ -111,6 +112,7 @@ def train_ensemble(
     seed: int,
     *,
     start: NDArray[np.float64],
+    device: Device = CPU,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -127,6 +129,8 @@ def train_ensemble(
     seed : int
     start : ndarray, shape (21,), 1
         Unit-cube parameters around which bounded members start.
+    device : Device
+        On which the objectives compute.
     work : Path, optional
         Directory for resuming.
     progress : callable, optional
@@ -150,7 +154,10 @@ def train_ensemble(
                 given.inputs,
                 validation,
                 settings,
-                checkpoint=_member_file(work, number, method, training, settings, seed),
+                device=device,
+                checkpoint=_member_file(
+                    work, number, f"{method} {device.name}", training, settings, seed
+                ),
                 progress=_of_member(progress, number),
             )
         members.append(network)
@@ -164,7 +171,10 @@ def train_ensemble(
         domain=TrainingDomain.fit(training.inputs),
         members=tuple(members),
         seed=seed,
-        training=_record(training, epochs, losses, drawn if settings.bootstrap else None),
+        training={
+            **_record(training, epochs, losses, drawn if settings.bootstrap else None),
+            "device": device.name,
+        },
     )
 
 
@@ -205,7 +215,7 @@ def _of_member(progress: Progress | None, number: int) -> Callable[[int, float],
 def _member_file(
     work: Path | None,
     number: int,
-    method: str,
+    how: str,
     training: TrainingSet,
     settings: NetworkSettings,
     seed: int,
@@ -214,7 +224,7 @@ def _member_file(
     if work is None:
         return None
     work.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(f"{method} {settings.model_dump_json()} {seed}".encode())
+    digest = hashlib.sha256(f"{how} {settings.model_dump_json()} {seed}".encode())
     digest.update(training.inputs.numeric.tobytes())
     digest.update(training.sites["soc"].values.tobytes())
     return work / f"member_{number}_{digest.hexdigest()[:16]}.pt"

@@ -51,6 +51,7 @@ class SocLoss:
         All training observations.
     depth : ndarray, shape (m,), m
     site : ndarray of int, shape (m,)
+    device : torch.device, optional
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class SocLoss:
         values: NDArray[np.float64],
         depth: NDArray[np.float64],
         site: NDArray[np.int64],
+        device: torch.device | None = None,
     ) -> None:
         self._function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
         self._function = getattr(self, f"_{name}")
@@ -70,8 +72,8 @@ class SocLoss:
         weights = (
             published_weights(values, depth, site) if name == "published" else np.ones_like(values)
         )
-        self._weights = torch.from_numpy(weights)
-        self.log_scale = nn.Parameter(torch.zeros((), dtype=torch.float64))
+        self._weights = torch.from_numpy(weights).to(device)
+        self.log_scale = nn.Parameter(torch.zeros((), dtype=torch.float64, device=device))
         self._learnt = [self.log_scale] if name == "student" else []
 
     def parameters(self) -> list[nn.Parameter]:

@@ -91,7 +91,8 @@ class BoundedHead(ParameterHead):
 
     def forward(self, scores: Tensor) -> Tensor:
         """Unit-cube values, shape (n, 21)."""
-        full = torch.zeros(len(scores), len(PARAMETER_NAMES), dtype=torch.float64)
+        shape = (len(scores), len(PARAMETER_NAMES))
+        full = torch.zeros(shape, dtype=torch.float64, device=scores.device)
         full = full.index_copy(1, self.positions, scores.double())
         full = full.index_copy(1, self.tied, self.tied_scores.expand(len(scores), -1))
         return self.low + (self.high - self.low) * torch.sigmoid(full + self.centre)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.netcdf import atomic_output
+from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.settings import NetworkSettings
 
@@ -100,6 +101,7 @@ def fit_network(
     validation: NDArray[np.bool_],
     settings: NetworkSettings,
     *,
+    device: Device = CPU,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingCurve:
@@ -116,6 +118,8 @@ def fit_network(
     validation : ndarray of bool, shape (site,)
         Rows that decide on stopping.
     settings : NetworkSettings
+    device : Device
+        That of the objective. The network comes back to the CPU.
     checkpoint : Path, optional
         File for resuming; if it exists, training goes on from its epoch to the same weights.
     progress : callable, optional
@@ -125,11 +129,11 @@ def fit_network(
     NetworkError
         If the loss stops being a number.
     """
-    run = _Run(network, objective, inputs, validation, settings)
+    run = _Run(network.to(device.place), objective, inputs, validation, settings)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     saver = _Saver(checkpoint)
-    with _one_thread():
+    with _one_thread(), device.repeatable():
         while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
             run.one_epoch()
             saver.maybe(run)
@@ -137,7 +141,7 @@ def fit_network(
                 progress(run.epoch, run.curve[-1])
     saver.save(run)
     network.load_state_dict(run.best_weights)
-    network.eval()
+    network.cpu().eval()
     return TrainingCurve(tuple(run.curve), run.best_epoch)
 
 
@@ -156,8 +160,9 @@ class _Run:
         self.objective = objective
         self.settings = settings
         self.average = copy.deepcopy(network).eval()
-        self.numeric = torch.from_numpy(inputs.numeric)
-        self.classes = torch.from_numpy(inputs.classes)
+        self.place = next(network.parameters()).device
+        self.numeric = torch.from_numpy(inputs.numeric).to(self.place)
+        self.classes = torch.from_numpy(inputs.classes).to(self.place)
         self.training_rows = np.flatnonzero(~validation)
         self.validation_rows = np.flatnonzero(validation)
         self.learnt = [*network.parameters(), *objective.parameters()]
@@ -205,7 +210,7 @@ class _Run:
                 mean.lerp_(value, 1.0 - kept)
 
     def _loss(self, network: ParameterNetwork, rows: NDArray[np.intp]) -> Tensor:
-        selected = torch.from_numpy(rows)
+        selected = torch.from_numpy(rows).to(self.place)
         unit = network(self.numeric[selected], self.classes[selected])
         return self.objective.loss(unit, rows)
 
@@ -235,7 +240,7 @@ class _Run:
 
     def restore(self, path: Path) -> None:
         """Take up the state that `path` holds."""
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.place)
         self.epoch, self.best_epoch = state["epoch"], state["best_epoch"]
         self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]
         self.curve = list(state["curve"])
@@ -244,7 +249,7 @@ class _Run:
         for value, stored in zip(self.objective.parameters(), state["objective"], strict=True):
             value.data.copy_(stored)
         self.optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["generator"])
+        torch.set_rng_state(state["generator"].cpu())
 
 
 class _Saver:

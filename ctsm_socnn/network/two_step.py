@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
@@ -39,6 +40,7 @@ def train_two_step(
     settings: NetworkSettings,
     seed: int,
     *,
+    device: Device = CPU,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -52,6 +54,7 @@ def train_two_step(
         Of the same sites in the same order; unconverged sites are left out and counted.
     settings : NetworkSettings
     seed : int
+    device : Device
     work : Path, optional
         Directory for resuming a killed training.
     progress : callable, optional
@@ -74,8 +77,11 @@ def train_two_step(
     spread = posterior["sd"].values[rows] / (upper_bounds() - lower_bounds())
 
     def lesson(chosen: NDArray[np.intp]) -> Lesson:
-        published = settings.preset == "published"
-        loss = _Product(target[chosen]) if published else _Weighted(target[chosen], spread[chosen])
+        loss = (
+            _Product(target[chosen], device)
+            if settings.preset == "published"
+            else _Weighted(target[chosen], spread[chosen], device)
+        )
         return Lesson(training.inputs.take(chosen), loss)
 
     typical = np.clip(np.median(target, axis=0), 0.0, 1.0)
@@ -86,6 +92,7 @@ def train_two_step(
         settings,
         seed,
         start=typical,
+        device=device,
         work=work,
         progress=progress,
     )
@@ -94,11 +101,11 @@ def train_two_step(
 class _Product:
     """500 mean square error times 25 mean relative error, in the unit cube."""
 
-    def __init__(self, target: NDArray[np.float64]) -> None:
-        self.target = torch.from_numpy(target)
+    def __init__(self, target: NDArray[np.float64], device: Device) -> None:
+        self.target = torch.from_numpy(target).to(device.place)
 
     def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
-        target = self.target[torch.from_numpy(rows)]
+        target = self.target[torch.from_numpy(rows).to(self.target.device)]
         error = unit - target
         square = torch.mean(error**2)
         relative = torch.mean(torch.abs(error / target))
@@ -111,13 +118,15 @@ class _Product:
 class _Weighted:
     """Mean square error in the unit cube, each target weighted by 1 / (sd^2 + nugget^2)."""
 
-    def __init__(self, target: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+    def __init__(
+        self, target: NDArray[np.float64], spread: NDArray[np.float64], device: Device
+    ) -> None:
         weight = 1.0 / (np.nan_to_num(spread, nan=1.0) ** 2 + _NUGGET**2)
-        self.target = torch.from_numpy(target)
-        self.weight = torch.from_numpy(weight / weight.mean())
+        self.target = torch.from_numpy(target).to(device.place)
+        self.weight = torch.from_numpy(weight / weight.mean()).to(device.place)
 
     def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
-        selected = torch.from_numpy(rows)
+        selected = torch.from_numpy(rows).to(self.target.device)
         return torch.mean(self.weight[selected] * (unit - self.target[selected]) ** 2)
 
     def parameters(self) -> list[nn.Parameter]:
