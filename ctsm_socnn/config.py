@@ -156,6 +156,9 @@ class EvaluationConfig(_Section):
     also: list[OtherMethod] = Field(
         default_factory=list, description="methods to compare beside those of the paper"
     )
+    importance: bool = Field(
+        False, description="also find which covariates and parameters matter, by shuffling them"
+    )
     classes: str = Field("", description="variable of the sites, for the classes of hierarchical")
 
     @model_validator(mode="after")

@@ -34,6 +34,9 @@ from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
 from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
+from ctsm_socnn.network.covariate_gradients import covariate_gradients
+from ctsm_socnn.network.cross_validation import fold_models
+from ctsm_socnn.network.importance import covariate_groups, permutation_importance
 from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
 from ctsm_socnn.parameters import TurnoverConvention
@@ -57,6 +60,7 @@ from ctsm_socnn.validation.evaluation import (
     predict_out_of_sample,
     write_evaluation,
 )
+from ctsm_socnn.validation.importance_results import write_importance
 from ctsm_socnn.validation.map_figures import draw_parameter_maps
 from ctsm_socnn.validation.predicted_carbon import write_predicted_carbon
 from ctsm_socnn.validation.run_report import report_run
@@ -151,6 +155,7 @@ class _Run:
         history = find_history([*config.forcing.history, *config.forcing.pools])
         surface = [config.forcing.surface] if config.forcing.surface else []
         profiles = config.profiles.file or config.profiles.sites
+        wanted = ["importance"] if config.evaluation.importance else []
         return [
             Stage(
                 "forcing",
@@ -207,10 +212,11 @@ class _Run:
                 "evaluation",
                 self.evaluation,
                 after=["sites", "one_batch", "site_by_site", "network"],
-                settings=config.evaluation.model_dump() | seed,
+                settings=config.evaluation.model_dump(exclude={"importance"}) | seed,
                 resumes=True,
                 leftovers=["evaluation.parts"],
             ),
+            *([self._importance_stage()] if config.evaluation.importance else []),
             Stage(
                 "maps",
                 "parameter maps on the grid of the covariates",
@@ -253,9 +259,23 @@ class _Run:
                 "report",
                 "report.html",
                 self.report,
-                after=["evaluation", "maps", "soil_carbon", "model_grid", "usermods"],
+                after=["evaluation", *wanted, "maps", "soil_carbon", "model_grid", "usermods"],
             ),
         ]
+
+    def _importance_stage(self) -> Stage:
+        config = self.config
+        return Stage(
+            "importance",
+            "covariates and parameters that matter",
+            "importance",
+            self.importance,
+            after=["sites", "site_by_site", "network"],
+            settings={
+                **config.evaluation.model_dump(include={"by", "block_km", "folds"}),
+                "seed": config.seed,
+            },
+        )
 
     def forcing(self, path: Path) -> str:
         """History files to climatology."""
@@ -358,6 +378,24 @@ class _Run:
     def _folds(self, sites: xr.Dataset, folds: int) -> ChosenFolds:
         asked = self.config.evaluation
         return choose_folds(sites, asked.by, folds, self.config.seed, asked.block_km)
+
+    def importance(self, path: Path) -> str:
+        """Which covariates and parameters the skill at unseen sites hangs on."""
+        sites, model = self._sites(), load_model(self.output / "network")
+        chosen = self._folds(sites, self.config.evaluation.folds)
+        models = fold_models(
+            sites,
+            model.method,
+            chosen.fold,
+            model.seed,
+            settings=model.settings,
+            posterior=self._posterior(),
+        )
+        found = permutation_importance(models, sites, covariate_groups(model), self.config.seed)
+        made = self._provenance() | chosen.attributes
+        write_importance(found, covariate_gradients(model, sites), path, made)
+        most = found["loss"].mean("repeat").sel(score="log_nse").idxmax("group").item()
+        return f"{found.sizes['group']} groups of covariates; most hangs on {most}"
 
     def _fitted(self, sites: xr.Dataset) -> list[Prediction]:
         """Answer by what the stages before have fitted to all sites."""

@@ -5,7 +5,7 @@
 
 Groups of covariates are shuffled between sites, and the loss of skill is told. If the sites are those
 of the training, models are trained anew without each fold and judged there; at other sites the model
-itself is. Gradients of soil carbon (through the kernel's adjoint) and of the parameters are those of the
+itself is. Predicted parameters are shuffled likewise, one by one. Gradients of soil carbon (through the kernel's adjoint) and of the parameters are those of the
 model at the sites, by one standard deviation of an input. DIR gets importance.nc, importance.json and
 two figures.
 """
@@ -16,7 +16,6 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -25,14 +24,14 @@ from numpy.typing import NDArray
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.netcdf import atomic_output, require_absent, write_dataset
+from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network import Model, load_model
 from ctsm_socnn.network.covariate_gradients import covariate_gradients
 from ctsm_socnn.network.cross_validation import fold_models
 from ctsm_socnn.network.importance import covariate_groups, permutation_importance
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import open_file, open_sites
-from ctsm_socnn.validation.importance_figures import draw_gradients, draw_importance
+from ctsm_socnn.validation.importance_results import importance_json, write_importance
 
 __all__ = ["add_arguments", "run"]
 
@@ -61,8 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Shuffle, differentiate, write, draw and print."""
-    from ctsm_socnn.export.bundle import atomic_directory
-
     require_absent(arguments.output, overwrite=arguments.overwrite)
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
@@ -77,14 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     gradients = covariate_gradients(model, sites)
     inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
-    result = _as_json(importance, gradients)
-    with atomic_directory(arguments.output, overwrite=arguments.overwrite) as directory:
-        whole = importance.merge(gradients).assign_attrs(importance.attrs | made)
-        write_dataset(whole, directory / "importance.nc")
-        with atomic_output(directory / "importance.json") as temporary:
-            temporary.write_text(to_json(result) + "\n", encoding="utf-8")
-        draw_importance(importance, directory / "importance.png")
-        draw_gradients(gradients, directory / "gradients.png")
+    write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)
+    result = importance_json(importance, gradients)
     print(to_json(result) if arguments.json else _table(importance))
     return 0
 
@@ -115,43 +106,27 @@ def _judges(
     )
 
 
-def _as_json(importance: xr.Dataset, gradients: xr.Dataset) -> dict[str, Any]:
-    scores = [str(name) for name in importance["score"].values]
-    mean, spread = (getattr(importance["loss"], f)("repeat").values for f in ("mean", "std"))
-    groups = {
-        str(group): {
-            "inputs": str(importance["inputs"].values[i]).split(", "),
-            **{f"{score}_loss": mean[i, j] for j, score in enumerate(scores)},
-            **{f"{score}_loss_sd": spread[i, j] for j, score in enumerate(scores)},
-        }
-        for i, group in enumerate(importance["group"].values)
-    }
-    return {
-        "n_sites": importance.attrs["n_sites"],
-        "n_layers": importance.attrs["n_layers"],
-        "scores": dict(zip(scores, importance["base"].values, strict=True)),
-        "groups": groups,
-        "soc_gradients": _means(gradients["soc_gradient"], "target"),
-        "parameter_gradients": _means(gradients["parameter_gradient"], "parameter"),
-    }
-
-
-def _means(gradient: xr.DataArray, of: str) -> dict[str, dict[str, float]]:
-    mean = gradient.mean("site").transpose(of, "input").values
-    inputs = [str(name) for name in gradient["input"].values]
-    return {
-        str(name): dict(zip(inputs, row, strict=True))
-        for name, row in zip(gradient[of].values, mean, strict=True)
-    }
-
-
 def _table(importance: xr.Dataset) -> str:
-    mean = importance["loss"].mean("repeat").values
-    width = max(len(str(name)) for name in importance["group"].values) + 2
-    lines = [f"{'loss when shuffled':<{max(width, 20)}}{'NSE':>10}{'log NSE':>10}{'stock NSE':>10}"]
-    for i in np.argsort(-mean[:, 1]):
-        cells = "".join(f"{value:>10.4f}" for value in mean[i])
-        lines.append(f"{importance['group'].values[i]!s:<{max(width, 20)}}{cells}")
+    names = [*importance["group"].values, *importance["parameter"].values]
+    width = max(20, *(len(str(name)) + 2 for name in names))
+    heads = f"{'NSE':>10}{'log NSE':>10}{'stock NSE':>10}"
     base = "".join(f"{value:>10.4f}" for value in importance["base"].values)
-    lines.append(f"{'as it is':<{max(width, 20)}}{base}")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{'loss when shuffled':<{width}}{heads}",
+            *_losses(importance["loss"], width),
+            f"{'parameter shuffled':<{width}}{heads}",
+            *_losses(importance["parameter_loss"], width),
+            f"{'as it is':<{width}}{base}",
+        ]
+    )
+
+
+def _losses(loss: xr.DataArray, width: int) -> list[str]:
+    """One line for each row that loses or gains anything, the largest loss first."""
+    names, mean = loss[loss.dims[0]].values, loss.mean("repeat").values
+    return [
+        f"{names[i]!s:<{width}}" + "".join(f"{value:>10.4f}" for value in mean[i])
+        for i in np.argsort(-mean[:, 1])
+        if mean[i].any()
+    ]

@@ -1,7 +1,8 @@
-"""Which covariates carry the skill: scores when a group of them is shuffled between sites.
+"""Which covariates and parameters carry the skill: scores when they are shuffled between sites.
 
 Covariates that say nearly the same are shuffled together, because shuffling one of them leaves the
 others to stand in for it. Inputs alone are shuffled: the kernel keeps each site's own forcing.
+Parameters are shuffled one by one: what is lost shows which of them have to vary from site to site.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.scoring import score_observations
 from ctsm_socnn.network.site_selection import without_forcing
+from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.schemas import COVARIATE_PREFIX, N_LAYERS
 
 __all__ = ["IMPORTANCE_SCORES", "covariate_groups", "permutation_importance"]
@@ -85,7 +87,7 @@ def permutation_importance(
     repeats: int = 5,
     progress: Callable[[int], None] | None = None,
 ) -> xr.Dataset:
-    """Score models at their sites, with their inputs as they are and with each group shuffled.
+    """Score models at their sites, as they are and with each group or parameter shuffled.
 
     Parameters
     ----------
@@ -97,15 +99,15 @@ def permutation_importance(
         Of `covariate_groups`.
     seed : int
     repeats : int
-        Shuffles of each group.
+        Shuffles of each group and of each parameter.
     progress : callable, optional
         Called with the number of models that are done.
 
     Returns
     -------
     xarray.Dataset
-        `base` (score), the scores as they are; `loss` (group, score, repeat), by how much shuffling lowers it;
-        `inputs` (group) names the inputs.
+        `base` (score), the scores as they are; `loss` (group, score, repeat), by how much shuffling
+        lowers them, and `parameter_loss` (parameter, score, repeat); `inputs` (group) names the inputs.
 
     Raises
     ------
@@ -113,31 +115,44 @@ def permutation_importance(
         If nothing can be scored.
     """
     names = list(groups)
-    soc = np.full((1 + len(names) * repeats, sites.sizes["site"], N_LAYERS), np.nan)
-    generator = np.random.default_rng(seed)
+    variants = 1 + (len(names) + len(PARAMETER_NAMES)) * repeats
+    soc = np.full((variants, sites.sizes["site"], N_LAYERS), np.nan)
+    generator, of_parameters = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     for done, (tested, model) in enumerate(models, start=1):
         answer = _Answer.prepare(model, sites.isel(site=tested))
         at = tested[answer.rows]
-        soc[0, at] = answer.soc(answer.inputs)
-        for number, name in enumerate(names):
-            columns = _columns(model, groups[name])
-            for repeat in range(repeats):
-                shuffled = _shuffled(answer.inputs, columns, generator)
-                soc[1 + number * repeats + repeat, at] = answer.soc(shuffled)
+        parameters = answer.parameters(answer.inputs)
+        shuffled = [
+            answer.parameters(_shuffled(answer.inputs, _columns(model, groups[name]), generator))
+            for name in names
+            for _ in range(repeats)
+        ]
+        shuffled += [
+            _with_shuffled_column(parameters, column, of_parameters)
+            for column in range(len(PARAMETER_NAMES))
+            for _ in range(repeats)
+        ]
+        for variant, values in enumerate([parameters, *shuffled]):
+            soc[variant, at] = soil_carbon(answer.columns, values)
         if progress is not None:
             progress(done)
     below_bedrock = model.settings.below_bedrock
     known = np.flatnonzero(np.isfinite(soc).all(axis=(0, 2)))
     operator = ObservationOperator.from_sites(sites.isel(site=known), below_bedrock)
     found = np.array([_scores(operator, one[known]) for one in soc])
-    loss = (found[0] - found[1:]).reshape(len(names), repeats, -1).transpose(0, 2, 1)
+    loss = (found[0] - found[1:]).reshape(-1, repeats, len(IMPORTANCE_SCORES)).transpose(0, 2, 1)
     return xr.Dataset(
         {
             "base": ("score", found[0]),
-            "loss": (("group", "score", "repeat"), loss),
+            "loss": (("group", "score", "repeat"), loss[: len(names)]),
+            "parameter_loss": (("parameter", "score", "repeat"), loss[len(names) :]),
             "inputs": ("group", [", ".join(groups[name]) for name in names]),
         },
-        coords={"group": names, "score": list(IMPORTANCE_SCORES)},
+        coords={
+            "group": names,
+            "parameter": list(PARAMETER_NAMES),
+            "score": list(IMPORTANCE_SCORES),
+        },
         attrs={"seed": str(seed), "n_sites": known.size, "n_layers": operator.values.size},
     )
 
@@ -157,10 +172,9 @@ class _Answer:
         rows = np.flatnonzero(inputs.usable & ~without_forcing(sites))
         return cls(model, rows, inputs.take(rows), Columns.from_sites(sites.isel(site=rows)))
 
-    def soc(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Soil carbon, shape (row, 20), gC m-3."""
-        members = self.model.predict_members(inputs)
-        return soil_carbon(self.columns, self.model.physical_centre(members))
+    def parameters(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Parameters, shape (row, 21), in the registry's units."""
+        return self.model.physical_centre(self.model.predict_members(inputs))
 
 
 def _scores(operator: ObservationOperator, soc: NDArray[np.float64]) -> list[float]:
@@ -184,6 +198,15 @@ def _shuffled(
     numeric[:, columns[0]] = inputs.numeric[order][:, columns[0]]
     classes[:, columns[1]] = inputs.classes[order][:, columns[1]]
     return Inputs(numeric, classes, inputs.usable)
+
+
+def _with_shuffled_column(
+    parameters: NDArray[np.float64], column: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Give each site the value that another site has of one parameter."""
+    changed = parameters.copy()
+    changed[:, column] = generator.permutation(parameters[:, column])
+    return changed
 
 
 def _matches(name: str, pattern: str) -> bool:

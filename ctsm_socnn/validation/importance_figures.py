@@ -20,7 +20,7 @@ _MOST_INPUTS: Final = 25
 
 
 def draw_importance(importance: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
-    """Draw by how much each score falls when a group of covariates is shuffled.
+    """Draw by how much each score falls when a group of covariates, or a parameter, is shuffled.
 
     Parameters
     ----------
@@ -29,23 +29,39 @@ def draw_importance(importance: xr.Dataset, path: Path, *, overwrite: bool = Fal
     path : Path
     overwrite : bool
     """
-    loss = importance["loss"].mean("repeat")
-    order = np.argsort(loss.sel(score="log_nse").values)
-    names = importance["group"].values[order]
+    parts = [_moving(importance["loss"]), _moving(importance["parameter_loss"])]
+    heights = [max(1, part.shape[0]) for part in parts]
     with matplotlib.style.context(dict(STYLE)):
-        figure = Figure(figsize=(7.6, 0.24 * len(names) + 1.2), layout="constrained")
-        axes = figure.subplots(1, importance.sizes["score"], sharey=True, squeeze=False)[0]
-        for axis, score in zip(axes, importance["score"].values, strict=True):
-            values = importance["loss"].sel(score=score).values[order]
-            axis.barh(names, values.mean(axis=1), color=LINE_COLOURS[2], height=0.7)
-            # The points of single shuffles say how sure a bar is.
-            for row, shuffles in enumerate(values):
-                axis.plot(shuffles, np.full(shuffles.size, row), "k.", markersize=2)
-            axis.axvline(0.0, color="black", linewidth=0.6)
+        figure = Figure(figsize=(7.6, 0.24 * sum(heights) + 1.6), layout="constrained")
+        n_scores = importance.sizes["score"]
+        rows = figure.subplots(
+            2, n_scores, sharex="col", sharey="row", squeeze=False, height_ratios=heights
+        )
+        for axes, part in zip(rows, parts, strict=True):
+            for axis, score in zip(axes, importance["score"].values, strict=True):
+                _bars(axis, part.sel(score=score))
+        for axis, score in zip(rows[0], importance["score"].values, strict=True):
             base = float(importance["base"].sel(score=score))
             axis.set_title(f"{_TITLES[str(score)]} ({base:.2f})", fontsize=9)
         figure.supxlabel("loss when shuffled between sites; points are single shuffles", fontsize=9)
         save_figure(figure, path, overwrite=overwrite)
+
+
+def _moving(loss: xr.DataArray) -> xr.DataArray:
+    """Rows that lose or gain anything, the largest loss of NSE of log10 last."""
+    mean = loss.mean("repeat")
+    order = np.argsort(mean.sel(score="log_nse").values)
+    return loss[order[np.abs(mean.values[order]).max(axis=1) > 0.0]]
+
+
+def _bars(axis: Axes, loss: xr.DataArray) -> None:
+    """Draw one bar for each row of losses, shape (row, shuffle), and a point for each shuffle."""
+    names, values = loss[loss.dims[0]].values, loss.values
+    axis.barh(names, values.mean(axis=1), color=LINE_COLOURS[2], height=0.7)
+    # The points of single shuffles say how sure a bar is.
+    for row, shuffles in enumerate(values):
+        axis.plot(shuffles, np.full(shuffles.size, row), "k.", markersize=2)
+    axis.axvline(0.0, color="black", linewidth=0.6)
 
 
 def draw_gradients(gradients: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:

@@ -16,6 +16,7 @@ from ctsm_socnn.netcdf_reading import read_header
 from ctsm_socnn.network import load_model
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.validation.comparison import scores_of
+from ctsm_socnn.validation.importance_results import importance_section
 from ctsm_socnn.validation.methods import default_parameters
 from ctsm_socnn.validation.network_sections import carbon_section, network_section
 from ctsm_socnn.validation.report import (
@@ -81,6 +82,7 @@ def report_run(
         _assimilation(open_file(results / "posterior.nc")),
         _maps(results),
         *_carbon(results),
+        *_importance(results),
         *_cases(results),
         _provenance(results),
     ]
@@ -189,6 +191,11 @@ def _maps(results: Path) -> Section:
         facts["land cells of the model grid"] = str(int((grid["landmask"].values > 0).sum()))
         facts["of them filled, for want of data"] = str(int((grid["filled"].values > 0).sum()))
     return map_section(maps, facts)
+
+
+def _importance(results: Path) -> list[Section]:
+    directory = results / "importance"
+    return [importance_section(directory)] if directory.is_dir() else []
 
 
 def _carbon(results: Path) -> list[Section]:

@@ -33,6 +33,7 @@ SHORT = (
     "network.epochs=20",
     "network.calibrate=2",
     "evaluation.folds=3",
+    "evaluation.importance=true",
 )
 
 
@@ -103,6 +104,7 @@ def test_figures_and_the_report_are_there(results):
     assert "at_sea" in page
     assert "Intervals at sites not seen" in page
     assert "Over land, PgC" in page
+    assert "Loss of skill when shuffled" in page
 
 
 def test_the_bundle_makes_the_same_values_again(results, tmp_path, capsys):
@@ -121,7 +123,7 @@ def test_the_bundle_makes_the_same_values_again(results, tmp_path, capsys):
 def test_given_again_nothing_is_done_again(world, results, capsys):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")}
     assert main(_words(world, results)) == 0
-    assert capsys.readouterr().out.count("done before, kept") == 12
+    assert capsys.readouterr().out.count("done before, kept") == 13
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")} == before
 
 
@@ -143,7 +145,7 @@ def test_other_settings_do_not_mix_with_finished_results(world, results, capsys)
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_as_the_undisturbed_one(world, results, tmp_path):
     broken = tmp_path / "broken"
-    for stage in range(1, 12):
+    for stage in range(1, 13):
         _run_until_killed(world, broken, stage)
     assert main(_words(world, broken)) == 0
     scores = [(d / "evaluation" / "scores.json").read_text() for d in (results, broken)]

@@ -38,6 +38,8 @@ def test_training_sites_are_judged_by_models_of_folds(
     assert set(found["groups"]) == {"both", "Land_Cover", "forcing summaries"}
     assert found["groups"]["both"]["inputs"] == ["cov_noise", "cov_warmth"]
     assert {"nse", "log_nse", "stock_nse"} == set(found["scores"])
+    assert found["parameters"]["tau_cwd"]["nse_loss"] == 0.0
+    assert found["parameters"]["tau_s2"]["log_nse_loss"] != 0.0
     assert "cov_warmth" in found["soc_gradients"]["stock 0-1 m"]
     assert json.loads((files / "out" / "importance.json").read_text()) == found
     names = {path.name for path in (files / "out").iterdir()}
@@ -51,6 +53,8 @@ def test_other_sites_judge_the_model_itself(
     printed = capsys.readouterr()
     assert "none of these sites was trained on" in printed.err
     assert "loss when shuffled" in printed.out
+    assert "parameter shuffled" in printed.out
+    assert "tau_cwd" not in printed.out
     assert importance(files, "other.nc") == 2
     assert "exists already" in capsys.readouterr().err
 

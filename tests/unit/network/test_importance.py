@@ -42,6 +42,16 @@ def test_the_covariate_that_carbon_follows_matters_and_noise_does_not(sites: xr.
     xr.testing.assert_identical(found, again)
 
 
+def test_parameters_that_vary_matter_and_held_ones_do_not(sites: xr.Dataset) -> None:
+    model = train(sites, "end-to-end", PLAIN, 0)
+    found = permutation_importance(everywhere(model), sites, {}, seed=0, repeats=3)
+    loss = found["parameter_loss"]
+    assert loss.dims == ("parameter", "score", "repeat")
+    assert not loss.sel(parameter="tau_cwd").any()
+    assert float(loss.mean("repeat").sel(score="log_nse").max()) > 0.01
+    assert found["loss"].sizes["group"] == 0
+
+
 def test_covariates_of_several_depths_are_one_group(
     sites: xr.Dataset, posterior: xr.Dataset
 ) -> None:
