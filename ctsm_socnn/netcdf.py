@@ -40,6 +40,9 @@ FILL_VALUE: Final = 1e36
 _CHUNK_BYTES: Final = 1 << 20
 """Of a large variable, as whole rows: whoever reads some sites need not unpack the others."""
 
+_BYTES_AT_ONCE: Final = 1 << 27
+"""Of variables that are handed to xarray together; 20 layers x 12 months of f09 are 106 MB."""
+
 
 def require_absent(path: str | Path, *, overwrite: bool) -> None:
     """Refuse an output that exists, unless `overwrite`.
@@ -105,9 +108,12 @@ def write_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = Fa
     """
     path = Path(path)
     clean = dataset.drop_encoding()
-    encoding = {str(name): _encoding(variable) for name, variable in clean.variables.items()}
     with atomic_output(path, overwrite=overwrite) as temporary:
-        _store(clean, temporary, path, "NETCDF4", encoding)
+        mode: Literal["w", "a"] = "w"
+        for group in _groups(clean):
+            encoding = {str(name): _encoding(item) for name, item in group.variables.items()}
+            _store(group, temporary, path, "NETCDF4", encoding, mode=mode)
+            mode = "a"
 
 
 def write_in_parts(
@@ -193,6 +199,20 @@ def write_ctsm_input(dataset: xr.Dataset, path: str | Path, *, overwrite: bool =
         _store(clean, temporary, path, "NETCDF3_64BIT", encoding)
 
 
+def _groups(dataset: xr.Dataset) -> Iterator[xr.Dataset]:
+    """Split a large dataset by variables, because xarray copies all that it is given to write."""
+    groups: list[set[str]] = []
+    room = 0
+    for name, variable in dataset.data_vars.items():
+        if not groups or room < variable.nbytes:
+            groups.append(set())
+            room = _BYTES_AT_ONCE
+        groups[-1].add(str(name))
+        room -= variable.nbytes
+    for group in groups or [set()]:
+        yield dataset.drop_vars(set(dataset.data_vars) - group)
+
+
 def _store(
     dataset: xr.Dataset,
     temporary: Path,
@@ -200,11 +220,13 @@ def _store(
     form: Literal["NETCDF4", "NETCDF3_64BIT"],
     encoding: dict[str, dict[str, Any]],
     unlimited: Iterable[str] = (),
+    mode: Literal["w", "a"] = "w",
 ) -> None:
     """Write a file; the netCDF library reports a full disk as a RuntimeError."""
     try:
         dataset.to_netcdf(
             temporary,
+            mode=mode,
             format=form,
             engine="netcdf4",
             encoding=encoding,

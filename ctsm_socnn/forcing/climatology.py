@@ -119,8 +119,12 @@ def read_climatology(
     if checkpoint is not None:
         totals.resume(checkpoint, fingerprint)
     saved = time.monotonic()
-    shown = progress and progress_wanted()
-    with tqdm(total=len(record.samples), unit="month", disable=None if shown else True) as bar:
+    with tqdm(
+        total=len(record.samples),
+        initial=totals.months_done,
+        unit="month",
+        disable=None if progress and progress_wanted() else True,
+    ) as bar:
         for dataset, block in record.blocks(skip=totals.blocks_done):
             with reading(block[0].path):
                 _add_fields(totals, dataset, block, record)
@@ -222,8 +226,9 @@ def _assemble(
 ) -> xr.Dataset:
     grid = record.grid
     fields: dict[str, xr.Variable] = {}
-    for name, mean in totals.means.items():
-        values = mean.mean(name)
+    for name in list(totals.means):
+        # Taken out: sums and fields on the whole grid together would be the peak of memory.
+        values = totals.means.pop(name).mean(name)
         if budget is not None and name not in MONTHLY_FIELDS:
             values = without_negative_months(values)
         fields[name] = grid.spread(values, _dimensions(name))

@@ -64,7 +64,7 @@ class ForcingTotals:
 
     Attributes
     ----------
-    means : mapping of str to MonthlyMean
+    means : dict of str to MonthlyMean
         By CLM name.
     drift : CarbonDrift
     closure : Closure
@@ -72,10 +72,15 @@ class ForcingTotals:
         Blocks of the record that are in the sums.
     """
 
-    means: Mapping[str, MonthlyMean]
+    means: dict[str, MonthlyMean]
     drift: CarbonDrift
     closure: Closure
     blocks_done: int = 0
+
+    @property
+    def months_done(self) -> int:
+        """Months of the record that are in the sums; litter inputs may lack those at its ends."""
+        return max(int(mean.count.sum()) for mean in self.means.values())
 
     def save(self, path: Path, fingerprint: str) -> None:
         """Put the sums aside in one file, replacing an earlier one."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ctsm_socnn import netcdf
 from ctsm_socnn.errors import ExportError, FileError
 from ctsm_socnn.netcdf import (
     FILL_VALUE,
@@ -144,3 +145,22 @@ def test_large_variables_lie_in_whole_rows(tmp_path: Path) -> None:
     assert layers == 20
     assert rows * layers * 8 <= 1 << 20
     xr.testing.assert_identical(xr.load_dataset(tmp_path / "a.nc"), large)
+
+
+def test_variables_written_in_turns_make_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.where(np.arange(12.0) == 7.0, np.nan, np.arange(12.0)).reshape(3, 4)
+    dataset = xr.Dataset(
+        {name: (("month", "x"), values * k, {"units": "m"}) for k, name in enumerate("abc")}
+        | {"short": ("y", [1, 2])},
+        {"month": [1, 2, 3], "mask": ("x", [0, 1, 1, 0])},
+        {"title": "t"},
+    )
+    write_dataset(dataset, tmp_path / "at_once.nc")
+    monkeypatch.setattr(netcdf, "_BYTES_AT_ONCE", 150)
+    write_dataset(dataset, tmp_path / "in_turns.nc")
+    at_once, in_turns = (xr.open_dataset(tmp_path / name) for name in ("at_once.nc", "in_turns.nc"))
+    xr.testing.assert_identical(at_once, in_turns)
+    xr.testing.assert_identical(at_once, dataset)
+    assert list(at_once.variables) == list(in_turns.variables)

@@ -93,3 +93,19 @@ def test_history_is_no_climatology(words, tmp_path, capsys):
     profiles = ["--profiles", str(tmp_path / "layers.csv")]
     assert main(["sites", *profiles, "--climatology", history, "-o", str(tmp_path / "a.nc")]) == 2
     assert "is no climatology of `ctsm-socnn forcing`" in capsys.readouterr().err
+
+
+def test_progress_of_a_resumed_run_starts_where_it_goes_on(words, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        assert main(words) == 130
+    started = []
+
+    class Bar(stage.tqdm):
+        def __init__(self, **options):
+            started.append((options["initial"], options["total"]))
+            super().__init__(**options)
+
+    monkeypatch.setattr(stage, "tqdm", Bar)
+    assert main(words) == 0
+    assert started == [(24, 36)]
