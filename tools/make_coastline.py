@@ -1,10 +1,10 @@
-"""Make the outline of the continents that maps are drawn with, from Natural Earth's land.
+"""Make the outline of land, for maps and to find profiles in the sea, from Natural Earth's land.
 
     npm pack world-atlas && tar xzf world-atlas-*.tgz
-    python tools/make_coastline.py package/land-50m.json ctsm_socnn/validation/coastline.txt
+    python tools/make_coastline.py package/land-50m.json ctsm_socnn/observations/coastline.txt
 
 Natural Earth is in the public domain; the npm package world-atlas ships it as TopoJSON. Rings are
-thinned to what a map of a region shows, and islands too small to be seen are left out.
+thinned to what a map of a region shows.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ Points = NDArray[np.float64]
 
 TOLERANCE: Final = 0.05
 """Degrees; how far a point may lie from the line that replaces it."""
-LEAST_EXTENT: Final = 0.8
-"""Degrees; smaller islands are left out."""
 HUNDREDTHS: Final = 100.0
+HALF_TURN: Final = 180.0
 
 
 def read_rings(path: Path) -> list[Points]:
@@ -38,8 +37,26 @@ def read_rings(path: Path) -> list[Points]:
 
 
 def cut_at_date_line(ring: Points) -> list[Points]:
-    """Pieces of a ring that do not jump from 180 degrees east to west."""
-    return np.split(ring, np.flatnonzero(np.abs(np.diff(ring[:, 0])) > 180.0) + 1)
+    """Pieces of a ring that do not jump from 180 degrees east to west, each carried on to 180."""
+    jumps = np.flatnonzero(np.abs(np.diff(ring[:, 0])) > HALF_TURN)
+    pieces = np.split(ring, jumps + 1)
+    for number, jump in enumerate(jumps):
+        start, end = ring[jump], ring[jump + 1]
+        side = np.copysign(HALF_TURN, start[0])
+        latitude = _latitude_at(side, start, end + np.array([2.0 * side, 0.0]))
+        pieces[number] = np.vstack([pieces[number], [side, latitude]])
+        pieces[number + 1] = np.vstack([[-side, latitude], pieces[number + 1]])
+    return [piece for piece in map(_without_repeats, pieces) if len(piece) > 1]
+
+
+def _latitude_at(lon: float, start: Points, end: Points) -> float:
+    share = 0.0 if end[0] == start[0] else (lon - start[0]) / (end[0] - start[0])
+    return float(start[1] + share * (end[1] - start[1]))
+
+
+def _without_repeats(line: Points) -> Points:
+    moves = np.any(np.diff(line, axis=0) != 0.0, axis=1)
+    return line[np.concatenate([[True], moves])]
 
 
 def thin(line: Points) -> Points:
@@ -80,8 +97,7 @@ def _distance(points: Points, start: Points, end: Points) -> Points:
 
 def main(source: Path, target: Path) -> None:
     """Write one line of coast a line: `lon,lat` in hundredths of a degree, the longest first."""
-    rings = [ring for ring in read_rings(source) if np.ptp(ring, axis=0).max() >= LEAST_EXTENT]
-    pieces = [piece for ring in rings for piece in cut_at_date_line(ring) if len(piece) > 1]
+    pieces = [piece for ring in read_rings(source) for piece in cut_at_date_line(ring)]
     thinned = sorted((np.round(thin(piece) * HUNDREDTHS).astype(int) for piece in pieces), key=len)
     lines = [" ".join(f"{lon},{lat}" for lon, lat in piece) for piece in reversed(thinned)]
     target.write_text("\n".join(lines) + "\n", encoding="ascii")

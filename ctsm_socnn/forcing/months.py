@@ -144,10 +144,11 @@ def order_months(samples: Iterable[MonthSample]) -> list[MonthSample]:
     ForcingError
     """
     ordered = sorted(samples, key=lambda sample: sample.ordinal)
-    calendars = sorted({sample.calendar for sample in ordered})
+    calendars = {sample.calendar: sample.path for sample in reversed(ordered)}
     if len(calendars) > 1:
+        found = ", ".join(f"{name} in {path}" for name, path in sorted(calendars.items()))
         raise ForcingError(
-            f"history files have different calendars ({', '.join(calendars)}); give files of one run"
+            f"history files have different calendars ({found}); give files of one run"
         )
     for earlier, later in pairwise(ordered):
         if earlier.ordinal == later.ordinal:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctsm_socnn.model.observation import LARGEST_SOC
+from ctsm_socnn.observations.coastline import in_sea
 from ctsm_socnn.observations.density import carbon_density, fill_bulk_density, fill_fragments
 from ctsm_socnn.observations.quality import (
     LARGEST_BULK_DENSITY,
@@ -26,12 +27,18 @@ _ORGANIC_SOIL: Final = 120.0
 _TOUCH: Final = 0.002
 """m: layers that overlap or leave a gap of less were rounded."""
 
+_ROUNDED: Final = 1e-4
+"""Degrees by which a tenth of a degree may be off, as in single precision."""
+
 _SAME_PLACE: Final = 4
 """Decimals of a degree to which duplicates must agree."""
 
 _SAME_DIGITS: Final = 3
 """Digits of carbon density to which duplicates must agree."""
 
+
+_MAGNITUDES: Final = (1e-3, 1e9)
+"""gC m-3: beyond, there is no soil, but numbers whose digits cannot be counted."""
 
 _INDIRECT_CARBON: Final = "predict|spline|total|model|estimat|ignition|spectr"
 _INDIRECT_DENSITY: Final = "predict|model|grid|map|polaris|estimat|pedotransfer"
@@ -163,9 +170,16 @@ def _place_tests(table: pd.DataFrame) -> dict[str, _Mask]:
         by_profile["lat"].transform("nunique") > 1
     )
     impossible = ~(np.abs(lat) <= 90.0) | ~((lon >= -180.0) & (lon <= 360.0))
-    tenths = np.isclose(lon * 10, np.round(lon * 10)) & np.isclose(lat * 10, np.round(lat * 10))
-    inaccurate = tenths | _matches(table, "position_accuracy", _INACCURATE)
-    return {"bad_coordinates": impossible | moved.to_numpy(), "coarse_coordinates": inaccurate}
+    tenths = _is_in_tenths(lon) & _is_in_tenths(lat)
+    return {
+        "bad_coordinates": impossible | moved.to_numpy(),
+        "coarse_coordinates": tenths | _matches(table, "position_accuracy", _INACCURATE),
+        "in_sea": ~impossible & in_sea(lon, lat),
+    }
+
+
+def _is_in_tenths(degrees: NDArray[np.float64]) -> _Mask:
+    return np.abs(degrees - np.round(degrees, 1)) < _ROUNDED
 
 
 def years_of(dates: pd.Series[str]) -> NDArray[np.float64]:
@@ -192,7 +206,7 @@ def repeated_profiles(
         Of sampling; NaN, which agrees with any, where it is unknown.
     """
     soc = np.abs(samples["soc"])
-    scale = 10.0 ** (np.floor(np.log10(np.where(soc > 0, soc, 1.0))) - _SAME_DIGITS + 1)
+    scale = 10.0 ** (np.floor(np.log10(np.clip(soc, *_MAGNITUDES))) - _SAME_DIGITS + 1)
     key = pd.DataFrame(
         {
             "lon": np.round(samples["lon"] % 360.0, _SAME_PLACE),

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ctsm_socnn.netcdf import atomic_output
+from ctsm_socnn.observations.coastline import draw_coastline
 from ctsm_socnn.observations.profiles import profile_index
 from ctsm_socnn.observations.quality import EXCLUDING, REASONS
 
@@ -124,6 +125,7 @@ def draw_map(profiles: xr.Dataset, path: Path, *, overwrite: bool = False) -> No
         points = axes.scatter(lon[good], lat[good], s=6, c=mean, cmap="viridis", norm=LogNorm())
         figure.colorbar(points, ax=axes, shrink=0.8, label="mean organic carbon (kgC m$^{-3}$)")
     axes.set(xlabel="longitude (degrees)", ylabel="latitude (degrees)")
+    draw_coastline(axes)
     axes.set_aspect(1.0 / np.cos(np.radians(np.nanmean(lat))))
     if (~good).any():
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderpad=0.0)

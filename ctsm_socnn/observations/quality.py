@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.observations.coastline import SEA_DISTANCE
 
 __all__ = [
     "EXCLUDING",
@@ -84,10 +85,14 @@ _NOTES: Final = (
     ("organic_soil", "organic carbon is above 120 g kg-1"),
     ("wetland", "the database marks the site as a wetland"),
 )
+_ALSO_EXCLUDING: Final = (
+    ("in_sea", f"coordinates lie in the sea, more than {SEA_DISTANCE:g} km from land"),
+)
+"""Behind the notes, so that these keep the bits that they have in files."""
 
 REASONS: Final = tuple(
-    Reason(name, 1 << bit, bit < len(_EXCLUDING), meaning)
-    for bit, (name, meaning) in enumerate((*_EXCLUDING, *_NOTES))
+    Reason(name, 1 << bit, (name, meaning) not in _NOTES, meaning)
+    for bit, (name, meaning) in enumerate((*_EXCLUDING, *_NOTES, *_ALSO_EXCLUDING))
 )
 _BY_NAME: Final = {item.name: item for item in REASONS}
 

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.observations.coastline import draw_coastline
 from ctsm_socnn.parameters import parameter
-from ctsm_socnn.validation.coastline import draw_coastline
 from ctsm_socnn.validation.figure_style import (
     AMOUNT_COLOURS,
     DIFFERENCE_COLOURS,

@@ -157,7 +157,7 @@ def stocks_for_densities(copy: Path) -> None:
         (missing_profiles, ["profiles.csv", "does not exist"]),
         (corrupt_history, ["cannot be read"]),
         (cut_second_history, ["2002", "ends 40 bytes before"]),
-        (mixed_calendars, ["different calendars", "noleap, standard"]),
+        (mixed_calendars, ["different calendars", "noleap in ", "standard in "]),
         (other_grid, ["2002", "another grid"]),
         (other_component, ["of another component"]),
         (inverted_mask, ["landmask"]),

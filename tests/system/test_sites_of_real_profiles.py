@@ -13,6 +13,8 @@ from ctsm_socnn.observations import (
     read_profiles,
     screen_sites,
 )
+from ctsm_socnn.observations.profiles import profile_index
+from ctsm_socnn.observations.quality import reason
 from ctsm_socnn.schemas import open_sites
 
 pytestmark = pytest.mark.real_data
@@ -23,7 +25,28 @@ CONUS_COLUMNS = {
     "oc": "oc_g_per_kg [g/kg]",
     "bulk_density": "bulk_density_g_cm3 [g/cm3]",
     "coarse_fragments": "coarse_fragments_vol_pct [%]",
+    "coarse_fragments_weight": "coarse_weight_pct [%]",
 }
+
+
+def test_a_profile_off_the_coast_of_washington_is_found(shared_data):
+    profiles = read_profiles(
+        shared_data / "data" / "conus" / "profiles.csv.gz", "generic", CONUS_COLUMNS
+    )
+    held = (profiles["flag"].values & reason("in_sea").bit) != 0
+    assert set(profiles["profile_id"].values[profile_index(profiles)[held]]) == {"RACA_C0104F031"}
+
+
+def test_fragments_by_weight_take_carbon_away(shared_data):
+    path = shared_data / "data" / "conus" / "profiles.csv.gz"
+    by_volume = {k: v for k, v in CONUS_COLUMNS.items() if k != "coarse_fragments_weight"}
+    without, held = (read_profiles(path, "generic", c) for c in (by_volume, CONUS_COLUMNS))
+    converted = (held["flag"].values & reason("fragments_by_weight").bit) != 0
+    share = (held["soc"] / without["soc"]).values[converted]
+    assert converted.sum() == 2497
+    assert np.nanmax(share) <= 1.0
+    assert (share < 1.0).sum() == 1205
+    np.testing.assert_array_equal(held["soc"].values[~converted], without["soc"].values[~converted])
 
 
 def test_every_conus_profile_is_a_site_or_listed(shared_data):
@@ -37,7 +60,7 @@ def test_every_conus_profile_is_a_site_or_listed(shared_data):
     )
     assert profiles.sizes["profile"] == 8956
     assert sites.sizes["site"] + len(exclusions) == 8956
-    assert sites.sizes["site"] == 8765
+    assert sites.sizes["site"] == 8764
     used = sites["soc"].where(sites["soc_flag"] == 0)
     assert float(used.min()) > 0
     assert float(used.max()) <= 250_000

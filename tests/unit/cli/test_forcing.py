@@ -42,6 +42,80 @@ def test_climatology_is_written_and_described(words, tmp_path, capsys):
     assert open_file(tmp_path / "climatology.nc")["TSOI"].sizes["layer"] == 20
 
 
+def celsius_called_kelvin(dataset):
+    return dataset.assign(TSOI=(dataset["TSOI"] - 273.15).assign_attrs(units="K"))
+
+
+def celsius(dataset):
+    return dataset.assign(TSOI=(dataset["TSOI"] - 273.15).assign_attrs(units="degC"))
+
+
+def stock_of_layers(dataset):
+    return dataset.assign(W_SCALAR=dataset["W_SCALAR"].assign_attrs(units="g/m2"))
+
+
+def other_component(dataset):
+    return dataset.rename(levsoi="lev").drop_vars("lev")
+
+
+def other_calendar(dataset):
+    dataset["time"].attrs["calendar"] = "gregorian"
+    return dataset
+
+
+def other_grid(dataset):
+    return dataset.assign_coords(lon=dataset["lon"] + 0.5)
+
+
+def mask_of_the_wrong_sense(dataset):
+    return dataset.assign(landmask=1 - dataset["landmask"])
+
+
+def missing_months(dataset):
+    return dataset.isel(time=slice(0, 10))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (celsius_called_kelvin, "these are degrees Celsius"),
+        (celsius, "TSOI is in 'degC', must be in"),
+        (stock_of_layers, "W_SCALAR is in 'g/m2', must be in"),
+        (other_component, "Is it of another component"),
+        (other_calendar, "different calendars (noleap in "),
+        (other_grid, "is on another grid or mask"),
+        (mask_of_the_wrong_sense, "is on another grid or mask"),
+        (missing_months, "months are missing between 0002-10"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_bad_file_in_the_middle_is_one_line(words, tmp_path, capsys, history_file, edit, said):
+    history_file("case.clm2.h0.0002.nc", year=2, edit=edit)
+    require_refused(words, tmp_path, capsys, said, "case.clm2.h0.0002.nc")
+
+
+@pytest.mark.parametrize("left", [-1, 300], ids=["cut short", "header only"])
+def test_a_corrupt_file_in_the_middle_is_one_line(words, tmp_path, capsys, left):
+    middle = tmp_path / "case.clm2.h0.0002.nc"
+    middle.write_bytes(middle.read_bytes()[:left])
+    require_refused(words, tmp_path, capsys, "case.clm2.h0.0002.nc")
+
+
+def test_masks_of_the_wrong_sense_in_all_files_are_one_line(words, tmp_path, capsys, history_file):
+    for year in (1, 2, 3):
+        history_file(f"case.clm2.h0.{year:04d}.nc", year=year, edit=mask_of_the_wrong_sense)
+    require_refused(words, tmp_path, capsys, "landmask has the wrong sense")
+
+
+def require_refused(words, tmp_path, capsys, *said):
+    """One line that says so, exit status 2, and nothing written."""
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert all(text in message for text in said), message
+    assert message.count("\n") == 1
+    assert not list(tmp_path.glob("*climatology*"))
+
+
 def test_interrupted_run_goes_on_and_ends_alike(words, tmp_path, monkeypatch):
     assert main(words) == 0
     whole = open_file(tmp_path / "climatology.nc")

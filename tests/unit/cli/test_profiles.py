@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,40 @@ import pytest
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.observations import read_profiles
-from ctsm_socnn.observations.quality import reason
+from ctsm_socnn.observations.quality import REASONS, reason
 from ctsm_socnn.schemas import open_file
+
+FAULTS = """profile_id,lon,lat,top [cm],bottom [cm],oc [g/kg],bulk_density [g/cm3],\
+coarse_fragments [%],coarse_fragments_weight [%],oc_basis,bd_basis,flag,litter,wetland,date
+good,280.02,40.03,0,10,25,1.2,5,,lab,core,,,,1998
+no_carbon_value,280.02,40.13,0,10,,1.2,5,,,,,,,
+no_depth,280.02,40.23,0,,25,1.2,5,,,,,,,
+carbon_not_positive,280.02,40.33,0,10,0,1.2,5,,,,,,,
+carbon_above_60_percent,280.02,40.43,0,10,610,0.1,5,,,,,,,
+soc_above_250_kg,280.02,40.53,0,10,300,1.2,5,,,,,,,
+no_bulk_density,280.02,40.63,0,10,25,,5,,,,,,,
+bulk_density_implausible,280.02,40.73,0,10,25,2.7,5,,,,,,,
+fragments_implausible,280.02,40.83,0,10,25,1.2,100,,,,,,,
+layer_upside_down,280.02,40.93,10,0,25,1.2,5,,,,,,,
+layer_overlaps,280.02,41.03,0,10,25,1.2,5,,,,,,,
+layer_overlaps,280.02,41.03,8,20,25,1.2,5,,,,,,,
+above_surface,280.02,41.13,-5,0,25,1.2,5,,,,,,,
+above_surface,280.02,41.13,0,5,25,1.2,5,,,,,true,,
+rejected_at_source,280.02,41.23,0,10,25,1.2,5,,,,suspect,,,
+duplicate_profile,-79.98,40.03,0,10,25.001,1.2,5,,,,,,,1998
+bad_coordinates,,40.03,0,10,25,1.2,5,,,,,,,
+in_sea,-60.02,40.03,0,10,25,1.2,5,,,,,,,
+gap_above,280.02,41.33,0,10,25,1.2,5,,,,,,,
+gap_above,280.02,41.33,15,20,25,1.2,5,,,,,,,
+no_fragments,280.02,41.43,0,10,25,1.2,,,,,,,,
+fragments_by_weight,280.02,41.53,0,10,25,1.2,,20,,,,,,
+carbon_indirect,280.02,41.63,0,10,25,1.2,5,,predicted by MIR,,,,,
+bulk_density_indirect,280.02,41.73,0,10,25,1.2,5,,,modelled,,,,
+coarse_coordinates,280.3,41.8,0,10,25,1.2,5,,,,,,,
+organic_soil,280.02,41.83,0,10,130,0.4,5,,,,,,,
+wetland,280.02,41.93,0,10,25,1.2,5,,,,,,yes,
+"""
+"""Profiles named after what ails them."""
 
 TABLE = """profile_id,lon,lat,top [cm],bottom [cm],oc [g/kg],bulk_density [g/cm3],source
 a,280.02,40.03,0,10,25,1.2,lab
@@ -33,6 +66,27 @@ def test_inspection_counts_by_reason_and_source(table, capsys):
     assert ["lab", "1", "2", "1"] in rows
     assert any(row[:4] == ["carbon_not_positive", "excluded", "1", "1"] for row in rows)
     assert any(row[:4] == ["no_bulk_density", "excluded", "1", "1"] for row in rows)
+
+
+def test_inspection_counts_every_fault_by_its_name(tmp_path, capsys):
+    (tmp_path / "faults.csv").write_text(FAULTS)
+    assert main(["profiles", "inspect", str(tmp_path / "faults.csv"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["profiles"], told["layers"]) == (24, 27)
+    assert {row["reason"]: row["profiles"] for row in told["reasons"]} == {
+        item.name: 3 if item.name == "organic_soil" else 1 for item in REASONS
+    }
+
+
+def test_every_faulty_layer_stays_in_the_converted_file(tmp_path):
+    (tmp_path / "faults.csv").write_text(FAULTS)
+    output = tmp_path / "faults.nc"
+    assert main(["profiles", "convert", str(tmp_path / "faults.csv"), "-o", str(output)]) == 0
+    profiles = open_file(output)
+    names = np.repeat(profiles["profile_id"].values, profiles["row_size"].values)
+    last_of = dict(zip(names.tolist(), profiles["flag"].values.tolist(), strict=True))
+    assert all(last_of[item.name] & item.bit for item in REASONS)
+    assert last_of["good"] == 0
 
 
 def test_predicted_bulk_density_makes_a_layer_usable(table, capsys):

@@ -151,6 +151,17 @@ def _mesh(nodes: list[list[float]], cells: list[list[int]]) -> xr.Dataset:
     )
 
 
+def rough_continents() -> np.ndarray:
+    """Boxes that hold Eurasia with Africa's north, America and Australia, 5 degrees."""
+    lat, lon = np.meshgrid(
+        np.arange(-87.5, 90.0, 5.0), np.arange(-177.5, 180.0, 5.0), indexing="ij"
+    )
+    old_world = (lon > -15.0) & (lon < 145.0) & (lat > 10.0)
+    america = (lon > -125.0) & (lon < -45.0) & (lat > -15.0)
+    australia = (lon > 115.0) & (lon < 150.0) & (lat > -35.0) & (lat < -15.0)
+    return np.asarray(old_world | america | australia, dtype=np.float64)
+
+
 SQUARE = [[260.0, 30.0], [262.0, 30.0], [262.0, 32.0], [260.0, 32.0]]
 BAD_GRIDS = {
     "no area": (_mesh([*SQUARE, [260.0, 31.0]], [[1, 4, 5, 5], [1, 2, 3, 4]]), "zero area"),
@@ -158,6 +169,13 @@ BAD_GRIDS = {
     "no node": (_mesh(SQUARE, [[1, 2, 3, 9]]), "points at nodes outside 1..4"),
     "flat": (xr.Dataset(coords={"lat": [30.0, 30.0, 31.0], "lon": [260.0, 261.0]}), "zero area"),
     "exchanged": (xr.Dataset(coords={"lat": [260.0, 261.0], "lon": [30.0, 31.0]}), "exchanged"),
+    "sea for land": (
+        xr.Dataset(
+            {"landmask": (("lat", "lon"), 1.0 - rough_continents())},
+            coords={"lat": np.arange(-87.5, 90.0, 5.0), "lon": np.arange(-177.5, 180.0, 5.0)},
+        ),
+        "0 on the continents and 1 on the oceans",
+    ),
     "no land": (
         xr.Dataset(
             {"landmask": (("lat", "lon"), np.zeros((2, 2)))},

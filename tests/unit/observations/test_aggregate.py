@@ -137,7 +137,7 @@ def test_missing_raster_is_named(tmp_path):
 @pytest.fixture
 def geotiff(tmp_path: Path):
     rasterio = pytest.importorskip("rasterio", reason="GeoTIFF needs rasterio")
-    transform = pytest.importorskip("rasterio.transform")
+    affine = pytest.importorskip("affine")
 
     def write(crs: str) -> Path:
         path = tmp_path / "raster.tif"
@@ -151,7 +151,7 @@ def geotiff(tmp_path: Path):
             "dtype": "float32",
             "crs": crs,
             "nodata": -9999.0,
-            "transform": transform.from_origin(-80.0, 42.0, 0.25, 0.25),
+            "transform": affine.Affine(0.25, 0.0, -80.0, 0.0, -0.25, 42.0),
             "compress": "deflate",
         }
         with rasterio.open(path, "w", **profile) as dataset:

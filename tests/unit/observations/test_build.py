@@ -91,11 +91,12 @@ def test_order_of_the_grid_does_not_matter(history_file):
 
 @pytest.mark.parametrize("first", [179.0, -181.0])
 def test_grid_may_cross_the_date_line(history_file, first):
-    def move(dataset):
-        return dataset.assign_coords(lon=("lon", first + np.arange(3.0), dataset["lon"].attrs))
+    def move_to_chukotka(dataset):
+        lon = ("lon", first + np.arange(3.0), dataset["lon"].attrs)
+        return dataset.assign_coords(lon=lon, lat=dataset["lat"] + 27.0)
 
-    climatology = read_climatology([history_file(edit=move)])
-    sites, _ = build_sites(climatology, profiles_at((-179.9, 40.0), (179.1, 40.0)))
+    climatology = read_climatology([history_file(edit=move_to_chukotka)])
+    sites, _ = build_sites(climatology, profiles_at((-179.9, 67.0), (179.1, 67.0)))
     np.testing.assert_array_equal(sites["cell_lon"].values - first, [1.0, 0.0])
 
 

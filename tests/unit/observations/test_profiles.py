@@ -11,7 +11,7 @@ from ctsm_socnn.observations.profiles import (
     profiles_from_sites,
     profiles_from_table,
 )
-from ctsm_socnn.observations.quality import names_in
+from ctsm_socnn.observations.quality import EXCLUDING, NOTES, REASONS, names_in, reason
 
 
 def table(*layers: tuple[float, ...], profile: object = "a") -> pd.DataFrame:
@@ -99,6 +99,13 @@ def test_repeated_profile_is_flagged_once():
     assert reasons(profiles) == [[], ["duplicate_profile"], []]
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_are_no_carbon_are_flagged_without_a_warning():
+    layers = [(0.0, 0.1, oc, 1e5, 0.0) for oc in (np.inf, 1e308, 5e-324, np.nan, 0.0)]
+    profiles = profiles_from_table(table(*layers), "t")
+    assert all("bulk_density_implausible" in names for names in reasons(profiles))
+
+
 @pytest.mark.parametrize(
     ("dates", "repeated"),
     [
@@ -119,6 +126,36 @@ def test_same_values_of_another_year_are_no_repetition(dates, repeated):
 def test_impossible_place_is_flagged(lon, lat):
     frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(lon=lon, lat=lat)
     assert "bad_coordinates" in reasons(profiles_from_table(frame, "t"))[0]
+
+
+def test_profile_in_the_sea_is_flagged_with_all_its_layers():
+    layers = [(0.0, 0.1, 20.0, 1.3, 0.0), (0.1, 0.3, 15.0, 1.3, 0.0)]
+    frame = pd.concat([table(*layers), table(*layers, profile="b").assign(lon=-60.01)])
+    assert reasons(profiles_from_table(frame, "t")) == [[], [], ["in_sea"], ["in_sea"]]
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "coarse"),
+    [
+        (-79.3, 40.5, True),
+        (float(np.float32(-79.3)), 40.0, True),
+        (-79.3, 40.52, False),
+        (-79.3003, 40.5, False),
+    ],
+)
+def test_places_in_tenths_of_a_degree_are_noted(lon, lat, coarse):
+    frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(lon=lon, lat=lat)
+    assert reasons(profiles_from_table(frame, "t")) == [["coarse_coordinates"] if coarse else []]
+
+
+def test_reasons_keep_their_bits():
+    """They stand in files."""
+    assert {item.bit for item in REASONS} == {1 << bit for bit in range(len(REASONS))}
+    assert reason("no_carbon_value").bit == 1
+    assert reason("bad_coordinates").bit == 1 << 13
+    assert reason("wetland").bit == 1 << 21
+    assert (reason("in_sea").bit, reason("in_sea").excludes) == (1 << 22, True)
+    assert EXCLUDING & NOTES == 0
 
 
 def test_values_at_depths_need_no_layers():

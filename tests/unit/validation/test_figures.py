@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
 import xarray as xr
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from ctsm_socnn.errors import FileError, ValidationError
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.validation.carbon_times import CarbonTimes
-from ctsm_socnn.validation.coastline import coastline, draw_coastline
 from ctsm_socnn.validation.comparison import SAMPLES
 from ctsm_socnn.validation.figures import (
     draw_carbon_times,
@@ -111,25 +109,3 @@ def test_times_of_carbon_are_drawn_where_layers_are_empty(tmp_path):
     times = CarbonTimes(layers, 2.0 * layers, np.empty((8, 7, 20)), layers[:, 0])
     draw_carbon_times({"default": times, "network": times}, tmp_path / "times.png")
     assert imread(tmp_path / "times.png").std() > 0.01
-
-
-def test_the_coastline_has_no_line_across_the_map():
-    lines = coastline()
-    assert len(lines) > 100
-    points = np.concatenate(lines)
-    assert np.abs(points[:, 0]).max() <= 180.0
-    assert np.abs(points[:, 1]).max() <= 90.0
-    north = [line[line[:, 1] > -85.0] for line in lines]  # Antarctica's closes at the pole
-    assert max(np.abs(np.diff(line[:, 0])).max(initial=0.0) for line in north) < 30.0
-
-
-@pytest.mark.parametrize("limits", [(-10.0, 10.0), (350.0, 370.0), (0.0, 360.0)])
-def test_the_coastline_is_drawn_in_either_count_of_longitude_and_keeps_the_limits(limits):
-    axis = Figure().subplots()
-    axis.set_xlim(*limits)
-    axis.set_ylim(35.0, 60.0)
-    draw_coastline(axis)
-    assert axis.get_xlim() == limits
-    drawn = np.concatenate([path.vertices for path in axis.collections[0].get_paths()])
-    inside = (drawn[:, 0] > limits[0]) & (drawn[:, 0] < limits[1])
-    assert (inside & (drawn[:, 1] > 35.0) & (drawn[:, 1] < 60.0)).sum() > 20
