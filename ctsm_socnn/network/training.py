@@ -28,7 +28,7 @@ from ctsm_socnn.network.settings import NetworkSettings
 
 __all__ = ["Objective", "ParameterNetwork", "TrainingCurve", "fit_network", "seeded"]
 
-_CHECKPOINT_SECONDS: Final = 20.0
+_CHECKPOINT_SECONDS: Final = 2.0
 _LARGEST_GRADIENT: Final = 1.0
 _LARGEST_INPUT: Final = 4.0
 _EARLY_EPOCHS: Final = 9

@@ -78,12 +78,9 @@ def test_without_bootstrap_every_member_sees_every_site(
     assert "times_drawn" not in train(sites, "two-step", settings, 0, posterior=posterior).training
 
 
-@pytest.mark.parametrize("imagined", [0, 2])
-def test_through_the_kernel_the_same_seed_gives_the_same_members(
-    sites: xr.Dataset, imagined: int
-) -> None:
+def test_through_the_kernel_the_same_seed_gives_the_same_members(sites: xr.Dataset) -> None:
     settings = default_settings("end-to-end").with_changes(
-        members=1, epochs=2, imagined_sites=imagined, bootstrap=True
+        members=1, epochs=2, imagined_sites=1, bootstrap=True
     )
     one, again = (train(sites, "end-to-end", settings, 4) for _ in range(2))
     np.testing.assert_array_equal(times_drawn(one), times_drawn(again))
