@@ -11,7 +11,14 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from measuring import Measurement, at_least, at_most, cpu_seconds, wall_seconds
+from measuring import (
+    Measurement,
+    at_least,
+    at_most,
+    cpu_seconds,
+    own_and_system_seconds,
+    wall_seconds,
+)
 from numpy.typing import NDArray
 from scipy.linalg import solve_banded
 
@@ -26,7 +33,8 @@ from ctsm_socnn.model import (
 from ctsm_socnn.model.ctsm_sensitivity import steady_state_gradient
 
 COLUMNS: Final = 256
-SIZES: Final = (1, 256, 10_000, 100_000)
+SIZES: Final = (1, 256, 10_000, 100_000, 1_000_000)
+ROUNDS: Final = 3
 RECORDS: Final = 12
 STEPS: Final = 240
 HALF_HOUR: Final = 1800.0
@@ -53,6 +61,7 @@ def measure() -> list[Measurement]:
         Measurement("scipy.linalg.solve_banded, transport alone", banded * MICRO, "us"),
         Measurement("banded solve / full step", banded / step, "times"),
         *_steady_state(plain),
+        *_linearity(plain),
         *_scaling(plain, new_records),
     ]
 
@@ -70,8 +79,28 @@ def _steady_state(scheme: CtsmScheme) -> list[Measurement]:
     ]
 
 
+def _linearity(scheme: CtsmScheme) -> list[Measurement]:
+    """Cost of a step from one column to a million (5 GB), and what new memory for results adds.
+
+    Sizes take turns, the largest once; of the others the least counts.
+    """
+    own = dict.fromkeys(SIZES, np.inf)
+    system = dict.fromkeys(SIZES, np.inf)
+    for turn in range(ROUNDS):
+        for n in SIZES:
+            if turn == 0 or n < SIZES[-1]:
+                seconds = _short_run(scheme, n)
+                own[n], system[n] = min(own[n], seconds[0]), min(system[n], seconds[1])
+    return [
+        *(Measurement(f"one full step, {n} columns", own[n] * MICRO, "us") for n in SIZES),
+        at_most("a million columns / 256 columns", own[SIZES[-1]] / own[COLUMNS], "times", 1.25),
+        Measurement(
+            "new memory for a million columns, a step of 12", system[SIZES[-1]] * MICRO, "us"
+        ),
+    ]
+
+
 def _scaling(scheme: CtsmScheme, records: NDArray[np.int32]) -> list[Measurement]:
-    by_size = {columns: _short_run(scheme, columns) for columns in SIZES}
     columns, forcing = _columns(COLUMNS), _forcing(COLUMNS)
     pools = mean_steady_state(scheme, columns, forcing).pools
     one, two = (
@@ -90,10 +119,6 @@ def _scaling(scheme: CtsmScheme, records: NDArray[np.int32]) -> list[Measurement
     site = sum(field.nbytes for field in vars(columns).values()) / COLUMNS
     climate = sum(field[:1].nbytes for field in vars(forcing).values()) / COLUMNS
     return [
-        *(
-            Measurement(f"one full step, {columns} columns", seconds * MICRO, "us")
-            for columns, seconds in by_size.items()
-        ),
         at_least("speed of 2 threads / 1 thread", _ratio(wall_seconds, one, two), "times", 1.8),
         Measurement(
             "CPU time of the first thread, alone / of two", _ratio(cpu_seconds, one, two), "times"
@@ -120,13 +145,14 @@ def _per_step(scheme: CtsmScheme, n: int, records: NDArray[np.int32]) -> float:
     return cpu_seconds(run) / n / len(few)
 
 
-def _short_run(scheme: CtsmScheme, n: int) -> float:
-    """Seconds a column and step, of so many steps that the call itself hardly counts."""
+def _short_run(scheme: CtsmScheme, n: int) -> tuple[float, float]:
+    """Own and system seconds a column and step, of so many steps that the call hardly counts."""
     columns, forcing = _columns(n), _forcing(n, records=2)
     pools = np.full((n, 7, 20), 100.0)
-    steps = np.resize(np.arange(2, dtype=np.int32), max(12, 60_000 // n))
+    steps = np.resize(np.arange(2, dtype=np.int32), max(RECORDS, 120_000 // n))
     run = partial(simulate, scheme, columns, forcing, pools, dt=HALF_HOUR, record=steps, threads=1)
-    return cpu_seconds(run, repeats=3 if n < 100_000 else 1) / n / len(steps)
+    own, system = own_and_system_seconds(run)
+    return own / n / len(steps), system / n / len(steps)
 
 
 def _columns(n: int) -> CtsmColumns:

@@ -2,7 +2,8 @@
 !> nitrogen limitation, and the carbon fluxes along them.
 !>
 !> CTSM: SoilBiogeochemDecompCascadeBGCMod (fractions), SoilBiogeochemPotentialMod and
-!> SoilBiogeochemDecompMod (fluxes), CNCStateUpdate1Mod (sources and sinks).
+!> SoilBiogeochemDecompMod (fluxes), CNCStateUpdate1Mod (sources and sinks). CLM5 tech note, chapter Decomposition,
+!> sections Century-based Pool Structure, N-limitation of Decomposition Fluxes and Final Decomposition Fluxes.
 module ctsm_cascade
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools

@@ -1,6 +1,7 @@
 !> How fast soil carbon is mixed: bioturbation, cryoturbation, frozen soil, bedrock.
 !>
-!> CTSM: first part of SoilBiogeochemLittVertTransp; tech note 2.21.6.
+!> CTSM: first part of SoilBiogeochemLittVertTransp; CLM5 tech note, chapter Decomposition, section Vertical
+!> Distribution and Transport of Decomposing C and N pools.
 module ctsm_diffusivity
    use kinds, only: dp
    use soil_grid, only: n_layers, interface_depth

@@ -15,14 +15,13 @@ module ctsm_linearisation
    private
 
    public :: constant_part, record_part, linearise_constants, linearise_record
-   public :: i_temperature, i_water, i_oxygen, i_fpi, n_scalars
+   public :: i_temperature, i_water, i_oxygen, i_fpi
 
    !> Order of the forcing scalars with respect to which results are differentiated.
    integer, parameter :: i_temperature = 1
    integer, parameter :: i_water = 2
    integer, parameter :: i_oxygen = 3
    integer, parameter :: i_fpi = 4
-   integer, parameter :: n_scalars = 4
 
    type :: constant_part
       type(cascade_fractions) :: fractions

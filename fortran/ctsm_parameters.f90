@@ -13,7 +13,7 @@ module ctsm_parameters
    private
 
    public :: ctsm_parameter_set, ctsm_switches, ctsm_scheme
-   public :: n_ctsm_parameters, n_ctsm_switches, version_clm50, version_ctsm54
+   public :: version_clm50
    public :: i_cwd, i_l1, i_l2, i_l3, i_s1, i_s2, i_s3
    public :: new_scheme, switches_from, century_temperature_function, spinup_threshold
 

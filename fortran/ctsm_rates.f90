@@ -1,6 +1,7 @@
 !> Decomposition rates of the CTSM schemes: temperature, water, oxygen and depth scalars, spin-up.
 !>
-!> CTSM: decomp_rate_constants_bgc in SoilBiogeochemDecompCascadeBGCMod; tech note 2.21.
+!> CTSM: decomp_rate_constants_bgc in SoilBiogeochemDecompCascadeBGCMod; CLM5 tech note, chapter Decomposition,
+!> section Environmental modifiers on decomposition rate (spin-up: Model Equilibration and its Acceleration).
 module ctsm_rates
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools

@@ -11,7 +11,7 @@ module ctsm_tangent
    implicit none (type, external)
    private
 
-   public :: tangent_of_mean, tangent_of_balance, turnover_times
+   public :: tangent_of_mean, tangent_of_balance
 
 contains
 

@@ -11,7 +11,7 @@ module ctsm_transport
    implicit none (type, external)
    private
 
-   public :: transport_rows, transport_solver, n_mobile, n_block_entries
+   public :: transport_rows, transport_solver
    public :: evaluate_rows, new_solver, transport_pools, fold_bedrock, matrix_block
    public :: face_exchange, patankar, node_distance, weight_below
 

@@ -20,6 +20,7 @@ __all__ = [
     "column_of_row",
     "records",
     "require_finite",
+    "result_memory",
     "thread_count",
 ]
 
@@ -149,6 +150,27 @@ def require_finite(name: str, array: NDArray[np.float64]) -> None:
     raise KernelError(
         f"row {row}: {name}[{', '.join(map(str, place))}] is {array[row, *place]}, must be finite"
     )
+
+
+def result_memory(
+    name: str, given: NDArray[np.float64] | None, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return the caller's array for a result, or a new one where none is given.
+
+    Raises
+    ------
+    KernelError
+        If the array cannot take the result as it is.
+    """
+    if given is None:
+        return np.empty(shape)
+    fits = given.shape == shape and given.dtype == np.float64
+    if not (fits and given.flags.c_contiguous and given.flags.writeable):
+        raise KernelError(
+            f"{name} has shape {given.shape} and type {given.dtype}; it must be a writeable, "
+            f"C-contiguous array of float64 of shape {shape}"
+        )
+    return given
 
 
 def _require_possible(rows: NDArray[np.float64], threads: int) -> None:

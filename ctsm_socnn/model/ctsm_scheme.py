@@ -167,6 +167,9 @@ def rates(
 ) -> Rates:
     """Scalars, decomposition rates and cascade fractions for the first record of a forcing.
 
+    CTSM: decomp_rate_constants_bgc; CLM5 technical note, *Environmental modifiers on decomposition
+    rate*.
+
     Raises
     ------
     KernelError
@@ -194,7 +197,16 @@ def rates(
 def mixing(
     scheme: CtsmScheme, columns: CtsmColumns, forcing: CtsmForcing, *, threads: int | None = None
 ) -> Mixing:
-    """Diffusivity and advective velocity for the first record, without spin-up's acceleration."""
+    """Diffusivity and advective velocity for the first record, without spin-up's acceleration.
+
+    CTSM: first part of SoilBiogeochemLittVertTransp; CLM5 technical note, *Vertical Distribution and
+    Transport of Decomposing C and N pools*.
+
+    Raises
+    ------
+    KernelError
+        If columns and forcing do not fit together.
+    """
     _require_same_columns(columns, forcing)
     switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
     diffusivity, velocity = _kernel.ctsm_mixing(
@@ -220,7 +232,7 @@ def transport(
     calls: int = 1,
     threads: int | None = None,
 ) -> Transport:
-    """Implicit transport alone, without decomposition.
+    """Implicit transport alone, without decomposition (CTSM: SoilBiogeochemLittVertTransp).
 
     Parameters
     ----------
@@ -230,6 +242,11 @@ def transport(
     dt : float, s
     calls : int
         Steps in a row. Nothing clips negative results.
+
+    Raises
+    ------
+    KernelError
+        If columns, forcing and pools do not fit together, or naming what is impossible.
     """
     _require_same_columns(columns, forcing)
     if calls < 1:
@@ -300,6 +317,12 @@ def one_step(
     """One full step with the first record: rates, decomposition, input, transport.
 
     All rates use the pools at the start of the step; a pool that is not positive gives nothing.
+    CTSM: CNDriverNoLeaching, with SoilBiogeochemPotential, SoilBiogeochemDecomp and CStateUpdate1.
+
+    Raises
+    ------
+    KernelError
+        If columns, forcing and pools do not fit together.
     """
     site, count = site_arguments(scheme, columns, forcing, threads)
     start = as_pools(pools, len(columns))

@@ -17,6 +17,7 @@ from ctsm_socnn.model.arguments import (
     checked_rows,
     records,
     require_finite,
+    result_memory,
     thread_count,
 )
 from ctsm_socnn.model.columns import N_LAYERS, POOLS_WITH_INPUT, Columns
@@ -89,21 +90,31 @@ def soil_carbon(
     parameters: ArrayLike,
     index: ArrayLike | None = None,
     threads: int | None = None,
+    out: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Steady-state soil carbon by layer, as `steady_state(...).soc` but without the pools.
+
+    Parameters
+    ----------
+    columns, parameters, index, threads
+        As `steady_state`.
+    out : ndarray of float64, shape (row, 20), optional
+        Memory for the result. Many calls of hundreds of thousands of rows are faster with the same
+        one: the operating system may take as long to hand out new memory as the kernel to fill it.
 
     Returns
     -------
     ndarray, shape (row, 20), gC m-3
+        `out` where it is given.
 
     Raises
     ------
     KernelError
-        As `steady_state`.
+        As `steady_state`; also if `out` cannot take the result.
     """
     count = thread_count(threads)
     rows, column = checked_rows(columns, parameters, index, count)
-    soc = np.empty((len(rows), N_LAYERS))
+    soc = result_memory("out", out, (len(rows), N_LAYERS))
     _kernel.proda_soil_carbon(*records(columns), rows.T, column, count, soc.T)
     return soc
 
@@ -114,6 +125,7 @@ def steady_state_vjp(
     soc_bar: ArrayLike,
     index: ArrayLike | None = None,
     threads: int | None = None,
+    out: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Soil carbon, and the gradient of a scalar loss with respect to the parameters (adjoint).
 
@@ -123,6 +135,8 @@ def steady_state_vjp(
         As `steady_state`.
     soc_bar : array_like, shape (row, 20), loss per gC m-3
         Derivative of the loss with respect to the soil carbon of each layer.
+    out : two ndarrays of float64, shapes (row, 20) and (row, 21), optional
+        Memory for the results, as in `soil_carbon`.
 
     Returns
     -------
@@ -133,7 +147,8 @@ def steady_state_vjp(
     Raises
     ------
     KernelError
-        As `steady_state`; also if `soc_bar` has another shape or a value that is not finite.
+        As `steady_state`; also if `soc_bar` has another shape or a value that is not finite, or
+        `out` cannot take the results.
     """
     count = thread_count(threads)
     rows, column = checked_rows(columns, parameters, index, count)
@@ -141,7 +156,7 @@ def steady_state_vjp(
     if bar.shape != (len(rows), N_LAYERS):
         raise KernelError(f"soc_bar has shape {bar.shape}, must be ({len(rows)}, {N_LAYERS})")
     require_finite("soc_bar", bar)
-    soc, parameters_bar, _ = adjoint(columns, rows, column, bar, count)
+    soc, parameters_bar, _ = adjoint(columns, rows, column, bar, count, out or (None, None))
     return soc, parameters_bar
 
 
@@ -151,13 +166,16 @@ def adjoint(
     column: NDArray[np.int32],
     bar: NDArray[np.float64],
     threads: int,
+    out: tuple[NDArray[np.float64] | None, NDArray[np.float64] | None] = (None, None),
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Soil carbon (row, 20) and gradients by parameters (row, 21) and annual input (row, 4).
 
-    The arguments are those that `checked_rows` returns: nothing is checked here.
+    The arguments are those that `checked_rows` returns: of them nothing is checked here. `out` is
+    memory for the first two.
     """
     n = len(rows)
-    soc, parameters_bar = np.empty((n, N_LAYERS)), np.empty((n, N_PARAMETERS))
+    soc = result_memory("out[0]", out[0], (n, N_LAYERS))
+    parameters_bar = result_memory("out[1]", out[1], (n, N_PARAMETERS))
     input_bar = np.empty((n, len(POOLS_WITH_INPUT)))
     _kernel.proda_gradient(
         *records(columns), rows.T, column, bar.T, threads, soc.T, parameters_bar.T, input_bar.T

@@ -76,7 +76,7 @@ def simulate(
     save: Sequence[int] | NDArray[np.int_] | None = None,
     threads: int | None = None,
 ) -> xr.Dataset:
-    """Run columns through time.
+    """Run columns through time, step by step as `one_step` (CTSM: CNDriverNoLeaching).
 
     Parameters
     ----------

@@ -33,6 +33,34 @@ def test_soil_carbon_is_the_sum_of_the_soil_pools(
     np.testing.assert_allclose(soil_carbon(columns, make_parameters(3)), result.soc, rtol=1e-15)
 
 
+def test_results_go_into_memory_that_is_given(
+    columns: Columns, make_parameters: MakeParameters
+) -> None:
+    parameters, bar = make_parameters(3), np.ones((3, 20))
+    soc, gradient = np.empty((3, 20)), np.empty((3, 21))
+    assert soil_carbon(columns, parameters, out=soc) is soc
+    np.testing.assert_array_equal(soc, soil_carbon(columns, parameters))
+    again = np.empty((3, 20))
+    given = steady_state_vjp(columns, parameters, bar, out=(again, gradient))
+    assert given[0] is again
+    assert given[1] is gradient
+    expected = steady_state_vjp(columns, parameters, bar)
+    np.testing.assert_array_equal(again, expected[0])
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [np.empty((2, 20)), np.empty((3, 20), dtype=np.float32), np.empty((20, 3)).T],
+    ids=["shape", "type", "order"],
+)
+def test_memory_that_cannot_take_the_result_is_refused(
+    columns: Columns, make_parameters: MakeParameters, memory: NDArray[Any]
+) -> None:
+    with pytest.raises(KernelError, match=r"out has shape .* must be a writeable, C-contiguous"):
+        soil_carbon(columns, make_parameters(3), out=memory)
+
+
 def test_results_do_not_depend_on_neighbours_order_or_threads(
     columns: Columns, make_parameters: MakeParameters
 ) -> None:
