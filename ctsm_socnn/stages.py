@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctsm_socnn.errors import FileError
+from ctsm_socnn.interruption import stop_if_asked
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.provenance import checksum, package_version
 
@@ -118,6 +119,8 @@ def run_stages(
     ------
     FileError
         If an output of other settings is in the way, or the directory is in use.
+    KeyboardInterrupt
+        If the run was asked to stop, at the latest when a stage is done.
     """
     with exclusive(directory):
         fingerprints = _fingerprints(stages)
@@ -141,6 +144,7 @@ def run_stages(
             start = time.monotonic()
             summary = stage.run(output)
             ledger.record(stage.name, fingerprints[stage.name], "done")
+            stop_if_asked()
             report(f"{label}: {summary} ({time.monotonic() - start:.1f} s)")
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import AssimilationError, FileError
+from ctsm_socnn.interruption import stop_if_asked
 from ctsm_socnn.netcdf import require_absent
 
 __all__ = ["Block", "Checkpoint"]
@@ -105,6 +106,8 @@ class Checkpoint:
         ------
         FileError
             If it cannot be written, for example on a full disk; earlier blocks stay.
+        KeyboardInterrupt
+            After it is kept, if the run was asked to stop.
         """
         path = self._path(index)
         try:
@@ -117,6 +120,7 @@ class Checkpoint:
                 f"{path} cannot be written: {error.strerror}; the sites done so far are kept in "
                 f"{self._directory} and the same command goes on from there"
             ) from error
+        stop_if_asked()
 
     def finish(self) -> None:
         """Remove the blocks, after the output has been written."""

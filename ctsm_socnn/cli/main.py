@@ -20,8 +20,9 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from ctsm_socnn.cli.stopping import Terminated, let_go_in_silence, terminated_by_signal
+from ctsm_socnn.cli.stopping import let_go_in_silence, stopped_by_signals
 from ctsm_socnn.errors import SocnnError
+from ctsm_socnn.interruption import Terminated
 from ctsm_socnn.progress import progress_hidden
 from ctsm_socnn.provenance import package_version
 
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         root.error(f"unknown command {name!r}; choose from {', '.join(COMMANDS)}")
     try:
-        with terminated_by_signal():
+        with stopped_by_signals():
             return _run(name, words[1:])
     except SocnnError as error:
         if "--debug" in words:

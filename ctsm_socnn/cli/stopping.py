@@ -7,31 +7,51 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-__all__ = ["Terminated", "let_go_in_silence", "terminated_by_signal"]
+from ctsm_socnn.interruption import Terminated, forget_request, note_request
 
-
-class Terminated(KeyboardInterrupt):
-    """The batch system wants this process to end."""
+__all__ = ["let_go_in_silence", "stopped_by_signals"]
 
 
 @contextmanager
-def terminated_by_signal() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send before they kill, end a run as Ctrl-C does."""
+def stopped_by_signals() -> Iterator[None]:
+    """Let Ctrl-C, and SIGTERM, which batch systems send before they kill, end the block.
 
-    def stop(number: int, _frame: object) -> None:
-        raise Terminated(number)
-
+    SIGINT stays ignored where it was, as in what a script has put into its background.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.unraisablehook
+    forget_request()
+    for number in before:
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, _stop)
+    sys.unraisablehook = partial(_all_but_stops, hook)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        forget_request()
+
+
+def _stop(number: int, _frame: object) -> None:
+    kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    note_request(kind)
+    raise kind(number)
+
+
+def _all_but_stops(hook: Callable[[Any], object], unraisable: Any) -> None:
+    """Say nothing of a stop that came in a destructor: it is noted, and comes again."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        hook(unraisable)
 
 
 def let_go_in_silence(stop: KeyboardInterrupt) -> None:

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "ctsm_socnn"
 
 LEVELS = (
-    {"errors", "progress", "_kernel"},
+    {"errors", "interruption", "progress", "_kernel"},
     {"parameters", "provenance", "netcdf", "netcdf_reading", "processor", "shipped"},
     {"schemas", "stages"},
     {"model"},

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctsm_socnn.assimilation.checkpoint import Checkpoint
+from ctsm_socnn.cli.stopping import stopped_by_signals
+from ctsm_socnn.interruption import Terminated, stop_if_asked
+from ctsm_socnn.stages import Stage, run_stages
+
+STOPS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+
+
+class _SwallowsAStop:
+    """What comes while an object is destroyed, Python throws away."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ())  # lets Python run the handler here
+
+
+def _lose_a_stop(number: int) -> None:
+    swallows = _SwallowsAStop(number)
+    del swallows
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_a_stop_that_a_destructor_swallows_comes_again(number, kind, capsys):
+    with stopped_by_signals():
+        _lose_a_stop(number)
+        with pytest.raises(KeyboardInterrupt) as stop:
+            stop_if_asked()
+    assert stop.type is kind
+    assert capsys.readouterr().err == ""
+    stop_if_asked()
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_stages_stop_when_the_one_that_swallowed_it_is_done(tmp_path, number, kind):
+    def first(path: Path) -> str:
+        _lose_a_stop(number)
+        path.write_text("done")
+        return "done"
+
+    def second(path: Path) -> str:
+        raise AssertionError("it should have stopped")
+
+    stages = [Stage("first", "", "first.txt", first), Stage("second", "", "second.txt", second)]
+    with stopped_by_signals(), pytest.raises(KeyboardInterrupt) as stop:
+        run_stages(stages, tmp_path)
+    assert stop.type is kind
+    states = json.loads((tmp_path / "stages.json").read_text())
+    assert {name: entry["state"] for name, entry in states.items()} == {"first": "done"}
+
+
+def test_a_block_is_kept_before_the_stop(tmp_path):
+    with stopped_by_signals(), Checkpoint(tmp_path / "result.nc", {}) as checkpoint:
+        _lose_a_stop(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save(0, {"values": np.arange(3)})
+        np.testing.assert_array_equal(checkpoint.load(0)["values"], np.arange(3))
+
+
+def test_what_ignores_ctrl_c_goes_on_ignoring_it():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stopped_by_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+            stop_if_asked()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
