@@ -1,7 +1,5 @@
 """`python -m ctsm_socnn` is the same as `ctsm-socnn`."""
 
-import sys
+from ctsm_socnn.cli.main import process
 
-from ctsm_socnn.cli.main import main
-
-sys.exit(main())
+process()

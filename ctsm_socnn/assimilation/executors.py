@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from ctsm_socnn.errors import AssimilationError, ConfigError
@@ -46,7 +49,7 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
     elif workers > 1:
         # Spawned workers inherit neither threads nor the checkpoint's lock.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
             _start_deaf_to_interrupts(pool, workers)
             try:
                 yield pool
@@ -57,10 +60,26 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
                     f"script without `if __name__ == '__main__':`; {_GO_ON}"
                 ) from error
             except BaseException:
+                # A batch system that asks to stop waits for seconds, and a block may take minutes.
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                _let_go_of_tasks(pool)
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     else:
         yield None
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the run is killed; it would wait for its next task for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_watch, args=[parent.sentinel], daemon=True).start()
+
+
+def _watch(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _start_deaf_to_interrupts(pool: ProcessPoolExecutor, workers: int) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.named_files import file_and_variable
 from ctsm_socnn.errors import ConfigError, GridError
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.observations.aggregate import METHODS, CellGrid, Method, aggregate
@@ -88,10 +89,7 @@ def _parse(word: str) -> tuple[str, Path, str | None]:
     name, separator, place = word.partition("=")
     if not separator or not name or not place:
         raise ConfigError(f"{word}: must read NAME=FILE or NAME=FILE:VARIABLE")
-    if Path(place).exists() or ":" not in place:
-        return name, Path(place), None
-    file, _, variable = place.rpartition(":")
-    return name, Path(file), variable
+    return name, *file_and_variable(place)
 
 
 def _target(path: Path) -> tuple[CellGrid, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:

@@ -18,15 +18,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from ctsm_socnn.cli.stopping import let_go_in_silence, stopped_by_signals
+from ctsm_socnn.cli.stopping import ignore_stops, stopped_by_signals
 from ctsm_socnn.errors import SocnnError
 from ctsm_socnn.interruption import Terminated
 from ctsm_socnn.progress import progress_hidden
 from ctsm_socnn.provenance import package_version
 
-__all__ = ["COMMANDS", "EXIT_STATUS", "command_parser", "main"]
+__all__ = ["COMMANDS", "EXIT_STATUS", "command_parser", "main", "process"]
 
 EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -174,11 +174,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt as stop:
-        let_go_in_silence(stop)
         terminated = isinstance(stop, Terminated)
         what = "terminated" if terminated else "interrupted"
         print(f"ctsm-socnn {name}: {what}; {_way_on(name)}", file=sys.stderr)
         return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
+
+
+def process() -> NoReturn:
+    """Run one command and end this process with its status."""
+    status = main()
+    if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+        # An impatient second Ctrl-C would turn the end of Python into a traceback.
+        ignore_stops()
+    sys.exit(status)
 
 
 def _run(name: str, words: Sequence[str]) -> int:

@@ -1,13 +1,14 @@
-"""Options of the form NAME=PATTERN, which name a run by its files."""
+"""Options that name files: NAME=PATTERN for the files of a run, FILE:VARIABLE for a raster."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from ctsm_socnn.errors import ConfigError
 
-__all__ = ["add_run_option", "named_patterns"]
+__all__ = ["add_run_option", "file_and_variable", "named_patterns"]
 
 
 def add_run_option(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -38,3 +39,11 @@ def named_patterns(described: Sequence[str], option: str) -> dict[str, list[str]
             raise ConfigError(f"{option} {text}: must read NAME=PATTERN")
         found.setdefault(name, []).append(pattern)
     return found
+
+
+def file_and_variable(place: str) -> tuple[Path, str | None]:
+    """Split FILE:VARIABLE; the name of a file may hold a colon, too."""
+    if Path(place).exists() or ":" not in place:
+        return Path(place), None
+    file, _, variable = place.rpartition(":")
+    return Path(file), variable

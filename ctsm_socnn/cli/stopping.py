@@ -10,11 +10,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ctsm_socnn.interruption import Terminated, forget_request, note_request
 
-__all__ = ["let_go_in_silence", "stopped_by_signals"]
+__all__ = ["ignore_stops", "stopped_by_signals"]
+
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def stopped_by_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _STOPS}
     hook = sys.unraisablehook
     forget_request()
     for number in before:
@@ -35,11 +37,22 @@ def stopped_by_signals() -> Iterator[None]:
     sys.unraisablehook = partial(_all_but_stops, hook)
     try:
         yield
+    except KeyboardInterrupt as stop:
+        # An impatient second Ctrl-C must not cut off the last line.
+        ignore_stops()
+        _let_go_in_silence(stop)
+        raise
     finally:
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
         forget_request()
+
+
+def ignore_stops() -> None:
+    """Be deaf to Ctrl-C and SIGTERM, for the end of what has been stopped."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _stop(number: int, _frame: object) -> None:
@@ -54,7 +67,7 @@ def _all_but_stops(hook: Callable[[Any], object], unraisable: Any) -> None:
         hook(unraisable)
 
 
-def let_go_in_silence(stop: KeyboardInterrupt) -> None:
+def _let_go_in_silence(stop: KeyboardInterrupt) -> None:
     """Release what the stopped work still held.
 
     An object that was half made when the signal came may fail when it is destroyed. Python tells

@@ -8,8 +8,10 @@ Example:
 
 With --sites, the mean soil carbon of the last two years is compared with the profiles, runs side by
 side on the same profiles; --by names variables of the sites file that make groups of them, such
-as a biome, a climate class or a database (`depth` always works). With --paramfile, each scalar that this version reads from that file is
-compared with what the run's decay rates, scalars and fluxes show; exits 1 if one was not used.
+as a biome, a climate class or a database (`depth` always works); --land-cover weights the profiles of
+a cell by the share of the cell that is of their class. With --paramfile, each scalar that this version
+reads from that file is compared with what the run's decay rates, scalars and fluxes show; exits 1 if
+one was not used.
 With --kernel, the offline kernel is driven by the run's own monthly fields: its scalars, rates,
 fractions, diffusivities and pools must be those of the run; exits 1 if one is not. With --totals,
 soil carbon is added up over land. DIR gets all of it: netCDF, figures, JSON, and report.html.
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctsm_socnn.cli.json_text import to_json
-from ctsm_socnn.cli.named_files import add_run_option, named_patterns
+from ctsm_socnn.cli.named_files import add_run_option, file_and_variable, named_patterns
 from ctsm_socnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="VARIABLE",
         help="with --sites: scores by the classes of a variable of the sites, or by depth; repeat",
+    )
+    add(
+        "--land-cover",
+        metavar="RASTER",
+        help="with --sites: GeoTIFF or netCDF of classes; FILE:VARIABLE where it holds several fields",
     )
     add("--paramfile", type=Path, metavar="FILE", help="paramfile that the runs were meant to use")
     add("--ctsm", metavar="VERSION", help="CTSM version of the runs; needed with --paramfile")
@@ -100,6 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _require_sense(arguments: argparse.Namespace) -> None:
     if arguments.sites is None and arguments.paramfile is None and not arguments.totals:
         raise ConfigError("nothing to compare the runs with; give --sites, --paramfile or --totals")
+    if arguments.land_cover is not None and arguments.sites is None:
+        raise ConfigError("--land-cover needs --sites, whose profiles it weights")
     if arguments.paramfile is not None and arguments.ctsm is None:
         raise ConfigError("--paramfile needs --ctsm, for example --ctsm ctsm5.4")
     if arguments.kernel and arguments.paramfile is None:
@@ -148,19 +157,28 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
         format_stocks(stocks),
         lambda: stock_section(stocks),
     )
-    yield _by_cell(sites, found, arguments.output)
+    yield _by_cell(sites, found, arguments)
     yield _by_group(comparison, sites, arguments.by or ["depth"])
 
 
-def _by_cell(sites: xr.Dataset, found: Sequence[RunAtSites], output: Path | None) -> _Part:
+def _by_cell(
+    sites: xr.Dataset, found: Sequence[RunAtSites], arguments: argparse.Namespace
+) -> _Part:
     import pandas as pd
 
     from ctsm_socnn.validation.cell_means import cell_means, format_cell_scores, score_cell_means
+    from ctsm_socnn.validation.land_cover import land_cover_of
     from ctsm_socnn.validation.report_sections import cell_section
 
-    means = pd.concat([cell_means(sites, run) for run in found], ignore_index=True)
-    if output is not None:
-        _write_text(means.to_csv(index=False), output / "cells.csv")
+    tables = []
+    for run in found:
+        cover = None
+        if arguments.land_cover is not None:
+            cover = land_cover_of(*file_and_variable(arguments.land_cover), sites, run)
+        tables.append(cell_means(sites, run, cover=cover))
+    means = pd.concat(tables, ignore_index=True)
+    if arguments.output is not None:
+        _write_text(means.to_csv(index=False), arguments.output / "cells.csv")
     table = score_cell_means(means)
     return _Part(
         "cells",
@@ -318,7 +336,7 @@ def _write_report(parts: Sequence[_Part], runs: Runs, arguments: argparse.Namesp
         **{f"run {name}": f"{paths[0]} to {paths[-1].name}" for name, paths in runs.items()},
         **{
             name: str(getattr(arguments, name))
-            for name in ("sites", "paramfile", "ctsm", "surface")
+            for name in ("sites", "land_cover", "paramfile", "ctsm", "surface")
             if getattr(arguments, name) is not None
         },
     }

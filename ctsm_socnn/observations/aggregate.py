@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.observations.rasters import Raster
 
-__all__ = ["METHODS", "CellGrid", "Method", "aggregate"]
+__all__ = ["METHODS", "CellGrid", "Method", "aggregate", "class_shares", "values_at"]
 
 Method = Literal["mean", "mode", "nearest"]
 
@@ -96,6 +96,60 @@ def aggregate(raster: Raster, grid: CellGrid, method: Method) -> tuple[NDArray[n
     return result, int(filled.sum())
 
 
+def class_shares(raster: Raster, grid: CellGrid) -> dict[float, NDArray[np.float64]]:
+    """Share of each class in the cells of a grid.
+
+    Parameters
+    ----------
+    raster : Raster
+        Of classes.
+    grid : CellGrid
+
+    Returns
+    -------
+    dict of float to ndarray, shape (lat, lon)
+        Area of the pixels of a class over that of all that have one; 0 in cells without any.
+
+    Raises
+    ------
+    GridError
+        If the values are no classes, or no pixel lies in the grid.
+    """
+    areas, _ = _class_areas(raster, grid)
+    if not areas:
+        raise GridError("no pixel of the raster lies in the grid")
+    total = np.add.reduce(list(areas.values()))
+    return {
+        value: np.divide(area, total, out=np.zeros_like(total), where=total > 0).reshape(grid.shape)
+        for value, area in areas.items()
+    }
+
+
+def values_at(
+    raster: Raster, lat: NDArray[np.float64], lon: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Value of the pixel that holds each point.
+
+    Parameters
+    ----------
+    raster : Raster
+    lat, lon : ndarray, shape (point,), degrees
+
+    Returns
+    -------
+    ndarray, shape (point,)
+        NaN outside the raster and where it has no value.
+    """
+    row, row_inside = _nearest_index(raster.lat, lat)
+    column, column_inside = _nearest_column(raster, lon)
+    result = np.full(lat.shape, np.nan)
+    for start, stop in _row_blocks(raster):
+        held = np.flatnonzero((row >= start) & (row < stop) & row_inside & column_inside)
+        if held.size:
+            result[held] = raster.read_rows(start, stop)[row[held] - start, column[held]]
+    return result
+
+
 _Result = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
@@ -111,6 +165,18 @@ def _mean(raster: Raster, grid: CellGrid) -> _Result:
 
 
 def _mode(raster: Raster, grid: CellGrid) -> _Result:
+    areas, touched = _class_areas(raster, grid)
+    result, best = np.full(touched.size, np.nan), np.zeros(touched.size)
+    for value in sorted(areas):
+        wins = areas[value] > best
+        result[wins], best[wins] = value, areas[value][wins]
+    return result.reshape(grid.shape), touched.reshape(grid.shape)
+
+
+def _class_areas(
+    raster: Raster, grid: CellGrid
+) -> tuple[dict[float, NDArray[np.float64]], NDArray[np.bool_]]:
+    """Area of each class in each cell, flattened, and which cells hold a pixel at all."""
     size = grid.shape[0] * grid.shape[1]
     counts: dict[float, NDArray[np.float64]] = {}
     pixels = np.zeros(size)
@@ -121,22 +187,14 @@ def _mode(raster: Raster, grid: CellGrid) -> _Result:
             found = np.bincount(cells[one], area[one], minlength=size)
             counts.setdefault(value, np.zeros(size))[:] += found
         if len(counts) > _MOST_CLASSES:
-            raise GridError(f"'mode' of more than {_MOST_CLASSES} different values; is it a class?")
-    result = np.full(size, np.nan)
-    best = np.zeros(size)
-    for value in sorted(counts):
-        wins = counts[value] > best
-        result[wins], best[wins] = value, counts[value][wins]
-    return result.reshape(grid.shape), (pixels > 0).reshape(grid.shape)
+            raise GridError(f"more than {_MOST_CLASSES} different values; are they classes?")
+    return counts, pixels > 0
 
 
 def _nearest(raster: Raster, grid: CellGrid) -> _Result:
     row, row_inside = _nearest_index(raster.lat, grid.lat)
-    start = raster.lon.min()
-    column, column_inside = _nearest_index(raster.lon, start + (grid.lon - start) % 360.0)
-    before, inside_before = _nearest_index(raster.lon, start + (grid.lon - start) % 360.0 - 360.0)
-    column = np.where(column_inside, column, before)
-    inside = row_inside[:, np.newaxis] & (column_inside | inside_before)
+    column, column_inside = _nearest_column(raster, grid.lon)
+    inside = row_inside[:, np.newaxis] & column_inside
     result = np.full(grid.shape, np.nan)
     for start_row, stop_row in _row_blocks(raster):
         held = np.flatnonzero((row >= start_row) & (row < stop_row))
@@ -189,6 +247,16 @@ def _bins(centres: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[
     found = np.searchsorted(edges[::-1] if falls else edges, values, side="right") - 1
     found = np.where((found < 0) | (found >= centres.size), -1, found)
     return np.where(falls & (found >= 0), centres.size - 1 - found, found)
+
+
+def _nearest_column(
+    raster: Raster, lon: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Nearest column to each longitude, in either convention, and whether it lies in that pixel."""
+    after = raster.lon.min() + (lon - raster.lon.min()) % 360.0
+    column, inside = _nearest_index(raster.lon, after)
+    before, inside_before = _nearest_index(raster.lon, after - 360.0)
+    return np.where(inside, column, before), inside | inside_before
 
 
 def _nearest_index(

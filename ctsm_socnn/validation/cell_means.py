@@ -1,7 +1,8 @@
 """Runs against one mean of the profiles of each cell, cells counted by their land.
 
 Profiles are not spread evenly within a cell: surveys dig where roads and projects are. Before they are
-averaged, profiles are declustered: those of one square of 0.1 degrees share the weight of one. The
+averaged, profiles are declustered: those of one square of 0.1 degrees share the weight of one. Where
+the land cover of profiles and cells is known, each class counts with its share of the cell. The
 scores over cells are weighted by the land of each cell, so that neither a well-sampled county nor a
 small cell near the pole counts for more than its area.
 """
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 from ctsm_socnn.network.stocks import deepest_observation, observed_stocks
 from ctsm_socnn.validation.intervals import map_blocks
+from ctsm_socnn.validation.land_cover import LandCover
 from ctsm_socnn.validation.model_runs import RunAtSites
 from ctsm_socnn.validation.scores import scores
 from ctsm_socnn.validation.stocks import AS_SAMPLED, SAMPLED_SHARE, STOCK_DEPTHS, depth_name
@@ -38,6 +40,7 @@ def cell_means(
     run: RunAtSites,
     depths: Sequence[float] = STOCK_DEPTHS,
     below_bedrock: BelowBedrock = "deepest",
+    cover: LandCover | None = None,
 ) -> pd.DataFrame:
     """Observed and modelled stocks of each cell that holds profiles.
 
@@ -49,13 +52,16 @@ def cell_means(
         Of these sites.
     depths : sequence of float, m
     below_bedrock : {"deepest", "drop"}
+    cover : LandCover, optional
+        Of these sites in this run's cells.
 
     Returns
     -------
     pandas.DataFrame
         One row a cell and depth: `run, depth, lon, lat, land` (m2), `profiles`, `squares` that hold
-        them, `observed` and `modelled` (weighted means, gC m-2) and `standard_error` of the observed
-        mean (gC m-2), NaN for a single square.
+        them, `covered` (share of the cell that is of the profiles' classes, NaN without `cover`),
+        `observed` and `modelled` (weighted means, gC m-2) and `standard_error` of the observed mean
+        (gC m-2), NaN where no class has two squares.
     """
     known = np.flatnonzero(np.isfinite(run.prediction.soc).all(axis=1))
     operator = ObservationOperator.from_sites(sites.isel(site=known), below_bedrock)
@@ -63,6 +69,8 @@ def cell_means(
     place = known[np.unique(operator.site)]
     deepest = deepest_observation(operator)
     square = map_blocks(sites["lon"].values[place], sites["lat"].values[place], _SQUARE)
+    label = np.zeros(place.size) if cover is None else cover.label[place]
+    share = np.full(place.size, np.nan) if cover is None else cover.share[place]
     rows: list[dict[str, Any]] = []
     for depth in depths:
         reach = deepest if depth == AS_SAMPLED else np.full(deepest.shape, depth)
@@ -80,7 +88,9 @@ def cell_means(
                     "lat": float(run.lat[number]),
                     "land": float(run.land[number]),
                     "profiles": inside.size,
-                    **_declustered(seen[inside], made[inside], square[inside]),
+                    **_weighted(
+                        seen[inside], made[inside], square[inside], label[inside], share[inside]
+                    ),
                 }
             )
     return pd.DataFrame(rows)
@@ -151,23 +161,51 @@ def format_cell_scores(table: pd.DataFrame) -> str:
     return "\n".join(
         [
             *lines,
-            "Cells count with their land, profiles of one 0.1-degree square as one; kgC m-2. s.e.: of the "
-            "observed means.",
+            "Cells count with their land, profiles of one 0.1-degree square as one, and with --land-cover "
+            "each class with its share of the cell; kgC m-2. s.e.: of the observed means.",
         ]
     )
 
 
-def _declustered(
-    observed: Array, modelled: Array, square: NDArray[np.int64]
+def _weighted(
+    observed: Array, modelled: Array, square: NDArray[np.int64], label: Array, share: Array
 ) -> dict[str, float | int]:
-    """Means over squares of the means within them, and the standard error of the observed one."""
-    _, member, count = np.unique(square, return_inverse=True, return_counts=True)
-    seen = np.bincount(member, weights=observed) / count
-    made = np.bincount(member, weights=modelled) / count
-    error = seen.std(ddof=1) / np.sqrt(seen.size) if seen.size > 1 else np.nan
+    """Means over squares and classes of land cover, and the standard error of the observed one.
+
+    Profiles whose class is not known, or not that of any pixel in the cell, count only where no
+    other does: then all share one class.
+    """
+    known = share > 0.0
+    label = np.where(known, label, np.nan) if known.any() else np.zeros(label.size)
+    use = np.flatnonzero(np.isfinite(label))
+    _, of_class = np.unique(label[use], return_inverse=True)
+    pairs = np.stack([of_class, square[use]])
+    (stratum, _), member, count = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    seen = np.bincount(member, weights=observed[use]) / count
+    made = np.bincount(member, weights=modelled[use]) / count
+    squares = np.bincount(stratum)
+    weight = np.ones(1)
+    if known.any():
+        first = np.unique(of_class, return_index=True)[1]
+        weight = share[use][first]
+    by_class = weight / weight.sum()
+    each = by_class[stratum] / squares[stratum]
     return {
-        "squares": int(seen.size),
-        "observed": float(seen.mean()),
-        "modelled": float(made.mean()),
-        "standard_error": float(error),
+        "squares": int(np.unique(square[use]).size),
+        "covered": float(weight.sum()) if known.any() else np.nan,
+        "observed": float(each @ seen),
+        "modelled": float(each @ made),
+        "standard_error": _standard_error(seen, stratum, squares, by_class),
     }
+
+
+def _standard_error(
+    values: Array, stratum: NDArray[np.int64], squares: NDArray[np.int64], by_class: Array
+) -> float:
+    """Of a stratified mean; the spread within classes is taken to be the same in all."""
+    freedom = values.size - squares.size
+    if freedom == 0:
+        return float("nan")
+    centre = np.bincount(stratum, weights=values) / squares
+    variance = float(((values - centre[stratum]) ** 2).sum()) / freedom
+    return float(np.sqrt((by_class**2 / squares).sum() * variance))

@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.forcing.land_grid import LandGrid
 from ctsm_socnn.observations.nearest import nearest_cell
 from ctsm_socnn.validation.comparison import Prediction
 from ctsm_socnn.validation.gridded_carbon import history_cells, soil_carbon_of
@@ -40,6 +41,8 @@ class RunAtSites:
         Land cell of each site.
     lon, lat : ndarray, shape (cell,), degrees
     land : ndarray, shape (cell,), m2
+    grid : LandGrid
+        That of the history files.
     """
 
     prediction: Prediction
@@ -47,6 +50,7 @@ class RunAtSites:
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
     land: NDArray[np.float64]
+    grid: LandGrid
 
 
 def collocate(
@@ -84,7 +88,7 @@ def collocate(
         )
     prediction = Prediction(name, "run", np.where(near[:, np.newaxis], soc[:, cell].T, np.nan))
     land = fields.grid.take(history_cells(fields.samples[0].path, fields.grid).land)
-    return RunAtSites(prediction, cell, lon, lat, land)
+    return RunAtSites(prediction, cell, lon, lat, land, fields.grid)
 
 
 def _cell_places(fields: HistoryFields) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -125,8 +125,8 @@ def cell_section(table: pd.DataFrame) -> Section:
     headings = ["run", "to", "cells", "profiles", "observed", "modelled"]
     headings += ["NSE", "R²", "CCC", "RMSE", "bias"]
     text = (
-        "Stocks of cell means, kgC m⁻². Profiles of one square of 0.1 degrees share the weight of one, "
-        "cells count with their land. Small print: standard error of an observed cell mean."
+        "Stocks of cell means, kgC m⁻². Profiles of one square of 0.1 degrees share the weight of one; "
+        "with --land-cover each class counts with its share of the cell. Cells count with their land. Small print: standard error of an observed cell mean."
     )
     return Section("Cell means", [text], tables=[Table("By depth", headings, rows)])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -109,3 +111,20 @@ def assert_that_the_rest_follows(sites_file: Path, output: Path, whole: xr.Datas
     assert not output.exists()
     found = site_by_site(open_sites(sites_file), SETTINGS, output=output)
     xr.testing.assert_identical(found.drop_attrs(), whole.drop_attrs())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_do_not_outlive_a_run_that_is_killed(sites_file, tmp_path, number):
+    output = tmp_path / "posterior.nc"
+    words = ["assimilate", str(sites_file), "-o", str(output), "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ctsm_socnn", *words, "--chains", "4", "--draws", "1000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    when_a_block_is_done(output, lambda: os.kill(process.pid, number)).join()
+    # The pipe ends with the last process that holds it.
+    process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143}[number]
+    assert not output.exists()

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -55,6 +56,19 @@ def test_the_scores_are_those_of_the_soil_pools_in_the_history(world, capsys):
     assert {row["depth"] for row in result["stocks"]} >= {0.3, 1.0, None}  # None: as sampled
     cells = next(row for row in result["cells"] if row["depth"] == 1.0)
     assert 3 <= cells["cells"] <= cells["profiles"] <= 30
+
+
+def test_land_cover_weights_the_profiles_of_a_cell(world, tmp_path, capsys):
+    words = ["validate", *_run(world), "--sites", f"{world}/sites.nc"]
+    cover = ["--land-cover", f"{world}/covariates.nc:cov_land_cover"]
+    assert main([*words, *cover, "-o", str(tmp_path / "out")]) == 0
+    cells = pd.read_csv(tmp_path / "out" / "cells.csv")
+    known = cells["covered"].dropna()
+    assert 3 <= len(known) <= len(cells)
+    assert ((known > 0.0) & (known <= 1.0)).all()
+    assert "covariates.nc:cov_land_cover" in (tmp_path / "out" / "report.html").read_text()
+    assert main(["validate", *_run(world), *cover, "--totals"]) == 2
+    assert "--land-cover needs --sites" in capsys.readouterr().err
 
 
 def test_scores_come_by_group_with_intervals(world, capsys):

@@ -91,7 +91,7 @@ def test_raster_elsewhere_is_refused():
 def test_mode_of_a_measurement_is_refused():
     lat, lon = centres(40.0, 42.0, 40), centres(280.0, 283.0, 40)
     values = np.random.default_rng(3).normal(size=(40, 40))
-    with pytest.raises(GridError, match="is it a class"):
+    with pytest.raises(GridError, match="are they classes"):
         aggregate(raster(lat, lon, values), GRID, "mode")
 
 
