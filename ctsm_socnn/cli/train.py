@@ -25,6 +25,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ctsm_socnn.assimilation.information import hardly_narrowed
 from ctsm_socnn.cli.coverage_table import coverage_table
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import add_json, print_result
@@ -46,6 +47,7 @@ from ctsm_socnn.network.device import DEVICE_NAMES, Device, choose_device
 from ctsm_socnn.network.encoders import encoder_names
 from ctsm_socnn.network.ensemble import Progress
 from ctsm_socnn.network.losses import LOSS_NAMES
+from ctsm_socnn.network.parameter_head import predicted_parameters
 from ctsm_socnn.progress import progress_wanted
 from ctsm_socnn.schemas import covariate_names, open_file, open_sites
 
@@ -62,7 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="learn through the kernel from profiles, or from the posteriors of a site-by-site run",
     )
     parser.add_argument(
-        "--posterior", type=Path, metavar="FILE", help="two-step: posterior of the same sites"
+        "--posterior",
+        type=Path,
+        metavar="FILE",
+        help="posterior of the same sites, for two-step and --unseen",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MODEL", help="directory to write"
@@ -98,6 +103,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="covariates only, so that maps need no forcing",
     )
     parser.add_argument(
+        "--hold", nargs="+", default=[], metavar="NAME", help="parameters kept at CLM5's value"
+    )
+    parser.add_argument(
+        "--tie", nargs="+", default=[], metavar="NAME", help="parameters of one value for all sites"
+    )
+    parser.add_argument(
+        "--unseen",
+        choices=("hold", "tie"),
+        help="do that with parameters of which profiles tell next to nothing, by --posterior",
+    )
+    parser.add_argument(
         "--calibrate", type=int, metavar="FOLDS", help="learn intervals from so many folds"
     )
     add_fold_options(parser)
@@ -121,8 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
             "far from profiles they extrapolate it",
             file=sys.stderr,
         )
-    settings, device = _settings(arguments), choose_device(arguments.device)
     posterior = open_file(arguments.posterior) if arguments.posterior else None
+    settings, device = _settings(arguments, posterior), choose_device(arguments.device)
     work = arguments.output.with_name(f".{arguments.output.name}.training")
     sites = open_sites(arguments.sites)
     folds = None
@@ -207,7 +223,7 @@ def _scores_text(found: Mapping[str, Any]) -> str:
     )
 
 
-def _settings(arguments: argparse.Namespace) -> NetworkSettings:
+def _settings(arguments: argparse.Namespace, posterior: xr.Dataset | None) -> NetworkSettings:
     if arguments.preset == "published" and arguments.method != "two-step":
         raise NetworkError("--preset published is of the two-step method; give --method two-step")
     if arguments.from_profiles and arguments.method != "end-to-end":
@@ -226,12 +242,41 @@ def _settings(arguments: argparse.Namespace) -> NetworkSettings:
         inputs["forcing_summaries"] = False
     if arguments.encoder:
         encoder["name"] = arguments.encoder
-    return settings.with_changes(
+    settings = settings.with_changes(
         **chosen,
         bootstrap=arguments.bootstrap,
         inputs=settings.inputs.model_dump() | inputs,
         encoder=settings.encoder.model_dump() | encoder,
     )
+    return _with_fixed_parameters(settings, arguments, posterior)
+
+
+def _with_fixed_parameters(
+    settings: NetworkSettings, arguments: argparse.Namespace, posterior: xr.Dataset | None
+) -> NetworkSettings:
+    """Hold or tie what was named, and what the contraction of the posterior says is not seen."""
+    held, tied = list(settings.parameters.held), list(settings.parameters.tied)
+    held += [name for name in arguments.hold if name not in held]
+    tied += [name for name in arguments.tie if name not in tied]
+    if arguments.unseen is not None:
+        if posterior is None:
+            raise NetworkError(
+                "--unseen goes by the contraction of site posteriors; give --posterior"
+            )
+        unseen = [name for name in hardly_narrowed(posterior) if name not in {*held, *tied}]
+        print(
+            f"profiles tell next to nothing of {', '.join(unseen) or 'no further parameter'}",
+            file=sys.stderr,
+        )
+        (held if arguments.unseen == "hold" else tied).extend(unseen)
+    if (held or tied) and settings.preset == "published":
+        raise NetworkError(
+            "--preset published predicts every parameter; leave --hold, --tie and --unseen out"
+        )
+    changed = settings.parameters.model_dump() | {"held": tuple(held), "tied": tuple(tied)}
+    settings = settings.with_changes(parameters=changed)
+    predicted_parameters(settings.parameters)
+    return settings
 
 
 def _starting_settings(arguments: argparse.Namespace) -> NetworkSettings:

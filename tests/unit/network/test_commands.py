@@ -9,6 +9,7 @@ import xarray as xr
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 QUICK = ("--members", "2", "--epochs", "3")
@@ -110,6 +111,10 @@ def test_two_step_trains_on_posteriors(files: Path) -> None:
         (("--method", "end-to-end", "--preset", "published"), "give --method two-step"),
         (("--method", "two-step", "--from-profiles"), "give --method end-to-end"),
         (("--method", "end-to-end", "--members", "0"), "network setting members"),
+        (("--method", "end-to-end", "--hold", "q11"), "unknown parameter 'q11' among held"),
+        (("--method", "end-to-end", "--tie", "tau_cwd"), "tau_cwd cannot be both held and tied"),
+        (("--method", "end-to-end", "--unseen", "tie"), "give --posterior"),
+        (("--method", "two-step", "--preset", "published", "--hold", "q10"), "every parameter"),
     ],
 )
 def test_wrong_options_are_explained_in_one_line(
@@ -120,6 +125,34 @@ def test_wrong_options_are_explained_in_one_line(
     assert message in error
     assert "\n" not in error
     assert not (files / "model").exists()
+
+
+def test_parameters_are_held_or_tied_by_name(files: Path) -> None:
+    words = ("--method", "end-to-end", "--from-profiles", "--hold", "q10", "--tie", "beta", "cryo")
+    assert train(files, *words) == 0
+    settings = json.loads((files / "model" / "model.json").read_text())["settings"]
+    assert settings["parameters"]["held"] == ["tau_cwd", "q10"]
+    assert settings["parameters"]["tied"] == ["beta", "cryo"]
+
+
+def test_parameters_that_profiles_do_not_tell_are_tied(
+    files: Path, posterior: xr.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = posterior["mean"].shape
+    contraction, acts = np.full(shape, 0.7), np.ones(shape, dtype=np.int8)
+    contraction[:, PARAMETER_NAMES.index("tau_l1")] = 0.02
+    acts[:, PARAMETER_NAMES.index("tau_cwd")] = 0
+    informed = posterior.assign(
+        contraction=(("site", "parameter"), contraction),
+        identifiable=(("site", "parameter"), acts),
+        cost_mean=("site", np.ones(shape[0])),
+    )
+    write_dataset(informed, files / "posterior.nc", overwrite=True)
+    words = ("--posterior", str(files / "posterior.nc"), "--unseen", "tie")
+    assert train(files, "--method", "end-to-end", "--from-profiles", *words) == 0
+    assert "profiles tell next to nothing of tau_l1" in capsys.readouterr().err
+    settings = json.loads((files / "model" / "model.json").read_text())["settings"]
+    assert settings["parameters"]["tied"] == ["tau_l1"]
 
 
 def test_location_is_warned_about(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
