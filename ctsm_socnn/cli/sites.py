@@ -29,6 +29,7 @@ from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import open_climatology
 from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.observations import build_sites, open_covariates, read_profiles
+from ctsm_socnn.observations.build import NO_USABLE_LAYER
 from ctsm_socnn.observations.covariates import MISSING_RULES
 from ctsm_socnn.observations.sites_file import exclusions_path, write_sites
 from ctsm_socnn.provenance import provenance_attributes
@@ -112,10 +113,11 @@ def _report(sites: xr.Dataset, exclusions: pd.DataFrame, path: Path) -> str:
     attributes = sites.attrs
     lines = [f"{path}: {sites.sizes['site']} sites of {attributes['profiles_read']} profiles"]
     lines += describe(sites)
-    lines += [
-        f"  left out, {reason}: {count}"
-        for reason, count in exclusions["reason"].value_counts().items()
-    ]
+    for reason, left_out in exclusions.groupby("reason", sort=False):
+        lines.append(f"  left out, {reason}: {len(left_out)}")
+        if reason == NO_USABLE_LAYER:
+            flags = left_out["detail"].str.split().explode().value_counts()
+            lines += [f"    of these with {name}: {count}" for name, count in flags.items()]
     if attributes.get("sites_in_ocean_cells"):
         lines.append(
             f"  nearer to an ocean cell than to land: {attributes['sites_in_ocean_cells']}"

@@ -24,9 +24,12 @@ from ctsm_socnn.observations.quality import (
 )
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, covariate_names, validate_sites
 
-__all__ = ["EXCLUSION_COLUMNS", "build_sites", "screen_sites"]
+__all__ = ["EXCLUSION_COLUMNS", "NO_USABLE_LAYER", "build_sites", "screen_sites"]
 
 EXCLUSION_COLUMNS: Final = ("profile_id", "lon", "lat", "reason", "detail")
+
+NO_USABLE_LAYER: Final = "no usable layer"
+"""Reason of an exclusion whose detail names the flags of the layers."""
 
 _OPTIONAL_FORCING: Final = ("CELLSAND",)
 """Not every scheme reads sand; a site may lack it."""
@@ -124,7 +127,7 @@ def build_sites(
     """
     out = _Exclusions.of(profiles)
     usable, detail = _usable(profiles)
-    out.leave_out(~usable, "no usable layer", detail)
+    out.leave_out(~usable, NO_USABLE_LAYER, detail)
     sites = _drive(climatology, profiles, out, max_distance_km)
     if "source" in profiles:
         sites["source"] = ("site", profiles["source"].values.astype(str))
@@ -170,7 +173,7 @@ def screen_sites(sites: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
     good = np.asarray(sites["soc"].values > 0)
     if "soc_flag" in sites:
         good &= sites["soc_flag"].values == 0
-    out.leave_out(np.asarray(~good.any(axis=1)), "no usable layer")
+    out.leave_out(np.asarray(~good.any(axis=1)), NO_USABLE_LAYER)
     wanted = [name for name in FORCING_DIMENSIONS if name not in _OPTIONAL_FORCING]
     lacks = {name: _has_nan(sites[name]) for name in wanted}
     out.leave_out(_any(lacks), "no forcing", _which(lacks))

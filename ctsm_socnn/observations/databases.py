@@ -31,6 +31,8 @@ class Source:
         Column -> value of the rows that come first: they win where a key or a layer repeats.
     required : bool
         Whether the database is useless without it.
+    in_parts : bool
+        Whether it may come in several files, each with some of the rows.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Source:
     rename: Mapping[str, str] = field(default_factory=dict)
     prefer: Mapping[str, str] = field(default_factory=dict)
     required: bool = True
+    in_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,8 @@ DATABASES: Final[Mapping[str, Database]] = {
         },
     ),
     "iscn3": Database(
-        meaning="ISCN generation 3: the layer table (CSV)",
-        sources=(Source("layer"),),
+        meaning="ISCN generation 3: the layer table (CSV or Excel), or the directory of its parts",
+        sources=(Source("layer", in_parts=True),),
         identity=("dataset_name_sub", "site_name", "profile_name"),
         columns={
             "lon": ("long (dec. deg)",),

@@ -18,6 +18,7 @@ __all__ = ["read_database", "read_table"]
 
 _SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _SQLITE: Final = (".sqlite", ".sqlite3", ".db", ".gpkg")
+_EXCEL: Final = ".xlsx"
 _VIEW: Final = "_vw"
 """What older copies of the laboratory data mart append to the names of their tables."""
 
@@ -32,7 +33,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if path.suffix == ".nc":
         return _read_flat_netcdf(path)
-    if path.suffix == ".xlsx":
+    if path.suffix == _EXCEL:
         return _read_excel(path)
     compression: Literal["gzip"] | None = "gzip" if path.suffix == ".gz" else None
     kind = Path(path.stem).suffix if compression else path.suffix
@@ -115,11 +116,12 @@ def _read_source(path: Path, source: Source, *, single: bool) -> pd.DataFrame | 
         if not single:
             raise FileError(f"{path} is one table; give the directory that holds all of them")
         return read_table(path)
-    found = sorted(
-        item
-        for item in path.iterdir()
-        if source.name in item.name.lower() and set(item.suffixes) & set(_SEPARATORS)
-    )
+    named = sorted(item for item in path.iterdir() if source.name in item.name.lower())
+    found = [item for item in named if set(item.suffixes) & set(_SEPARATORS)]
+    if source.in_parts:
+        found = found or [item for item in named if item.suffix == _EXCEL]
+        if found:
+            return pd.concat(map(read_table, found), ignore_index=True)
     if _is_one(found, source, path):
         return read_table(found[0])
     return None

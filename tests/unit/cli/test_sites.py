@@ -136,6 +136,8 @@ def test_profiles_in_the_sea_are_counted_and_listed(words, tmp_path, capsys):
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "left out, no usable layer: 2" in said
+    assert "of these with carbon_not_positive: 1" in said
+    assert "of these with in_sea: 1" in said
     exclusions = pd.read_csv(tmp_path / "sites_exclusions.csv").set_index("profile_id")
     assert exclusions["detail"]["c"] == "in_sea"
 

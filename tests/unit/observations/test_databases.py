@@ -186,6 +186,23 @@ def test_litter_layers_are_above_the_surface(tmp_path):
     assert "above_surface" in notes_of(read_profiles(write(tmp_path, tables), "wosis-2019"))
 
 
+def test_iscn_may_come_in_parts(tmp_path):
+    """Each with the mark of byte order and the old line ends that the network's own files have."""
+    text = TABLES["iscn3"]["ISCN_ALL_DATA_LAYER.csv"]
+    for number in (1, 2):
+        part = "\ufeffISCN 1-1 (2015-12-10)," + text.replace("\n", "\n,")
+        part = part.replace(",7,", f",{number},")
+        path = tmp_path / f"ISCN_ALL_DATA_LAYER_C{number}_1-1.csv"
+        path.write_text(part.replace("\n", "\r"), encoding="utf-8", newline="")
+    profiles = read_profiles(tmp_path, "iscn3")
+    assert profiles["profile_id"].values.tolist() == ["NRCS/s/1", "NRCS/s/2"]
+
+
+def test_missing_part_of_a_database_is_named(tmp_path):
+    with pytest.raises(FileError, match="no table whose name has 'layer'"):
+        read_profiles(tmp_path, "iscn3")
+
+
 def test_missing_table_is_named(tmp_path):
     tables = dict(TABLES["kssl"])
     del tables["lab_chemical_properties.csv"]
