@@ -142,7 +142,7 @@ def write_in_parts(
 
 @contextmanager
 def written_in_parts(
-    dimension: str, path: str | Path, *, overwrite: bool = False
+    dimension: str, path: str | Path, *, length: int | None = None, overwrite: bool = False
 ) -> Iterator[Callable[[xr.Dataset], None]]:
     """Give a function that appends parts to a file, which appears when the block ends well.
 
@@ -152,8 +152,10 @@ def written_in_parts(
     Parameters
     ----------
     dimension : str
-        Becomes the file's unlimited dimension.
     path : Path
+    length : int, optional
+        Of all parts together. Where it is not given, the file's dimension is unlimited, which some
+        programs (CDO) take for time.
     overwrite : bool
 
     Raises
@@ -161,21 +163,17 @@ def written_in_parts(
     FileError
         If the output exists, or cannot be written.
     """
-    path, length = Path(path), 0
+    path, done = Path(path), 0
     with atomic_output(path, overwrite=overwrite) as temporary:
 
         def append(part: xr.Dataset) -> None:
-            nonlocal length
+            nonlocal done
             clean = part.drop_encoding()
-            if length == 0:
-                encoding = {
-                    str(name): _encoding_of_part(variable, dimension)
-                    for name, variable in clean.variables.items()
-                }
-                _store(clean, temporary, path, "NETCDF4", encoding, unlimited=[dimension])
-            else:
-                _append(clean, dimension, length, temporary, path)
-            length += clean.sizes[dimension]
+            if done == 0:
+                _begin(clean, dimension, length, temporary, path)
+            if done > 0 or length is not None:
+                _append(clean, dimension, done, temporary, path)
+            done += clean.sizes[dimension]
 
         yield append
 
@@ -221,12 +219,14 @@ def _store(
     encoding: dict[str, dict[str, Any]],
     unlimited: Iterable[str] = (),
     mode: Literal["w", "a"] = "w",
+    compute: bool = True,
 ) -> None:
     """Write a file; the netCDF library reports a full disk as a RuntimeError."""
     try:
         dataset.to_netcdf(
             temporary,
             mode=mode,
+            compute=compute,
             format=form,
             engine="netcdf4",
             encoding=encoding,
@@ -234,6 +234,23 @@ def _store(
         )
     except RuntimeError as error:
         raise FileError(f"{path} cannot be written ({error}); is the disk full?") from error
+
+
+def _begin(
+    part: xr.Dataset, dimension: str, length: int | None, temporary: Path, path: Path
+) -> None:
+    """Write the first part, or, where the length of all is known, room for all without values."""
+    encoding = {
+        str(name): _encoding_of_part(variable, dimension)
+        for name, variable in part.variables.items()
+    }
+    if length is None:
+        _store(part, temporary, path, "NETCDF4", encoding, unlimited=[dimension])
+        return
+    # Lazy, so that no room is taken in memory and no values are written yet.
+    growing = {name: item.chunk() for name, item in part.items() if dimension in item.dims}
+    room = part.assign(growing).isel({dimension: np.zeros(length, dtype=np.int64)})
+    _store(room, temporary, path, "NETCDF4", encoding, compute=False)
 
 
 def _append(part: xr.Dataset, dimension: str, start: int, temporary: Path, path: Path) -> None:

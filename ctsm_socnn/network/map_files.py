@@ -177,7 +177,8 @@ def write_maps(
     with ExitStack() as files:
 
         def opened(path: Path) -> Callable[[xr.Dataset], None]:
-            parts = written_in_parts(grid.dimensions[0], path, overwrite=overwrite)
+            rows, length = grid.dimensions[0], grid.shape[0]
+            parts = written_in_parts(rows, path, length=length, overwrite=overwrite)
             return files.enter_context(parts)
 
         write_parameters = opened(maps) if maps is not None else None

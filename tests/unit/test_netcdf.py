@@ -16,6 +16,7 @@ from ctsm_socnn.netcdf import (
     write_ctsm_input,
     write_dataset,
     write_in_parts,
+    written_in_parts,
 )
 
 
@@ -121,14 +122,18 @@ def many_kinds() -> xr.Dataset:
     )
 
 
-def test_parts_make_the_same_dataset_as_the_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [None, 10])
+def test_parts_make_the_same_dataset_as_the_whole(tmp_path: Path, length: int | None) -> None:
     path = tmp_path / "a.nc"
-    write_in_parts(pieces(), "n", path)
+    with written_in_parts("n", path, length=length) as append:
+        for piece in pieces():
+            append(piece)
     with xr.open_dataset(path) as again:
         xr.testing.assert_identical(again.load(), many_kinds())
     with netCDF4.Dataset(path) as raw:
         raw.set_auto_mask(False)
         assert raw["x"][5, 1] == FILL_VALUE
+        assert raw.dimensions["n"].isunlimited() == (length is None)
 
 
 def test_parts_that_stop_leave_nothing(tmp_path: Path) -> None:
