@@ -5,11 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from sklearn.tree import DecisionTreeRegressor
 
 from ctsm_socnn.errors import NetworkError
-from ctsm_socnn.network import NetworkSettings, cross_validate
+from ctsm_socnn.model.observation import ObservationOperator
+from ctsm_socnn.network import (
+    Model,
+    NetworkSettings,
+    cross_validate,
+    cross_validation,
+    default_settings,
+    imagined_sites,
+)
 from ctsm_socnn.network.folds import location_folds
-from ctsm_socnn.network.inputs import InputTransform
+from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.settings import InputSettings
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
@@ -45,17 +54,17 @@ def test_two_step_takes_the_posteriors_of_the_training_sites(
     np.testing.assert_array_equal(same, fold == 0)
 
 
-def sees_its_test_fold(sites: xr.Dataset) -> bool:
+def sees_its_test_fold(sites: xr.Dataset, settings: NetworkSettings = QUICK) -> bool:
     """Whether predictions for a fold change with that fold's own carbon or covariate spread."""
     fold = np.arange(40) // 20
     tested = fold == 0
-    before = cross_validate(sites, "end-to-end", fold, 0, settings=QUICK)
+    before = cross_validate(sites, "end-to-end", fold, 0, settings=settings)
     changed = sites.copy(deep=True)
     changed["soc"].values[tested] *= 7.0
     # One test site alone gets strange covariates; the others of its fold must not notice.
     changed["cov_warmth"].values[0] = 40.0
     changed["cov_noise"].values[0] = -60.0
-    after = cross_validate(changed, "end-to-end", fold, 0, settings=QUICK)
+    after = cross_validate(changed, "end-to-end", fold, 0, settings=settings)
     others = tested & (np.arange(40) != 0)
     same = before["prediction"].values[others] == after["prediction"].values[others]
     return not same.all()
@@ -63,6 +72,55 @@ def sees_its_test_fold(sites: xr.Dataset) -> bool:
 
 def test_nothing_of_the_test_fold_reaches_training(sites: xr.Dataset) -> None:
     assert not sees_its_test_fold(sites)
+
+
+def _small_tree(seed: int) -> DecisionTreeRegressor:
+    return DecisionTreeRegressor(max_depth=4, random_state=seed)
+
+
+@pytest.fixture
+def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagined_sites, "_boosting", _small_tree)
+    monkeypatch.setattr(imagined_sites, "_forest", _small_tree)
+
+
+DEFAULT = default_settings("end-to-end").with_changes(
+    members=1, epochs=2, imagined_sites=2, bootstrap=True
+)
+
+
+@pytest.mark.usefixtures("small_trees")
+def test_nothing_of_the_test_fold_reaches_the_trees_or_the_bootstrap(sites: xr.Dataset) -> None:
+    assert not sees_its_test_fold(sites, DEFAULT)
+
+
+@pytest.mark.usefixtures("small_trees")
+def test_trees_that_have_seen_the_test_fold_are_caught(
+    sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = cross_validation.train
+    everything: list[xr.Dataset] = []
+    whole = cross_validate
+
+    def remember(data: xr.Dataset, *args: Any, **kwargs: Any) -> xr.Dataset:
+        everything.append(data)
+        return whole(data, *args, **kwargs)
+
+    def leaky(chosen: xr.Dataset, *args: Any, **kwargs: Any) -> Model:
+        """Train as asked, with trees fitted on all sites."""
+
+        def fitted(inputs: Inputs, _: ObservationOperator, seed: int) -> Any:
+            names = InputTransform.fit(chosen, DEFAULT.inputs)
+            told = ObservationOperator.from_sites(everything[-1])
+            return fit_trees(names(everything[-1]), told, seed)
+
+        monkeypatch.setattr(imagined_sites, "_fitted", fitted)
+        return honest(chosen, *args, **kwargs)
+
+    fit_trees = imagined_sites._fitted
+    monkeypatch.setattr(cross_validation, "train", leaky)
+    monkeypatch.setitem(globals(), "cross_validate", remember)
+    assert sees_its_test_fold(sites, DEFAULT)
 
 
 def test_a_planted_leak_is_caught(sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
