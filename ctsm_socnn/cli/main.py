@@ -183,9 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def process() -> NoReturn:
     """Run one command and end this process with its status."""
     status = main()
-    if status in (EXIT_INTERRUPTED, EXIT_TERMINATED):
-        # An impatient second Ctrl-C would turn the end of Python into a traceback.
-        ignore_stops()
+    # All is done; a Ctrl-C now would only turn the end of Python into a traceback.
+    ignore_stops()
     sys.exit(status)
 
 
