@@ -183,7 +183,9 @@ def score_section(comparison: xr.Dataset, seed: int) -> Section:
 def map_section(maps: xr.Dataset, facts: Mapping[str, str]) -> Section:
     """Parameter maps."""
     picture = Picture.drawn(
-        "Parameters that profiles tell most about.", lambda path: draw_parameter_maps(maps, path)
+        "Parameters that profiles tell most about.",
+        lambda path: draw_parameter_maps(maps, path),
+        broad=True,
     )
     return Section("Parameter maps", facts=facts, figures=[picture])
 

@@ -85,7 +85,7 @@ def times_section(
         "the soil, transit time the carbon of the column over its input (Sierra et al. 2017)."
     )
     picture = Picture.drawn(
-        "Times of carbon by depth.", lambda path: draw_carbon_times(times, path)
+        "Times of carbon by depth.", lambda path: draw_carbon_times(times, path), broad=True
     )
     return Section("Times of carbon", [text], figures=[picture])
 
