@@ -26,12 +26,12 @@ _GO_ON = "the sites done so far are kept and the same command goes on from there
 
 @contextmanager
 def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Executor | None]:
-    """Open what computes blocks; None stands for this process.
+    """Open what computes blocks besides this process; None where nothing does.
 
     Parameters
     ----------
     workers : int
-        Processes on this machine.
+        Processes on this machine, this one among them.
     scheduler : str, optional
         Address of a dask scheduler (`tcp://host:8786`), the path of its scheduler file, or
         `local` for a dask cluster of `workers` processes on this machine.
@@ -49,8 +49,9 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
     elif workers > 1:
         # Spawned workers inherit neither threads nor the checkpoint's lock.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
-            _start_deaf_to_interrupts(pool, workers)
+        others = workers - 1
+        with ProcessPoolExecutor(others, context, initializer=_end_with_parent) as pool:
+            _start_deaf_to_interrupts(pool, others)
             try:
                 yield pool
             except BrokenProcessPool as error:

@@ -39,8 +39,9 @@ _SITES_PER_BLOCK: Final = 8
 _FEWEST_OBSERVATIONS: Final = 2
 """As published: a profile of one layer is not assimilated."""
 
-_BLOCKS_AHEAD: Final = 4
-"""Blocks that wait for each worker of this machine; more would only cost memory."""
+_BLOCKS_AHEAD: Final = 3
+"""Blocks that each other process of this machine holds: it must not run out of them while this
+process computes one, and few should be left to it at the end."""
 
 _BLOCKS_ON_A_CLUSTER: Final = 1000
 
@@ -70,7 +71,7 @@ def site_by_site(
         The posterior file. While the run is under way finished sites lie in `OUTPUT.parts`; a run
         that was stopped goes on from them.
     workers : int
-        Processes. Results do not depend on it.
+        Processes, this one among them. Results do not depend on it.
     scheduler : str, optional
         A dask scheduler that computes instead; see `ctsm_socnn.assimilation.executors`.
     shard : Shard, optional
@@ -111,8 +112,10 @@ def site_by_site(
             open_executor(workers if len(missing) > 1 else 1, scheduler) as executor,
             progress_bar(n_sites, n_sites - n_missing, show=progress) as bar,
         ):
-            ahead = _BLOCKS_AHEAD * workers if scheduler is None else _BLOCKS_ON_A_CLUSTER
-            for index, block in _run(_tasks(sites, status, missing, settings), executor, ahead):
+            tasks = _tasks(sites, status, missing, settings)
+            here = scheduler is None
+            ahead = _BLOCKS_AHEAD * (workers - 1) if here else _BLOCKS_ON_A_CLUSTER
+            for index, block in _run(tasks, executor, ahead, here=here):
                 checkpoint.save(index, block)
                 cpu_seconds[index] = float(np.nansum(block["cpu_seconds"]))
                 bar.update(block["status"].size)
@@ -161,17 +164,22 @@ def _tasks(
 
 
 def _run(
-    tasks: Iterable[BlockTask], executor: Executor | None, ahead: int
+    tasks: Iterable[BlockTask], executor: Executor | None, ahead: int, *, here: bool
 ) -> Iterator[tuple[int, Block]]:
-    """Blocks as they are finished, in any order; at most `ahead` are held at a time."""
-    if executor is None:
-        yield from map(run_block, tasks)
-        return
+    """Blocks as they are finished, in any order.
+
+    The executor holds at most `ahead` at a time. When it does, this process computes the next one
+    (`here`), as it has nothing to import before it begins, or waits.
+    """
     waiting: set[Future[tuple[int, Block]]] = set()
     for task in tasks:
-        waiting.add(executor.submit(run_block, task))
+        if executor is not None and len(waiting) < ahead:
+            waiting.add(executor.submit(run_block, task))
+        else:
+            yield run_block(task)
         if len(waiting) >= ahead:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            patience = 0.0 if here else None
+            done, waiting = wait(waiting, patience, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
