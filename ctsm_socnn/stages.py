@@ -9,7 +9,6 @@ redone only when the user says so.
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import hashlib
 import json
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.interruption import stop_if_asked
+from ctsm_socnn.locks import locked
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.provenance import checksum, package_version
 
@@ -80,18 +80,8 @@ def exclusive(directory: Path) -> Iterator[None]:
     FileError
         If another process holds it, or it cannot be written.
     """
-    path = Path(directory) / _LOCK
-    try:
-        stream = path.open("a")
-    except OSError as error:
-        raise FileError(f"{directory} cannot be written: {error.strerror}") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FileError(
-                f"{directory} is in use by another run; wait for it or choose another output"
-            ) from error
+    busy = FileError(f"{directory} is in use by another run; wait for it or choose another output")
+    with locked(directory / _LOCK, busy):
         yield
 
 

@@ -1,26 +1,27 @@
 """Results of blocks of sites, kept beside the output while a run is under way.
 
 A directory `OUTPUT.parts` holds one file a finished block, written under another name and renamed,
-so that a run that is killed at any moment loses at most the blocks in flight. A lock that the
-operating system releases when the process ends keeps two runs from working on one output.
+so that a run that is killed at any moment loses at most the blocks in flight. A lock keeps two runs
+from working on one output.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import zipfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import AssimilationError, FileError
 from ctsm_socnn.interruption import stop_if_asked
+from ctsm_socnn.locks import locked
 from ctsm_socnn.netcdf import require_absent
 
 __all__ = ["Block", "Checkpoint"]
@@ -59,27 +60,21 @@ class Checkpoint:
         self._directory = self._output.with_name(self._output.name + ".parts")
         self._fingerprint = dict(fingerprint)
         self._overwrite = overwrite
-        self._lock: IO[str] | None = None
+        self._lock = ExitStack()
 
     def __enter__(self) -> Self:
         require_absent(self._output, overwrite=self._overwrite)
         try:
             self._directory.mkdir(exist_ok=True)
-            self._lock = (self._directory / _LOCK).open("a")
         except OSError as error:
             raise FileError(f"{self._directory} cannot be written: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise AssimilationError(
-                f"another run is working on {self._output}; wait for it or choose another output"
-            ) from error
-        try:
+        busy = AssimilationError(
+            f"another run is working on {self._output}; wait for it or choose another output"
+        )
+        with ExitStack() as lock:
+            lock.enter_context(locked(self._directory / _LOCK, busy))
             self._claim()
-        except BaseException:
-            self._lock.close()
-            raise
+            self._lock = lock.pop_all()
         return self
 
     def __exit__(
@@ -88,8 +83,7 @@ class Checkpoint:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._lock is not None:
-            self._lock.close()
+        self._lock.close()
 
     def load(self, index: int) -> Block | None:
         """Return a finished block, or None if there is none that can be read."""

@@ -11,7 +11,7 @@ PACKAGE = PROJECT / "ctsm_socnn"
 
 LEVELS = (
     {"errors", "interruption", "progress", "_kernel"},
-    {"parameters", "provenance", "netcdf", "netcdf_reading", "processor", "shipped"},
+    {"parameters", "provenance", "netcdf", "netcdf_reading", "locks", "processor", "shipped"},
     {"schemas", "stages"},
     {"model"},
     {"observations", "forcing", "regrid"},
