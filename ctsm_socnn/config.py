@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ctsm_socnn.assimilation.prior import PRIOR_WIDTH, make_prior
+from ctsm_socnn.assimilation import ONE_BATCH_COSTS, PRIOR_WIDTH, Settings, make_prior
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.network.folds import FoldKind
 from ctsm_socnn.network.settings import NetworkSettings
@@ -103,6 +103,14 @@ class AssimilationConfig(_Section):
 
     one_batch_cost: str = Field("mixed", description="cost of the one-batch fit")
     one_batch_starts: int = Field(8, ge=1, description="starts of the one-batch fit")
+    one_batch_prior: str = Field("uniform", description="prior of the one-batch fit")
+    one_batch_prior_width: float = Field(PRIOR_WIDTH, gt=0, description="as `prior_width`")
+    one_batch_prior_of: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="as `prior_of`"
+    )
+    errors: Path | None = Field(
+        None, description="TOML table of the errors of the profiles by `source`"
+    )
     sampler: str = Field("hamiltonian", description="site-by-site sampler")
     likelihood: str = Field("student-t", description="likelihood of the site-by-site sampler")
     prior: str = Field("uniform", description="prior of the site-by-site sampler")
@@ -127,8 +135,15 @@ class AssimilationConfig(_Section):
     random_draws: int = Field(50, ge=1, description="draws a site of random sampling")
 
     @model_validator(mode="after")
-    def _possible_prior(self) -> Self:
-        make_prior(self.prior, self.prior_width, self.prior_of)
+    def _known_methods(self) -> Self:
+        if self.one_batch_cost not in ONE_BATCH_COSTS:
+            raise ValueError(
+                f"unknown one_batch_cost {self.one_batch_cost!r}; "
+                f"choose from {', '.join(ONE_BATCH_COSTS)}"
+            )
+        make_prior(self.one_batch_prior, self.one_batch_prior_width, self.one_batch_prior_of)
+        prior = make_prior(self.prior, self.prior_width, self.prior_of)
+        Settings(sampler=self.sampler, likelihood=self.likelihood, prior=prior)
         return self
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ctsm_socnn.assimilation import Limits, Settings, make_prior
+from ctsm_socnn.assimilation import Limits, Prior, Settings, make_prior
 from ctsm_socnn.config import Config
 from ctsm_socnn.network import METHODS, NetworkSettings, default_settings
 from ctsm_socnn.validation.methods import MethodSettings
 
-__all__ = ["assimilation_settings", "compared_methods", "method_settings", "network_settings"]
+__all__ = [
+    "assimilation_settings",
+    "compared_methods",
+    "method_settings",
+    "network_settings",
+    "one_batch_prior",
+]
 
 
 def assimilation_settings(config: Config) -> Settings:
@@ -30,6 +36,14 @@ def assimilation_settings(config: Config) -> Settings:
         if (value := getattr(chosen, name)) is not None
     }
     return replace(settings, plan=replace(settings.sampling_plan, **lengths))
+
+
+def one_batch_prior(config: Config) -> Prior:
+    """Prior of the one-batch fit, and of the hierarchical one that is compared."""
+    chosen = config.assimilation
+    return make_prior(
+        chosen.one_batch_prior, chosen.one_batch_prior_width, chosen.one_batch_prior_of
+    )
 
 
 def network_settings(config: Config, method: str) -> NetworkSettings:
@@ -57,6 +71,7 @@ def method_settings(config: Config) -> MethodSettings:
     return MethodSettings(
         cost=assimilation.one_batch_cost,
         starts=assimilation.one_batch_starts,
+        prior=one_batch_prior(config),
         classes=config.evaluation.classes,
         draws=assimilation.random_draws,
         below_bedrock=config.network.below_bedrock,

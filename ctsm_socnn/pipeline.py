@@ -14,7 +14,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from ctsm_socnn.assimilation import one_batch, site_by_site
+from ctsm_socnn.assimilation import (
+    one_batch,
+    read_source_errors,
+    site_by_site,
+    with_source_errors,
+)
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import (
@@ -22,6 +27,7 @@ from ctsm_socnn.configured import (
     compared_methods,
     method_settings,
     network_settings,
+    one_batch_prior,
 )
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.usermods import (
@@ -145,7 +151,8 @@ class _Run:
 
     def _stages(self) -> list[Stage]:
         config = self.config
-        assimilation = config.assimilation.model_dump()
+        assimilation = config.assimilation.model_dump(exclude={"errors"})
+        errors = config.assimilation.errors
         method = config.network.method
         network = {**network_settings(config, method).model_dump(), "method": method}
         folds = config.evaluation.model_dump(include={"by", "block_km"})
@@ -175,7 +182,7 @@ class _Run:
                     **config.profiles.model_dump(exclude={"file", "sites"}),
                     **config.covariates.model_dump(exclude={"file"}),
                 },
-                inputs=[p for p in (profiles, config.covariates.file) if p is not None],
+                inputs=[p for p in (profiles, config.covariates.file, errors) if p is not None],
                 leftovers=["sites_exclusions.csv"],
             ),
             Stage(
@@ -309,6 +316,9 @@ class _Run:
                 missing_covariates=covariates.missing,
                 categorical=covariates.categorical,
             )
+        errors = self.config.assimilation.errors
+        if errors is not None:
+            sites = with_source_errors(sites, read_source_errors(errors))
         sites.attrs |= self._provenance()
         write_sites(sites, exclusions, path, overwrite=True)
         counts = exclusions["reason"].value_counts()
@@ -324,6 +334,7 @@ class _Run:
             starts=settings.one_batch_starts,
             seed=self.config.seed,
             below_bedrock=self.config.network.below_bedrock,
+            prior=one_batch_prior(self.config),
         )
         self._write(fitted, path)
         return (
@@ -333,7 +344,7 @@ class _Run:
     def site_by_site(self, path: Path) -> str:
         """One posterior a site."""
         posterior = site_by_site(
-            self._sites(),
+            open_sites(self.output / "sites.nc", load=False),
             assimilation_settings(self.config),
             output=path,
             workers=self.workers,

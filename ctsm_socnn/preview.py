@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ctsm_socnn.assimilation import read_source_errors
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.export.paramfile import read_scalars
@@ -43,7 +44,7 @@ class Look:
     Attributes
     ----------
     name : str
-        `history`, `profiles`, `covariates`, `model_grid`, `case` or `cost`.
+        `history`, `profiles`, `covariates`, `model_grid`, `errors`, `case` or `cost`.
     values : dict
         Numbers and names, as they go into JSON.
     text : str
@@ -74,6 +75,8 @@ def preview(config: Config, workers: int) -> Iterator[Look]:
     """
     looks = [_history(config), _profiles(config), _covariates(config), _model_grid(config)]
     yield from looks
+    if config.assimilation.errors is not None:
+        yield _errors(config.assimilation.errors)
     yield from map(_case, config.case)
     if not config.case:
         yield Look("case", {}, "cases: none, so that no usermods will be written")
@@ -142,6 +145,12 @@ def _model_grid(config: Config) -> Look:
         {"grid": name, "filled_cells": used, "cells": cells},
         f"model grid: {name}, {used} of {cells} cells are filled",
     )
+
+
+def _errors(path: Path) -> Look:
+    sources = list(read_source_errors(path))
+    text = f"errors: {path.name}, for {', '.join(sources)}"
+    return Look("errors", {"file": path.name, "sources": sources}, text)
 
 
 def _case(case: CaseConfig) -> Look:

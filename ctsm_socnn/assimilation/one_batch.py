@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.diagnostics import QUANTILES
 from ctsm_socnn.assimilation.minimisation import Minimum, descend, minimise_from_several_starts
-from ctsm_socnn.assimilation.pooled import PooledCost, PooledPosterior, pooled_posterior
+from ctsm_socnn.assimilation.pooled import PooledCost, PooledPosterior
 from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.assimilation.screening import SiteStatus, screen_sites
@@ -27,7 +27,8 @@ from ctsm_socnn.provenance import provenance_attributes
 
 __all__ = ["PooledFit", "fit_pooled", "one_batch"]
 
-_KEPT_DRAWS: Final = 400
+_DRAWS: Final = 200
+"""Of the posterior, each of which is a minimisation."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def one_batch(
     seed: int = 0,
     below_bedrock: BelowBedrock = "deepest",
     prior: Prior = UNIFORM_PRIOR,
+    draws: int = _DRAWS,
 ) -> xr.Dataset:
     """Fit one parameter vector to all profiles.
 
@@ -77,13 +79,15 @@ def one_batch(
         Of the starting points and of the draws from the posterior.
     below_bedrock : {"deepest", "drop"}
     prior : Prior
+    draws : int
+        Draws from the posterior; 0 where only `parameters` are of interest.
 
     Returns
     -------
     xarray.Dataset
         `parameters` (parameter), in the registry's units, of the least cost; `mean`, `sd`
         (parameter), `quantile` (probability, parameter) and `draws` (draw, parameter) of the
-        posterior; `start_cost` (start) and `start_parameters` (start, parameter), best first;
+        posterior, if there are draws; `start_cost` (start) and `start_parameters` (start, parameter), best first;
         `trace` (iteration), the cost on the way of the best start.
 
     Raises
@@ -94,7 +98,10 @@ def one_batch(
         If there is no cost of that name.
     """
     fit = fit_pooled(sites, "one-batch", cost, starts, seed, below_bedrock, prior)
-    dataset = _posterior_variables(fit.posterior).assign(_start_variables(fit.minima))
+    dataset = _start_variables(fit.minima)
+    if draws > 0:
+        generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+        dataset = dataset.assign(_posterior_variables(fit.posterior.draw(generator, draws)))
     dataset["parameters"] = (
         ("parameter",),
         to_physical(fit.parameters),
@@ -140,8 +147,7 @@ def fit_pooled(
     minima = minimise_from_several_starts(
         pooled.of_all, len(PARAMETER_NAMES), starts=starts, seed=seed
     )
-    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    posterior = pooled_posterior(pooled, minima[0].point, prior, generator, _KEPT_DRAWS)
+    posterior = PooledPosterior(pooled, prior, minima[0].point)
 
     def with_prior(unit: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         value, gradient = pooled.of_all(unit)
@@ -152,8 +158,8 @@ def fit_pooled(
     return PooledFit(pooled, usable, minima, best.point, posterior)
 
 
-def _posterior_variables(posterior: PooledPosterior) -> xr.Dataset:
-    draws = to_physical(posterior.draws)
+def _posterior_variables(unit: NDArray[np.float64]) -> xr.Dataset:
+    draws = to_physical(unit)
     return xr.Dataset(
         {
             "mean": (("parameter",), draws.mean(axis=0), {"long_name": "posterior mean"}),
@@ -169,7 +175,7 @@ def _posterior_variables(posterior: PooledPosterior) -> xr.Dataset:
             ),
             "draws": (("draw", "parameter"), draws, {"long_name": "draws from the posterior"}),
         },
-        coords={"parameter": list(PARAMETER_NAMES), "probability": list(QUANTILES)},
+        coords={"probability": list(QUANTILES)},
     )
 
 
@@ -187,5 +193,6 @@ def _start_variables(minima: list[Minimum]) -> xr.Dataset:
                 {"long_name": "parameters reached from each start"},
             ),
             "trace": (("iteration",), minima[0].trace, {"long_name": "cost of the best start"}),
-        }
+        },
+        coords={"parameter": list(PARAMETER_NAMES)},
     )

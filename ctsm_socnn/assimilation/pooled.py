@@ -8,16 +8,20 @@ its gradient over clusters of sites with the same forcing,
 
 .. math:: C/k, \quad k = \mathrm{tr}(A^{-1} J) / \mathrm{tr}(A^{-1} H), \quad A = H + k I .
 
-The posterior is Laplace's approximation in probits of the prior (`Prior.from_probit`), where the
-prior is standard normal, with the covariance of a misspecified model (Godambe 1960):
+A draw of the posterior is the mode with random weights of the clusters and a random centre of the
+prior (weighted likelihood bootstrap: Newton and Raftery 1994; Lyddon, Holmes and Walker 2019), in
+probits of the prior (`Prior.from_probit`), where the prior is standard normal:
 
-.. math:: \Sigma = A'^{-1} B A'^{-1}, \quad A' = H/k + I, \quad B = J/k^2 + I .
+.. math:: z = \arg\min \sum_c w_c C_c(z) / k + \tfrac12 |z - \xi|^2, \quad
+   w \sim n\,\mathrm{Dirichlet}(1, \ldots, 1), \quad \xi \sim N(0, I) .
+
+Where the cost is smooth, this is normal with the covariance of a misspecified model (Godambe 1960);
+where it has kinks, draws settle in different ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -34,14 +38,13 @@ __all__ = [
     "PooledPosterior",
     "cost_scale",
     "curvature",
-    "pooled_posterior",
     "scatter",
 ]
 
 Array = NDArray[np.float64]
 
-CostOfSoc = Callable[[Array], tuple[float, Array]]
-"""SOC, shape (site, 20), to cost and its gradient."""
+CostOfSoc = Callable[[Array], tuple[Array, Array]]
+"""SOC, shape (site, 20), to the share of each site in the cost, and to its gradient."""
 
 _COLUMNS_WORTH_THREADS: Final = 1000
 """Below, starting threads takes longer than what they save."""
@@ -50,6 +53,8 @@ _DIFFERENCE_STEP: Final = 0.1
 _FARTHEST_START: Final = 2.5
 """Probit: an optimum on a bound lies at infinity."""
 _ROUNDS: Final = 2
+_ENERGY_TOLERANCE: Final = 1e-6
+"""Relative; energies are about as many as there are clusters, and differences of 0.1 mean little."""
 
 
 class PooledCost:
@@ -72,12 +77,14 @@ class PooledCost:
         _, self.cluster = np.unique(np.hstack([climate, inputs]), axis=0, return_inverse=True)
         """Cluster of each site, shape (site,): those with the same forcing."""
 
-    def of_sites(self, unit: Array) -> tuple[float, Array]:
+    def of_sites(self, unit: Array, weight: Array | None = None) -> tuple[float, Array]:
         """Cost, and its gradient by the parameters of each site.
 
         Parameters
         ----------
         unit : ndarray, shape (site, parameter), 0 to 1
+        weight : ndarray, shape (site,), 1, optional
+            How much each site counts.
 
         Returns
         -------
@@ -87,8 +94,10 @@ class PooledCost:
         parameters = to_physical(unit)
         soc = soil_carbon(self._columns, parameters, threads=self._threads)
         value, soc_bar = self._cost_of_soc(soc)
+        if weight is not None:
+            value, soc_bar = weight * value, weight[:, np.newaxis] * soc_bar
         _, bar = steady_state_vjp(self._columns, parameters, soc_bar, threads=self._threads)
-        return value, bar * self._width
+        return float(value.sum()), bar * self._width
 
     def of_all(self, unit: Array) -> tuple[float, Array]:
         """Cost, and its gradient, of one vector, shape (parameter,), at all sites."""
@@ -141,55 +150,73 @@ def cost_scale(hessian: Array, covariance: Array) -> float:
     return k
 
 
-@dataclass(frozen=True)
 class PooledPosterior:
-    """Laplace's approximation of what all profiles say of one parameter vector.
-
-    Attributes
-    ----------
-    draws : ndarray, shape (draw, parameter), 0 to 1
-    scale : float
-        What the cost was divided by.
-    """
-
-    draws: Array
-    scale: float
-
-
-def pooled_posterior(
-    cost: PooledCost, optimum: Array, prior: Prior, generator: np.random.Generator, draws: int
-) -> PooledPosterior:
-    """Draw from the posterior of one parameter vector for all profiles.
+    """What all profiles say of one parameter vector.
 
     Parameters
     ----------
     cost : PooledCost
+    prior : Prior
     optimum : ndarray, shape (parameter,), 0 to 1
         Of the least cost; the search for the mode begins there.
-    prior : Prior
-    generator : Generator
-    draws : int
+
+    Attributes
+    ----------
+    scale : float
+        What the cost is divided by.
     """
 
-    def of_sites(probit: Array) -> tuple[float, Array]:
-        unit = prior.from_probit(probit)
-        value, gradient = cost.of_sites(np.broadcast_to(unit, (cost.cluster.size, unit.size)))
-        return value, gradient * prior.slope(probit, unit)
+    def __init__(self, cost: PooledCost, prior: Prior, optimum: Array) -> None:
+        self._cost = cost
+        self._prior = prior
+        self._mode = np.clip(prior.to_probit(optimum), -_FARTHEST_START, _FARTHEST_START)
+        everyone, centre = np.ones(cost.cluster.size), np.zeros(optimum.size)
+        for _ in range(_ROUNDS):
+            hessian = curvature(self._slope, self._mode)
+            self.scale = cost_scale(hessian, scatter(self._of_sites(self._mode)[1], cost.cluster))
+            self._mode = self._descend(everyone, centre, np.eye(optimum.size))
+        hessian = curvature(self._slope, self._mode) / self.scale + np.eye(optimum.size)
+        self._axes: Array = np.linalg.inv(np.linalg.cholesky(hessian))
 
-    def slope(probit: Array) -> Array:
-        return np.asarray(of_sites(probit)[1].sum(axis=0))
+    def draw(self, generator: np.random.Generator, draws: int) -> Array:
+        """Draw parameter vectors, shape (draw, parameter), 0 to 1."""
+        cluster = self._cost.cluster
+        n_clusters = int(cluster.max()) + 1
+        probits = []
+        for _ in range(draws):
+            weight = n_clusters * generator.dirichlet(np.ones(n_clusters))[cluster]
+            centre = generator.standard_normal(self._mode.size)
+            probits.append(self._descend(weight, centre, self._axes))
+        return self._prior.from_probit(np.array(probits))
 
-    def energy(probit: Array) -> tuple[float, Array]:
-        value, gradient = of_sites(probit)
-        return value / scale + 0.5 * float(probit @ probit), gradient.sum(axis=0) / scale + probit
+    def _of_sites(self, probit: Array, weight: Array | None = None) -> tuple[float, Array]:
+        unit = self._prior.from_probit(probit)
+        at_sites = np.broadcast_to(unit, (self._cost.cluster.size, unit.size))
+        value, gradient = self._cost.of_sites(at_sites, weight)
+        return value, gradient * self._prior.slope(probit, unit)
 
-    mode = np.clip(prior.to_probit(optimum), -_FARTHEST_START, _FARTHEST_START)
-    for _ in range(_ROUNDS):
-        scale = cost_scale(curvature(slope, mode), scatter(of_sites(mode)[1], cost.cluster))
-        mode = np.asarray(minimize(energy, mode, jac=True, method="L-BFGS-B").x)
-    identity = np.eye(mode.size)
-    bread = np.linalg.inv(curvature(slope, mode) / scale + identity)
-    spread = scatter(of_sites(mode)[1], cost.cluster) / scale**2 + identity
-    factor = bread @ np.linalg.cholesky(spread)
-    probits = mode + generator.standard_normal((draws, mode.size)) @ factor.T
-    return PooledPosterior(prior.from_probit(probits), scale)
+    def _slope(self, probit: Array) -> Array:
+        return np.asarray(self._of_sites(probit)[1].sum(axis=0))
+
+    def _descend(self, weight: Array, centre: Array, axes: Array) -> Array:
+        """Find the mode with weighted sites and a prior around `centre`, from the one found last.
+
+        The search goes along `axes`; those of the curvature make it short.
+        """
+        start = self._mode
+
+        def energy(place: Array) -> tuple[float, Array]:
+            probit = start + place @ axes
+            value, gradient = self._of_sites(probit, weight)
+            pull = probit - centre
+            slope = gradient.sum(axis=0) / self.scale + pull
+            return value / self.scale + 0.5 * float(pull @ pull), axes @ slope
+
+        found = minimize(
+            energy,
+            np.zeros(start.size),
+            jac=True,
+            method="L-BFGS-B",
+            tol=_ENERGY_TOLERANCE,
+        )
+        return np.asarray(start + found.x @ axes)

@@ -32,16 +32,24 @@ __all__ = ["ONE_BATCH_COSTS"]
 
 _TINY_SOC: Final = 1e-30
 
+Array = NDArray[np.float64]
+
+
+def _by_site(operator: ObservationOperator, of_observation: Array) -> Array:
+    """Sum over the observations of each site."""
+    sums = np.bincount(operator.site, weights=of_observation, minlength=operator.n_sites)
+    return sums.astype(np.float64)
+
 
 def _log_cost(sites: xr.Dataset, below_bedrock: BelowBedrock) -> CostOfSoc:
     operator = ObservationOperator.from_sites(sites, below_bedrock)
     log_values = np.log(operator.values)
 
-    def cost_of_soc(soc: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def cost_of_soc(soc: Array) -> tuple[Array, Array]:
         modelled = np.maximum(operator.apply(soc), _TINY_SOC)
         residual = np.log(modelled) - log_values
         bar = 2.0 * residual / (modelled * residual.size)
-        return float(np.mean(residual**2)), operator.adjoint(bar)
+        return _by_site(operator, residual**2) / residual.size, operator.adjoint(bar)
 
     return cost_of_soc
 
@@ -51,12 +59,12 @@ def _mixed_cost(sites: xr.Dataset, below_bedrock: BelowBedrock) -> CostOfSoc:
     log_cost = _log_cost(sites, below_bedrock)
     variance, log_variance = np.var(operator.values), np.var(np.log(operator.values))
 
-    def cost_of_soc(soc: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def cost_of_soc(soc: Array) -> tuple[Array, Array]:
         log_part, log_bar = log_cost(soc)
         residual = operator.apply(soc) - operator.values
-        bar = 2.0 * residual / (variance * residual.size)
-        value = log_part / log_variance + np.mean(residual**2) / variance
-        return float(value), log_bar / log_variance + operator.adjoint(bar)
+        weight = 1.0 / (variance * residual.size)
+        value = log_part / log_variance + weight * _by_site(operator, residual**2)
+        return value, log_bar / log_variance + operator.adjoint(2.0 * weight * residual)
 
     return cost_of_soc
 
@@ -65,9 +73,9 @@ def _likelihood_cost(name: str) -> Callable[[xr.Dataset, BelowBedrock], CostOfSo
     def make(sites: xr.Dataset, below_bedrock: BelowBedrock) -> CostOfSoc:
         likelihood = make_likelihood(sites, name, below_bedrock)
 
-        def cost_of_soc(soc: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        def cost_of_soc(soc: Array) -> tuple[Array, Array]:
             cost, soc_bar = likelihood.costs(soc)
-            return float(cost.mean()), soc_bar / cost.size
+            return cost / cost.size, soc_bar / cost.size
 
         return cost_of_soc
 

@@ -29,6 +29,7 @@ from ctsm_socnn.assimilation import (
     parameters_by_class,
     random_sampling,
 )
+from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.model.observation import BelowBedrock
@@ -64,6 +65,8 @@ class MethodSettings:
     ----------
     cost, starts
         Of the one-batch and of the hierarchical fit.
+    prior : Prior
+        Of the same.
     classes : str
         Variable of the sites whose values are the classes of the hierarchical fit.
     draws : int
@@ -77,6 +80,7 @@ class MethodSettings:
 
     cost: str = "mixed"
     starts: int = 8
+    prior: Prior = UNIFORM_PRIOR
     classes: str = ""
     draws: int = 50
     below_bedrock: BelowBedrock = "deepest"
@@ -179,6 +183,8 @@ def _one_batch(lesson: Lesson, tested: xr.Dataset) -> Array:
         starts=settings.starts,
         seed=settings.seed,
         below_bedrock=settings.below_bedrock,
+        prior=settings.prior,
+        draws=0,
     )["parameters"].values
     return soc_of_parameters(tested, np.broadcast_to(fitted, (tested.sizes["site"], fitted.size)))
 
@@ -192,6 +198,7 @@ def _hierarchical(lesson: Lesson, tested: xr.Dataset) -> Array:
         starts=settings.starts,
         seed=settings.seed,
         below_bedrock=settings.below_bedrock,
+        prior=settings.prior,
     )
     return soc_of_parameters(tested, parameters_by_class(fitted, tested))
 

@@ -12,6 +12,7 @@ from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
 
 N_SITES, WORLDS = 60, 20
+DRAWS = 39  # of the 40 ranks that the truth may have, the middle 36 are its 90 % interval
 LAYERS = [0, 2, 4, 6, 8]
 PRIOR = Prior((0.5,) * 21, (0.2,) * 21)
 
@@ -49,20 +50,18 @@ def observed(sites: xr.Dataset, unit: np.ndarray, rng: np.random.Generator) -> x
     )
 
 
-@pytest.mark.parametrize("cost", ["log", "student-t"])
-def test_intervals_of_one_batch_cover_what_was_true(cost: str) -> None:
-    """Truths from the prior; errors larger than assumed, or a cost that knows nothing of errors.
-
-    Not so w_scaling: the kinks of the cap make the cost rough in it (docs/assimilation.md).
-    """
-    judged = np.array(PARAMETER_NAMES) != "w_scaling"
-    covered = []
+def test_intervals_of_one_batch_cover_what_was_true() -> None:
+    """Truths from the prior; errors larger than assumed, or a cost that knows nothing of errors."""
+    inside = []
     for world in range(WORLDS):
         rng = np.random.default_rng([17, world])
         truth = PRIOR.draw(rng, 1)
         sites = observed(forcing(rng, N_SITES), np.tile(truth, (N_SITES, 1)), rng)
-        fitted = one_batch(sites, cost=cost, starts=1, seed=world, prior=PRIOR)
-        low, high = np.quantile(fitted["draws"].values, [0.05, 0.95], axis=0)
-        inside = (low <= to_physical(truth[0])) & (to_physical(truth[0]) <= high)
-        covered.append(inside[judged & identifiable_parameters(sites)[0]])
-    assert np.mean(covered) == pytest.approx(0.9, abs=0.04)
+        cost = ("log", "student-t")[world % 2]
+        fitted = one_batch(sites, cost=cost, starts=1, seed=world, prior=PRIOR, draws=DRAWS)
+        rank = (fitted["draws"].values < to_physical(truth[0])).sum(axis=0)
+        inside.append((rank >= 2) & (rank <= DRAWS - 2))
+    learnt = identifiable_parameters(sites)[0]
+    assert np.mean(np.array(inside)[:, learnt]) == pytest.approx(0.9, abs=0.04)
+    # The cap of the water scalar makes the cost rough in this one.
+    assert np.mean(np.array(inside)[:, PARAMETER_NAMES.index("w_scaling")]) >= 0.75

@@ -26,6 +26,8 @@ SHORT = (
     "assimilation.warmup=100",
     "assimilation.draws=100",
     "assimilation.one_batch_starts=2",
+    "assimilation.one_batch_prior='normal'",
+    "assimilation.errors='errors.toml'",
     "assimilation.random_draws=5",
     "assimilation.largest_rhat=10",
     "assimilation.smallest_ess=0",
@@ -40,6 +42,7 @@ SHORT = (
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("world")
+    (directory / "errors.toml").write_text("[default]\nobservation_sd = 0.3\n")
     return make_twin_world(directory, seed=9, n_profiles=60)
 
 
@@ -64,6 +67,16 @@ def test_every_method_is_scored_in_and_out_of_sample(results):
         assert {"nse", "r2", "rmse", "bias", "log_nse", "stock_nse"} <= set(by_sample["out"])
     in_sample = scores["methods"]["default"]["in"]
     assert in_sample == scores["methods"]["default"]["out"]
+
+
+def test_errors_and_priors_of_the_configuration_are_used(results):
+    with xr.open_dataset(results / "sites.nc") as sites:
+        assert (sites["error_observation_sd"] == 0.3).all()
+        assert sites["error_correlation_length"].isnull().all()
+    with xr.open_dataset(results / "one_batch.nc") as one_batch:
+        assert one_batch.attrs["prior"].startswith("normal between the bounds")
+    with xr.open_dataset(results / "posterior.nc") as posterior:
+        assert posterior.attrs["prior"] == "uniform within the bounds"
 
 
 def test_the_maps_make_soil_carbon_with_intervals(results):

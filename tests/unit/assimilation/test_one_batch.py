@@ -42,7 +42,7 @@ def test_carbon_from_one_parameter_vector_is_found_again(
     twin: tuple[xr.Dataset, np.ndarray],
 ) -> None:
     sites = with_one_truth(twin[0])
-    found = one_batch(sites, cost="log", starts=3, seed=1)
+    found = one_batch(sites, cost="log", starts=3, seed=1, draws=0)
     parameters = found["parameters"].values
     soc = steady_state(Columns.from_sites(sites), np.tile(parameters, (6, 1))).soc[:, LAYERS]
     np.testing.assert_allclose(soc, sites["soc"].values, rtol=0.02)
@@ -52,21 +52,40 @@ def test_carbon_from_one_parameter_vector_is_found_again(
 
 
 def test_starts_are_sorted_and_the_trace_descends(twin: tuple[xr.Dataset, np.ndarray]) -> None:
-    found = one_batch(twin[0], starts=3, seed=1)
+    found = one_batch(twin[0], starts=3, seed=1, draws=0)
     assert (np.diff(found["start_cost"]) >= 0.0).all()
     assert (np.diff(found["trace"]) <= 0.0).all()
     assert found["trace"].values[-1] == pytest.approx(found["start_cost"].values[0])
 
 
 def test_the_same_seed_gives_the_same_bits(twin: tuple[xr.Dataset, np.ndarray]) -> None:
-    first, second = (one_batch(twin[0], starts=2, seed=5) for _ in range(2))
+    first, second = (one_batch(twin[0], starts=2, seed=5, draws=3) for _ in range(2))
     np.testing.assert_array_equal(first["parameters"], second["parameters"])
+    np.testing.assert_array_equal(first["draws"], second["draws"])
+
+
+def test_without_draws_there_is_no_posterior(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    found = one_batch(twin[0], starts=1, draws=0)
+    assert {"parameters", "start_cost"} <= set(found)
+    assert "quantile" not in found
+
+
+@pytest.mark.parametrize("cost", list(ONE_BATCH_COSTS))
+def test_a_site_of_weight_two_counts_as_two(cost: str, twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    sites, weight = twin[0], np.array([2.0, 1.0, 1.0, 0.0, 1.0, 1.0])
+    pooled = PooledCost(Columns.from_sites(sites), ONE_BATCH_COSTS[cost](sites, "deepest"))
+    unit = np.full((6, 21), 0.5)
+    of_each = [pooled.of_sites(unit, row) for row in np.eye(6)]
+    value, gradient = pooled.of_sites(unit, weight)
+    assert value == pytest.approx(sum(w * v for w, (v, _) in zip(weight, of_each, strict=True)))
+    np.testing.assert_allclose(gradient[0], 2.0 * of_each[0][1][0], rtol=1e-12)
+    assert (gradient[3] == 0.0).all()
 
 
 def test_sites_that_cannot_be_run_are_counted(twin: tuple[xr.Dataset, np.ndarray]) -> None:
     sites = twin[0].copy(deep=True)
     sites["TSOI"][2, 0, 0] = np.nan
-    assert one_batch(sites, starts=1).attrs["sites"] == "5 of 6 used"
+    assert one_batch(sites, starts=1, draws=0).attrs["sites"] == "5 of 6 used"
 
 
 def test_no_usable_site_is_an_error(twin: tuple[xr.Dataset, np.ndarray]) -> None:

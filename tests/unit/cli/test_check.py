@@ -65,6 +65,8 @@ def test_cost_grows_with_sites_and_shrinks_with_workers(configuration, tmp_path)
         ("covariates.names=['nothing']", "nothing"),
         ("grid.target='absent.nc'", "absent.nc"),
         ("network.epocs=3", "did you mean epochs"),
+        ("assimilation.errors='absent.toml'", "absent.toml cannot be read"),
+        ("assimilation.one_batch_prior='flat'", "unknown prior 'flat'"),
     ],
 )
 def test_what_build_params_would_refuse_is_refused(configuration, override, message, capsys):
@@ -72,6 +74,13 @@ def test_what_build_params_would_refuse_is_refused(configuration, override, mess
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_errors_by_source_are_told(configuration, tmp_path, capsys):
+    table = tmp_path / "errors.toml"
+    table.write_text("[default]\nobservation_sd = 0.3\n[NEON]\nobservation_sd = 0.1\n")
+    assert main(["check", str(configuration), "--set", f"assimilation.errors='{table}'"]) == 0
+    assert "\nerrors: errors.toml, for default, NEON\n" in capsys.readouterr().out
 
 
 @pytest.mark.real_data
