@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ctsm_socnn.assimilation import Limits, Prior, Settings, make_prior
+import xarray as xr
+
+from ctsm_socnn.assimilation import (
+    Limits,
+    Prior,
+    Settings,
+    make_prior,
+    read_source_errors,
+    with_source_errors,
+)
 from ctsm_socnn.config import Config
 from ctsm_socnn.network import METHODS, NetworkSettings, default_settings
 from ctsm_socnn.validation.methods import MethodSettings
@@ -16,6 +25,7 @@ __all__ = [
     "method_settings",
     "network_settings",
     "one_batch_prior",
+    "with_configured_errors",
 ]
 
 
@@ -44,6 +54,12 @@ def one_batch_prior(config: Config) -> Prior:
     return make_prior(
         chosen.one_batch_prior, chosen.one_batch_prior_width, chosen.one_batch_prior_of
     )
+
+
+def with_configured_errors(config: Config, sites: xr.Dataset) -> xr.Dataset:
+    """Give sites the errors of their sources, if there is a table of them."""
+    table = config.assimilation.errors
+    return sites if table is None else with_source_errors(sites, read_source_errors(table))
 
 
 def network_settings(config: Config, method: str) -> NetworkSettings:

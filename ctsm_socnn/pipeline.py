@@ -14,12 +14,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from ctsm_socnn.assimilation import (
-    one_batch,
-    read_source_errors,
-    site_by_site,
-    with_source_errors,
-)
+from ctsm_socnn.assimilation import one_batch, site_by_site
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import (
@@ -28,6 +23,7 @@ from ctsm_socnn.configured import (
     method_settings,
     network_settings,
     one_batch_prior,
+    with_configured_errors,
 )
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.usermods import (
@@ -316,9 +312,7 @@ class _Run:
                 missing_covariates=covariates.missing,
                 categorical=covariates.categorical,
             )
-        errors = self.config.assimilation.errors
-        if errors is not None:
-            sites = with_source_errors(sites, read_source_errors(errors))
+        sites = with_configured_errors(self.config, sites)
         sites.attrs |= self._provenance()
         write_sites(sites, exclusions, path, overwrite=True)
         counts = exclusions["reason"].value_counts()

@@ -118,17 +118,19 @@ def test_an_odd_site_is_run_or_left_out_with_its_reason(
 
 
 def test_profiles_outside_the_land_mask_are_left_out_with_their_reason(
-    world: Path, tmp_path: Path
+    world: Path, sites_file: Path, tmp_path: Path
 ) -> None:
-    table = pd.read_csv(world / "profiles.csv")
-    names = table["profile_id"].unique()
-    table.loc[table["profile_id"] == names[0], "lat"] = -60.0
+    table = pd.read_csv(world / "profiles.csv", dtype={"profile_id": str})
+    name = str(open_sites(sites_file)["profile_id"].values[0])
+    table.loc[table["profile_id"] == name, "lat"] = -60.0
     table.to_csv(tmp_path / "profiles.csv", index=False)
     output = tmp_path / "sites.nc"
     assert make_sites(world, tmp_path / "profiles.csv", output) == 0
     left_out = pd.read_csv(tmp_path / "sites_exclusions.csv", dtype=str).set_index("profile_id")
-    assert "land" in left_out.loc[str(names[0]), "reason"]
-    assert str(names[0]) not in open_sites(output)["profile_id"].values.astype(str)
+    assert left_out.loc[name, "detail"] == "in_sea"
+    assert left_out.loc["at_sea", "reason"] == "no land cell near"
+    assert "km away" in left_out.loc["at_sea", "detail"]
+    assert not {name, "at_sea"} & set(open_sites(output)["profile_id"].values.astype(str))
 
 
 def test_a_truncated_block_of_the_checkpoint_is_computed_again(
