@@ -39,6 +39,9 @@ Array = NDArray[np.float64]
 
 RATE_LIMIT: Final = 1e-14
 FLUX_LIMIT: Final = 1e-10
+CRITICAL_CARBON: Final = 1e-8
+"""gC m-3; less than this the model takes for nothing after each step (ccrit in
+SoilBiogeochemPrecisionControl)."""
 N_LAYERS: Final = 20
 SECONDS_PER_DAY: Final = 86400.0
 LITTER: Final = slice(1, 4)
@@ -216,6 +219,7 @@ def _compare_fluxes(
     after = history.pools(step)
     respiration, transfer = history.stack(RESPIRATION, step), history.stack(TRANSFER, step)
     ours = one_step(now.scheme, now.columns, now.forcing, start, dt=history.dt)
+    soil = np.where(np.abs(ours.pools) < CRITICAL_CARBON, 0.0, ours.pools)[:, SOIL]
     change = _change_by_decomposition(respiration, transfer, history.dt)
     tendency = history.stack(tuple(f"{pool}_C_TNDNCY_VERT_TR" for pool in POOLS[1:]), step)
     added = (after - start - change - _folded(tendency, history.nbedrock) * history.dt)[:, LITTER]
@@ -230,7 +234,7 @@ def _compare_fluxes(
         ("pool losses: transfer", relative_error(ours.transfer, transfer)),
         ("transport of litter", float(difference[:, :3].max())),
         ("transport of soil carbon", float(difference[:, 3:].max())),
-        ("soil pools after the step", profile_error(ours.pools[:, SOIL], after[:, SOIL])),
+        ("soil pools after the step", profile_error(soil, after[:, SOIL])),
     ):
         yield Block(name, error, FLUX_LIMIT)
 
