@@ -2,7 +2,7 @@
 
 The kernel is compiled for every x86-64 processor and, where the compiler can, once more for those
 with AVX2 and once for those with AVX-512. All builds give the same bits: none contracts a
-multiplication and an addition into one rounding. The environment variable `CTSM_SOCNN_SIMD`
+multiplication and an addition into one rounding, or takes vector functions of the C library. The environment variable `CTSM_SOCNN_SIMD`
 (`baseline`, `v3` or `v4`) asks for one of them.
 """
 

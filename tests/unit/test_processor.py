@@ -70,6 +70,22 @@ def test_all_builds_give_the_same_bits() -> None:
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_all_builds_take_exponentials_alike() -> None:
+    """Vector functions of the C library would give other last bits for other register sizes."""
+    generator = np.random.default_rng(4)
+    first = 1 + 8 * np.arange(201)
+    depth, observed = generator.uniform(0.0, 3.0, 1600), generator.uniform(1e2, 1e5, 1600)
+    weights = [
+        importlib.import_module(f"ctsm_socnn.{build.module}").published_weights(
+            first, depth, observed
+        )
+        for build in processor.runnable_builds()
+    ]
+    assert np.ptp(weights[0]) > 1.0
+    for other in weights[1:]:
+        np.testing.assert_array_equal(weights[0], other)
+
+
 def test_command_line_says_what_is_wrong_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
