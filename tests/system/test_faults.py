@@ -94,6 +94,32 @@ def test_a_full_disk_leaves_no_half_written_file(tmp_path, limit):
     assert list(tmp_path.iterdir()) == []
 
 
+NOWHERE = "/proc/ctsm-socnn"
+"""Nobody can make anything there, not even root."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "-o", NOWHERE],
+        ["build-params", "{world}/twin.toml", "-o", NOWHERE],
+        ["forcing", "--history", "{world}/history/*.nc", "-o", f"{NOWHERE}/climatology.nc"],
+        ["validate", "--run", "a={world}/history/*.nc", "--totals", "-o", NOWHERE],
+        ["ilamb", "--run", "a={world}/history/*.nc", "-o", NOWHERE],
+        [
+            *("export", "paramfile", "-i", "{world}/ctsm54_params.nc", "--ctsm", "ctsm5.4"),
+            *("-o", f"{NOWHERE}/params.nc"),
+        ],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_directory_that_cannot_be_written_is_named(world, capsys, words):
+    status = main([word.format(world=world) for word in words])
+    error = capsys.readouterr().err
+    assert _is_refused_in_one_line(status, error)
+    assert NOWHERE in error
+
+
 def test_two_runs_on_one_output_refuse_each_other(world, tmp_path, capsys):
     results = tmp_path / "results"
     results.mkdir()
