@@ -34,6 +34,7 @@ from ctsm_socnn.model import (
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
     PARAMETERS,
+    TYPICAL_SAND,
     TurnoverConvention,
     convert_turnover_times,
 )
@@ -68,16 +69,21 @@ class TranslationLoss:
         each parameter that did not arrive, alone, in the published model; then all of them; then
         CTSM's own scheme with the paramfile.
     sites : int
+    without_sand : int
+        Those among them whose sand is not known: `TYPICAL_SAND` was taken.
     """
 
     rows: tuple[tuple[str, float, float], ...]
     sites: int
+    without_sand: int
 
     def table(self) -> str:
         """Table for the terminal."""
         lines = [f"{'lost in translation':<42} {'0-1 m':>8} {'column':>8}"]
         lines += [f"{name:<42} {metre:>+8.1%} {column:>+8.1%}" for name, metre, column in self.rows]
         lines.append(f"Median change of the soil-carbon stock at {self.sites} sites.")
+        if self.without_sand > 0:
+            lines.append(f"Sand of {self.without_sand} sites is unknown: {TYPICAL_SAND:g} % taken.")
         return "\n".join(lines)
 
 
@@ -114,7 +120,8 @@ def translation_loss(
     KernelError
         If the sites have no steady state.
     """
-    sites = _complete(sites)
+    complete = _complete(sites)
+    sites = complete.assign(CELLSAND=complete["CELLSAND"].fillna(TYPICAL_SAND))
     columns = Columns.from_sites(sites)
     sand = sites["CELLSAND"].values @ (_TOP_WEIGHT / _TOP_WEIGHT.sum())
     estimate = _unnormalised(np.asarray(values, dtype=np.float64)[None], convention)
@@ -138,13 +145,14 @@ def translation_loss(
     profile = coefficients(columns, used).profile
     carbon = mean_steady_state(scheme, *_ctsm_world(sites, water, profile)).soc
     rows.append((f"the scheme of {version.name}", *_change(carbon, wanted)))
-    return TranslationLoss(tuple(rows), len(columns))
+    without_sand = int(complete["CELLSAND"].isnull().all("layer").sum())
+    return TranslationLoss(tuple(rows), len(columns), without_sand)
 
 
 def _complete(sites: xr.Dataset) -> xr.Dataset:
-    """Sites that lack none of their forcing."""
+    """Sites that lack none of their forcing but, perhaps, sand."""
     whole = np.ones(sites.sizes["site"], dtype=bool)
-    for name in FORCING_DIMENSIONS:
+    for name in FORCING_DIMENSIONS.keys() - {"CELLSAND"}:
         values = sites[name].transpose("site", ...).values.reshape(whole.size, -1)
         whole &= np.isfinite(values).all(axis=1)
     if not whole.any():

@@ -3,6 +3,7 @@
 from ctsm_socnn.parameters.registry import (
     PARAMETER_NAMES,
     PARAMETERS,
+    TYPICAL_SAND,
     Parameter,
     clm5_defaults,
     lower_bounds,
@@ -19,6 +20,7 @@ from ctsm_socnn.parameters.turnover import (
 __all__ = [
     "PARAMETERS",
     "PARAMETER_NAMES",
+    "TYPICAL_SAND",
     "Parameter",
     "TurnoverConvention",
     "century_normalisation",

@@ -20,6 +20,7 @@ from ctsm_socnn.parameters.turnover import century_normalisation
 __all__ = [
     "PARAMETERS",
     "PARAMETER_NAMES",
+    "TYPICAL_SAND",
     "Parameter",
     "clm5_defaults",
     "lower_bounds",
@@ -29,7 +30,8 @@ __all__ = [
 
 _CLM5_Q10: Final = 1.5
 _CLM5_NORMALISATION: Final = float(century_normalisation(_CLM5_Q10))
-_SAND_OF_DEFAULT: Final = 50.0
+TYPICAL_SAND: Final = 50.0
+"""Percent, where the sand of a soil is not known."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _sand_function(sand_percent: ArrayLike) -> tuple[NDArray[np.float64], NDArra
     return 1.0 - respired - to_s3, to_s3
 
 
-_S1_S2_DEFAULT, _S1_S3_DEFAULT = (float(f) for f in _sand_function(_SAND_OF_DEFAULT))
+_S1_S2_DEFAULT, _S1_S3_DEFAULT = (float(f) for f in _sand_function(TYPICAL_SAND))
 
 PARAMETERS: Final[tuple[Parameter, ...]] = (
     Parameter("diffus", "bioturbation diffusivity", "m2 yr-1", 3e-5, 5e-4, 1e-4),
@@ -158,7 +160,8 @@ def clm5_defaults(sand_percent: ArrayLike | None = None) -> NDArray[np.float64]:
     Parameters
     ----------
     sand_percent : array_like, shape (site,), percent, optional
-        Sand content, which sets fs1s2 and fs1s3 in CLM5. Without it, 50 % is taken.
+        Sand content, which sets fs1s2 and fs1s3 in CLM5; `TYPICAL_SAND` where it is NaN,
+        and without it.
 
     Returns
     -------
@@ -167,7 +170,8 @@ def clm5_defaults(sand_percent: ArrayLike | None = None) -> NDArray[np.float64]:
     values = np.array([p.default for p in PARAMETERS])
     if sand_percent is None:
         return values
-    sand = np.atleast_1d(np.asarray(sand_percent, dtype=np.float64))
+    given = np.atleast_1d(np.asarray(sand_percent, dtype=np.float64))
+    sand = np.where(np.isnan(given), TYPICAL_SAND, given)
     by_site = np.tile(values, (sand.size, 1))
     to_s2, to_s3 = _sand_function(sand)
     by_site[:, PARAMETER_NAMES.index("fs1s2")] = to_s2

@@ -151,9 +151,7 @@ def default_parameters(sites: xr.Dataset) -> Array:
     """CLM5's parameters at sites, by the sand of the top metre, shape (site, 21)."""
     top = SOIL_GRID.interface_depth[:-1] < _TOPSOIL_DEPTH
     sand = sites["CELLSAND"].values[:, top] @ SOIL_GRID.thickness[top]
-    by_site = clm5_defaults(sand / SOIL_GRID.thickness[top].sum())
-    by_site[np.isnan(sand)] = clm5_defaults()
-    return by_site
+    return clm5_defaults(sand / SOIL_GRID.thickness[top].sum())
 
 
 def _default(_: Lesson, tested: xr.Dataset) -> Array:

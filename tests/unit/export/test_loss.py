@@ -127,6 +127,18 @@ def test_sites_without_forcing_do_not_count(
         loss_of(values, "ctsm5.4", template(), tmp_path / "n.nc", sites)
 
 
+def test_typical_sand_stands_for_what_is_not_known(
+    template: Callable[..., Path], values: np.ndarray, sites: xr.Dataset, tmp_path: Path
+) -> None:
+    sites["CELLSAND"][:] = 50.0
+    known = loss_of(values, "ctsm5.4", template(), tmp_path / "known.nc", sites)
+    assert "Sand" not in known.table()
+    sites["CELLSAND"][:] = np.nan
+    unknown = loss_of(values, "ctsm5.4", template(), tmp_path / "unknown.nc", sites)
+    assert unknown.rows == known.rows
+    assert f"Sand of {SITES} sites is unknown: 50 % taken." in unknown.table()
+
+
 def test_cut_fraction_is_named(
     template: Callable[..., Path], values: np.ndarray, sites: xr.Dataset, tmp_path: Path
 ) -> None:
