@@ -28,6 +28,7 @@ from ctsm_socnn.model.torch_op import soc as soc_op
 from ctsm_socnn.model.torch_steady_state import torch_soil_carbon
 from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ensemble
+from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.losses import SocLoss
@@ -116,6 +117,7 @@ class _Sample:
     inputs: Inputs
     columns: Columns
     operator: ObservationOperator
+    positions: NDArray[np.float64]
     imagined: ImaginedSites | None = None
 
     @classmethod
@@ -127,6 +129,7 @@ class _Sample:
             training.inputs.take(rows),
             Columns.from_sites(sites),
             ObservationOperator.from_sites(sites, settings.below_bedrock),
+            positions_km(sites),
         )
 
     def imagining(self, training: TrainingSet, settings: NetworkSettings, seed: int) -> _Sample:
@@ -134,7 +137,9 @@ class _Sample:
         per_site = settings.imagined_sites
         if per_site == 0:
             return self
-        found = imagined_sites(self.inputs, training.transform, self.operator, per_site, seed)
+        found = imagined_sites(
+            self.inputs, training.transform, self.operator, self.positions, per_site, seed
+        )
         return replace(self, imagined=found)
 
     @property

@@ -1,18 +1,18 @@
-"""Imagined sites to learn from, with the soil carbon that regression trees expect there.
+"""Imagined sites to learn from, with the soil carbon that teachers expect there.
 
 A thousand profiles are few for a network, and each is one draw of much that covariates do not say.
-Trees fitted on the profiles say what to expect at them and between them: an imagined site has the
+Teachers fitted on the profiles, boosted trees and a Gaussian process, say what to expect at them
+and between them: an imagined site has the
 forcing and the depths of a training site, and its covariates mixed with those of another that is
 like it. The network learns to reproduce that through the kernel; what the kernel cannot produce, it
 cannot learn.
 
-Two kinds of trees answer two questions: what carbon is on the average, which counts for errors of
+They answer two questions: what carbon is on the average, which counts for errors of
 values and stocks, and what it is typically, which counts for errors of logarithms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from ctsm_socnn.model.observation import LARGEST_SOC, ObservationOperator
 from ctsm_socnn.network.inputs import Inputs, InputTransform
-
-_Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+from ctsm_socnn.network.profile_process import ProfileProcess, Profiles
 
 __all__ = ["ImaginedSites", "imagined_sites"]
 
@@ -36,13 +35,18 @@ _MOST_MIXED: Final = 1.0
 """Largest share of covariates that are taken from it; each site draws its own share below."""
 _LEAST_SOC: Final = 1.0
 _SHALLOWEST: Final = 0.01
+_BOOSTED: Final = 2
+_FARTHEST: Final = 3.0
+"""Scaled numbers farther out count as so far when likeness is measured."""
+_OF_CLASS: Final = 0.7
+"""Two sites of different classes are so far apart, times the root of 2, in standard deviations."""
 _OF_PLACE: Final = ("forcing_", "lon", "lat")
 """Inputs that belong to the place whose forcing the kernel takes, and are not mixed."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImaginedSites:
-    """Sites, and the carbon that trees expect there.
+    """Sites, and the carbon that teachers expect there.
 
     Attributes
     ----------
@@ -66,6 +70,7 @@ def imagined_sites(
     inputs: Inputs,
     transform: InputTransform,
     operator: ObservationOperator,
+    positions: NDArray[np.float64],
     per_site: int,
     seed: int,
 ) -> ImaginedSites:
@@ -79,20 +84,23 @@ def imagined_sites(
         Says what the inputs are.
     operator : ObservationOperator
         Observations of the training sites.
+    positions : ndarray, shape (n, 3), km
+        Of the training sites. They are used to weigh profiles that are close to each other; what
+        is expected does not depend on the place.
     per_site : int
         Imagined sites for each training site.
     seed : int
     """
     generator = np.random.default_rng(seed)
-    average, typical = _fitted(inputs, operator, int(generator.integers(2**31)))
+    teachers = _Teachers(inputs, transform, operator, positions, int(generator.integers(2**31)))
     mixtures = [_mixed(inputs, transform, generator) for _ in range(per_site)]
-    places = [_with_depth(mixture, operator) for mixture in mixtures]
-    values = np.concatenate([average.predict(rows) for rows in places])
+    labels = [teachers.expect(mixture, operator) for mixture in mixtures]
+    values = np.concatenate([average for average, _ in labels])
     return ImaginedSites(
         inputs=_joined(mixtures),
         site=np.tile(np.arange(len(inputs)), per_site),
         operator=replace(_repeated(operator, per_site), values=values),
-        typical=np.concatenate([typical.predict(rows) for rows in places]),
+        typical=np.concatenate([typical for _, typical in labels]),
     )
 
 
@@ -104,45 +112,58 @@ def _joined(parts: list[Inputs]) -> Inputs:
     )
 
 
-class _Trees:
-    """Mean of two boosted ensembles and a forest, each on its own scale of carbon."""
+class _Teachers:
+    """Expected carbon, on the average and typically: mean of boosted trees and a process.
 
-    def __init__(self, boosted_on: str, forest_on: str, seed: int) -> None:
-        self._members = [
-            (_boosting(seed), boosted_on),
-            (_boosting(seed + 1), boosted_on),
-            (_forest(seed), forest_on),
-        ]
-        self._mean_of = boosted_on if boosted_on == forest_on else "value"
+    The average comes from square roots, whose errors are alike at poor and rich layers, as those
+    of values are not. The square of an expected root is too little; a factor mends that.
+    """
 
-    def fit(self, places: NDArray[np.float64], values: NDArray[np.float64]) -> _Trees:
-        for estimator, scale in self._members:
-            estimator.fit(places, _FORWARD[scale](values))
-        return self
+    def __init__(
+        self,
+        inputs: Inputs,
+        transform: InputTransform,
+        operator: ObservationOperator,
+        positions: NDArray[np.float64],
+        seed: int,
+    ) -> None:
+        self._transform = transform
+        rows = _with_depth(inputs, operator)
+        values = np.column_stack([np.sqrt(operator.values), np.log(operator.values)])
+        # On one thread, because sums in another order have other last digits.
+        with threadpool_limits(1):
+            self._trees = [
+                [_boosting(seed + number).fit(rows, column) for number in range(_BOOSTED)]
+                for column in values.T
+            ]
+            features = _features(inputs, transform)
+            layers = Profiles(features, positions, operator.site, operator.depth)
+            self._process = ProfileProcess(layers, values, seed)
+        root = self._scaled(inputs, operator)[:, 0]
+        self._factor = float(operator.values.mean() / np.mean(root**2))
 
-    def predict(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Carbon at rows of inputs and depth, gC m-3."""
-        forward, backward = _FORWARD[self._mean_of], _BACKWARD[self._mean_of]
-        with threadpool_limits(1, "openmp"):
-            answers = [_BACKWARD[s](e.predict(places)) for e, s in self._members]
-        held = np.clip(answers, _LEAST_SOC, LARGEST_SOC)
-        return np.asarray(backward(forward(held).mean(axis=0)))
+    def expect(
+        self, inputs: Inputs, operator: ObservationOperator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Expect average and typical carbon (gC m-3) at the depths of the operator's observations."""
+        root, log = self._scaled(inputs, operator).T
+        average = self._factor * np.maximum(root, 0.0) ** 2
+        typical = np.exp(np.minimum(log, np.log(LARGEST_SOC)))
+        return _possible(average), _possible(typical)
+
+    def _scaled(self, inputs: Inputs, operator: ObservationOperator) -> NDArray[np.float64]:
+        """Expect root and logarithm, shape (m, 2)."""
+        rows, features = _with_depth(inputs, operator), _features(inputs, self._transform)
+        with threadpool_limits(1):
+            smooth = self._process.expect(features, operator.site, operator.depth)
+            boxes = [
+                np.mean([tree.predict(rows) for tree in trees], axis=0) for trees in self._trees
+            ]
+        return np.asarray(0.5 * (np.column_stack(boxes) + smooth))
 
 
-def _square_of_positive(root: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.maximum(root, 0.0) ** 2)
-
-
-def _itself(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values
-
-
-_FORWARD: Final[dict[str, _Function]] = {"log": np.log, "root": np.sqrt, "value": _itself}
-_BACKWARD: Final[dict[str, _Function]] = {
-    "log": np.exp,
-    "root": _square_of_positive,
-    "value": _itself,
-}
+def _possible(carbon: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.clip(carbon, _LEAST_SOC, LARGEST_SOC)
 
 
 def _boosting(seed: int) -> HistGradientBoostingRegressor:
@@ -151,29 +172,20 @@ def _boosting(seed: int) -> HistGradientBoostingRegressor:
     )
 
 
-def _forest(seed: int) -> RandomForestRegressor:
-    return RandomForestRegressor(
-        80, min_samples_leaf=3, max_features=0.33, random_state=seed, n_jobs=1
-    )
-
-
-def _fitted(inputs: Inputs, operator: ObservationOperator, seed: int) -> tuple[_Trees, _Trees]:
-    """Trees for the average and for the typical carbon.
-
-    On one thread, because sums of boosting in another order have other last digits.
-    """
-    places = _with_depth(inputs, operator)
-    with threadpool_limits(1, "openmp"):
-        return (
-            _Trees("root", "value", seed).fit(places, operator.values),
-            _Trees("log", "log", seed + 2).fit(places, operator.values),
-        )
-
-
 def _with_depth(inputs: Inputs, operator: ObservationOperator) -> NDArray[np.float64]:
     """One row an observation: the inputs of its site and the logarithm of its depth."""
     by_site = np.column_stack([inputs.numeric, inputs.classes])
     return np.column_stack([by_site[operator.site], np.log(operator.depth + _SHALLOWEST)])
+
+
+def _features(inputs: Inputs, transform: InputTransform) -> NDArray[np.float64]:
+    """Give numbers whose distances say how much alike two sites are, shape (n, any)."""
+    numbers = np.clip(inputs.numeric, -_FARTHEST, _FARTHEST)
+    classes = [
+        _OF_CLASS * np.eye(count)[inputs.classes[:, i]]
+        for i, count in enumerate(transform.class_counts)
+    ]
+    return np.column_stack([numbers, *classes])
 
 
 def _mixed(inputs: Inputs, transform: InputTransform, generator: np.random.Generator) -> Inputs:

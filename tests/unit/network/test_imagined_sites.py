@@ -10,6 +10,7 @@ from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network import NetworkSettings, score_model, train_end_to_end
 from ctsm_socnn.network.end_to_end import ProfileObjective
+from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
 from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.losses import LOSS_NAMES
@@ -33,7 +34,7 @@ def prepared(sites: xr.Dataset) -> tuple[InputTransform, Inputs, ObservationOper
 
 def imagine(sites: xr.Dataset, per_site: int = 3, seed: int = 0) -> ImaginedSites:
     transform, inputs, operator = prepared(sites)
-    return imagined_sites(inputs, transform, operator, per_site, seed)
+    return imagined_sites(inputs, transform, operator, positions_km(sites), per_site, seed)
 
 
 def test_each_imagined_site_has_the_forcing_and_depths_of_a_training_site(
