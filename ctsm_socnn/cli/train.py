@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from-profiles",
         action="store_true",
-        help="end-to-end: learn from the profiles themselves, not from trees fitted on them",
+        help="end-to-end: learn from the profiles themselves, not from what teachers expect",
     )
     parser.add_argument(
         "--location",

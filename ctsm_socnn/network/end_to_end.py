@@ -77,7 +77,7 @@ def train_end_to_end(
     }
     if settings.imagined_sites > 0 and settings.validation_fraction > 0.0:
         raise NetworkError(
-            "network setting validation_fraction must be 0 with imagined_sites: the trees that "
+            "network setting validation_fraction must be 0 with imagined_sites: the teachers that "
             "imagine have seen every training site, so that none can decide when to stop"
         )
     training = TrainingSet.prepare(sites, reasons, settings)
@@ -181,7 +181,14 @@ class ProfileObjective:
         self._columns = columns
         self._device = device
         place = torch.device(device.place)
-        self._loss = SocLoss(settings.loss, operator.values, operator.depth, operator.site, place)
+        self._loss = SocLoss(
+            settings.loss,
+            operator.values,
+            operator.depth,
+            operator.site,
+            place,
+            settings.log_weight,
+        )
         self._stock_variance = _stock_variance(operator)
         self._site = np.arange(len(columns)) if imagined is None else imagined.site
         typical = operator.values if imagined is None else imagined.typical

@@ -9,8 +9,8 @@ log
 sqrt
     The same of square roots.
 mixed
-    Square difference of values plus that of logarithms, each over its variance: 2 - NSE - NSE of
-    the logarithm.
+    Square difference of values plus that of logarithms, each over its variance: with equal weights
+    2 - NSE - NSE of the logarithm.
 student
     Negative log likelihood of Student's t (4 degrees of freedom) on logarithms, with a scale that
     is learnt; single absurd layers lose their pull.
@@ -52,6 +52,8 @@ class SocLoss:
     depth : ndarray, shape (m,), m
     site : ndarray of int, shape (m,)
     device : torch.device, optional
+    log_weight : float
+        Of `mixed`: weight of the logarithms beside the values.
     """
 
     def __init__(
@@ -61,7 +63,9 @@ class SocLoss:
         depth: NDArray[np.float64],
         site: NDArray[np.int64],
         device: torch.device | None = None,
+        log_weight: float = 1.0,
     ) -> None:
+        self._log_weight = log_weight
         self._function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
         self._function = getattr(self, f"_{name}")
         self._variance = {
@@ -107,7 +111,7 @@ class SocLoss:
         self, modelled: Tensor, observed: Tensor, typical: Tensor, weights: Tensor
     ) -> Tensor:
         linear = torch.mean((modelled - observed) ** 2) / self._variance["value"]
-        return linear + self._log(modelled, observed, typical, weights)
+        return linear + self._log_weight * self._log(modelled, observed, typical, weights)
 
     def _student(self, modelled: Tensor, _: Tensor, typical: Tensor, __: Tensor) -> Tensor:
         scaled = _log_error(modelled, typical) * torch.exp(-self.log_scale)

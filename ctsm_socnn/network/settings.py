@@ -129,12 +129,14 @@ class NetworkSettings(_Settings):
     learning_rate, weight_decay : float
     loss : {"log", "sqrt", "mixed", "student", "published"}
         Of the end-to-end method, see `ctsm_socnn.network.losses`.
+    log_weight : float
+        Of the mixed loss: weight of the errors of logarithms beside those of values.
     stock_weight : float
         Of the end-to-end method: weight of the error of stocks of 0-1 m beside that of layers.
     imagined_sites : int
         Of the end-to-end method: sites to imagine for each training site, from which the network
-        learns what trees fitted on the profiles expect (`ctsm_socnn.network.imagined_sites`); 0
-        learns from the profiles themselves.
+        learns what teachers fitted on the profiles expect
+        (`ctsm_socnn.network.imagined_sites`); 0 learns from the profiles themselves.
     below_bedrock : {"deepest", "drop"}
         What observations below bedrock are compared with, in training and in scoring.
     """
@@ -154,6 +156,7 @@ class NetworkSettings(_Settings):
     learning_rate: float = Field(default=3e-3, gt=0.0)
     weight_decay: float = Field(default=1e-2, ge=0.0)
     loss: LossName = "mixed"
+    log_weight: float = Field(default=1.0, ge=0.0)
     stock_weight: float = Field(default=0.3, ge=0.0)
     imagined_sites: int = Field(default=0, ge=0)
     below_bedrock: Literal["deepest", "drop"] = "deepest"
@@ -177,7 +180,7 @@ class NetworkSettings(_Settings):
 def default_settings(method: str) -> NetworkSettings:
     """Return the settings that suit a method.
 
-    Through the kernel, networks learn from imagined sites what trees expect there, for a fixed
+    Through the kernel, networks learn from imagined sites what teachers expect there, for a fixed
     number of averaged epochs from the best parameters that all sites can share. That beat learning
     from the profiles themselves, and both beat stopping on a few held-out ones (folds of 992
     profiles, `docs/experiments.md`).
@@ -192,6 +195,7 @@ def default_settings(method: str) -> NetworkSettings:
         batch_size=1000,
         averaging=0.85,
         learning_rate=2e-3,
+        log_weight=1.5,
         stock_weight=0.6,
         imagined_sites=8,
     )

@@ -147,7 +147,7 @@ def test_the_outcome_as_json_and_progress_beside_it(world, results, capsys):
     assert told["scores"] == json.loads((results / "evaluation" / "scores.json").read_text())
     assert [case["name"] for case in told["cases"]] == ["twin_clm50", "twin_ctsm54"]
     assert all(Path(case["usermods"]).is_dir() for case in told["cases"])
-    assert captured.err.count("done before, kept") == 11
+    assert captured.err.count("done before, kept") == 13
 
 
 def test_other_settings_do_not_mix_with_finished_results(world, results, capsys):

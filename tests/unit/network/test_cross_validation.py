@@ -17,7 +17,7 @@ from ctsm_socnn.network import (
     default_settings,
     imagined_sites,
 )
-from ctsm_socnn.network.folds import location_folds
+from ctsm_socnn.network.folds import location_folds, positions_km
 from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.settings import InputSettings
 from ctsm_socnn.parameters import PARAMETER_NAMES
@@ -81,7 +81,6 @@ def _small_tree(seed: int) -> DecisionTreeRegressor:
 @pytest.fixture
 def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imagined_sites, "_boosting", _small_tree)
-    monkeypatch.setattr(imagined_sites, "_forest", _small_tree)
 
 
 DEFAULT = default_settings("end-to-end").with_changes(
@@ -90,12 +89,12 @@ DEFAULT = default_settings("end-to-end").with_changes(
 
 
 @pytest.mark.usefixtures("small_trees")
-def test_nothing_of_the_test_fold_reaches_the_trees_or_the_bootstrap(sites: xr.Dataset) -> None:
+def test_nothing_of_the_test_fold_reaches_the_teachers_or_the_bootstrap(sites: xr.Dataset) -> None:
     assert not sees_its_test_fold(sites, DEFAULT)
 
 
 @pytest.mark.usefixtures("small_trees")
-def test_trees_that_have_seen_the_test_fold_are_caught(
+def test_teachers_that_have_seen_the_test_fold_are_caught(
     sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = cross_validation.train
@@ -107,17 +106,20 @@ def test_trees_that_have_seen_the_test_fold_are_caught(
         return whole(data, *args, **kwargs)
 
     def leaky(chosen: xr.Dataset, *args: Any, **kwargs: Any) -> Model:
-        """Train as asked, with trees fitted on all sites."""
+        """Train as asked, with teachers fitted on all sites."""
 
-        def fitted(inputs: Inputs, _: ObservationOperator, seed: int) -> Any:
+        def fitted(
+            _: Inputs, __: InputTransform, ___: ObservationOperator, ____: object, seed: int
+        ) -> object:
+            data = everything[-1]
             names = InputTransform.fit(chosen, DEFAULT.inputs)
-            told = ObservationOperator.from_sites(everything[-1])
-            return fit_trees(names(everything[-1]), told, seed)
+            told = ObservationOperator.from_sites(data)
+            return fit_teachers(names(data), names, told, positions_km(data), seed)
 
-        monkeypatch.setattr(imagined_sites, "_fitted", fitted)
+        monkeypatch.setattr(imagined_sites, "_Teachers", fitted)
         return honest(chosen, *args, **kwargs)
 
-    fit_trees = imagined_sites._fitted
+    fit_teachers = imagined_sites._Teachers
     monkeypatch.setattr(cross_validation, "train", leaky)
     monkeypatch.setitem(globals(), "cross_validate", remember)
     assert sees_its_test_fold(sites, DEFAULT)

@@ -46,6 +46,9 @@ def test_mixed_is_two_less_both_efficiencies() -> None:
     nse = 1.0 - ((modelled - VALUES) ** 2).mean() / VALUES.var()
     log_nse = 1.0 - (np.log(modelled / VALUES) ** 2).mean() / np.log(VALUES).var()
     assert loss_of("mixed", modelled) == pytest.approx(2.0 - nse - log_nse)
+    heavier = SocLoss("mixed", VALUES, DEPTH, SITE, log_weight=1.5)
+    loss = heavier(torch.from_numpy(modelled), torch.from_numpy(VALUES), ALL)
+    assert float(loss) == pytest.approx(1.0 - nse + 1.5 * (1.0 - log_nse))
 
 
 def test_student_learns_its_scale_and_forgives_outliers() -> None:
