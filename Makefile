@@ -29,8 +29,9 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/fortitude check fortran
 
+# What the tests import is the installed package, not the directory of the same name beside this file.
 coverage: $(VENV)/.installed
-	$(BIN)/pytest $(PYTEST_FLAGS) --cov=ctsm_socnn --cov-branch --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest $(PYTEST_FLAGS) --cov="$$(cd / && $(CURDIR)/$(BIN)/python -c 'import ctsm_socnn; print(*ctsm_socnn.__path__)')" --cov-branch --cov-report=term --cov-fail-under=90
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run.py
