@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ctsm_socnn.errors import FileError
-from ctsm_socnn.netcdf import require_absent
+from ctsm_socnn.netcdf import atomic_output, require_absent
 from ctsm_socnn.provenance import checksum
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "damaged_files",
     "read_checksums",
     "write_checksums",
+    "write_json",
 ]
 
 CHECKSUMS: Final = "checksums.sha256"
@@ -71,6 +73,18 @@ def _swap(temporary: Path, directory: Path) -> None:
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write numbers of a bundle as indented JSON.
+
+    Raises
+    ------
+    FileError
+        If the file exists or cannot be written.
+    """
+    with atomic_output(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def write_checksums(directory: Path) -> None:

@@ -2,10 +2,9 @@
 
 A thousand profiles are few for a network, and each is one draw of much that covariates do not say.
 Teachers fitted on the profiles, boosted trees and a Gaussian process, say what to expect at them
-and between them: an imagined site has the
-forcing and the depths of a training site, and its covariates mixed with those of another that is
-like it. The network learns to reproduce that through the kernel; what the kernel cannot produce, it
-cannot learn.
+and between them: an imagined site has the forcing and the depths of a training site, and its
+covariates mixed with those of another that is like it. The network learns to reproduce that through
+the kernel; what the kernel cannot produce, it cannot learn.
 
 They answer two questions: what carbon is on the average, which counts for errors of
 values and stocks, and what it is typically, which counts for errors of logarithms.

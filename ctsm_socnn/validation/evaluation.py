@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.export.bundle import atomic_directory, write_checksums
-from ctsm_socnn.netcdf import atomic_output, write_dataset
+from ctsm_socnn.export.bundle import atomic_directory, write_checksums, write_json
+from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network.site_selection import require_same_sites
 from ctsm_socnn.schemas import N_LAYERS
 from ctsm_socnn.validation.comparison import Prediction, comparison_json
@@ -138,8 +137,6 @@ def write_evaluation(
     """
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         write_dataset(comparison.assign_attrs(attributes), temporary / COMPARISON_FILE)
-        with atomic_output(temporary / SCORES_FILE) as scores:
-            text = json.dumps(comparison_json(comparison), indent=1)
-            scores.write_text(text + "\n", encoding="utf-8")
+        write_json(temporary / SCORES_FILE, comparison_json(comparison))
         draw_observed_modelled(comparison, temporary / "observed_modelled.png")
         write_checksums(temporary)

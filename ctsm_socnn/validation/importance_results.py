@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from ctsm_socnn.export.bundle import atomic_directory, write_checksums
-from ctsm_socnn.netcdf import atomic_output, write_dataset
+from ctsm_socnn.export.bundle import atomic_directory, write_checksums, write_json
+from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.schemas import open_file
 from ctsm_socnn.validation.importance_figures import draw_gradients, draw_importance
 from ctsm_socnn.validation.report import Cell, Picture, Section, Table
@@ -51,9 +50,7 @@ def write_importance(
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         whole = importance.merge(gradients).assign_attrs(importance.attrs | dict(attributes))
         write_dataset(whole, temporary / _FILE)
-        with atomic_output(temporary / "importance.json") as text:
-            numbers = json.dumps(importance_json(importance, gradients), indent=1)
-            text.write_text(numbers + "\n", encoding="utf-8")
+        write_json(temporary / "importance.json", importance_json(importance, gradients))
         draw_importance(importance, temporary / "importance.png")
         draw_gradients(gradients, temporary / "gradients.png")
         write_checksums(temporary)

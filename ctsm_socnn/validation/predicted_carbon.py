@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import xarray as xr
 
-from ctsm_socnn.export.bundle import atomic_directory, write_checksums
-from ctsm_socnn.netcdf import atomic_output
+from ctsm_socnn.export.bundle import atomic_directory, write_checksums, write_json
 from ctsm_socnn.network import MapSummary, Model, write_maps
 from ctsm_socnn.schemas import open_file
 from ctsm_socnn.validation.map_figures import draw_carbon_maps
@@ -56,8 +54,7 @@ def write_predicted_carbon(
         summary = write_maps(
             model, covariates, forcing=forcing, soil_carbon=file, attributes=attributes
         )
-        with atomic_output(temporary / CARBON_SUMMARY) as text:
-            text.write_text(json.dumps(summary.as_json(), indent=1) + "\n", encoding="utf-8")
+        write_json(temporary / CARBON_SUMMARY, summary.as_json())
         with open_file(file, load=False) as maps:
             draw_carbon_maps(maps, temporary / CARBON_FIGURE)
         write_checksums(temporary)
