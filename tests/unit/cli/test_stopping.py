@@ -16,6 +16,14 @@ from ctsm_socnn.stages import Stage, run_stages
 STOPS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
 
 
+@pytest.fixture(autouse=True)
+def _asked_by_ctrl_c():
+    """A shell starts what runs in the background, these tests perhaps, deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class _SwallowsAStop:
     """What comes while an object is destroyed, Python throws away."""
 
@@ -70,11 +78,8 @@ def test_a_block_is_kept_before_the_stop(tmp_path):
 
 
 def test_what_ignores_ctrl_c_goes_on_ignoring_it():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with stopped_by_signals():
-            os.kill(os.getpid(), signal.SIGINT)
-            stop_if_asked()
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stopped_by_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        stop_if_asked()
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
