@@ -86,10 +86,12 @@ def covariate_gradients(model: Model, sites: xr.Dataset) -> xr.Dataset:
 
 
 def _centre(model: Model, numeric: Tensor, inputs: Inputs) -> Tensor:
-    """Geometric mean of the members, as `Model.centre`, with its graph."""
-    classes = torch.from_numpy(inputs.classes)
+    """Geometric mean of the members, as `Model.centre`, with its graph; nearness is constant."""
+    classes, nearness = torch.from_numpy(inputs.classes), model.nearness(inputs)
     members: list[ParameterNetwork] = [deepcopy(m).double().eval() for m in model.members]
-    logs = [torch.log(member(numeric, classes).clamp_min(_SMALLEST)) for member in members]
+    logs = [
+        torch.log(member(numeric, classes, nearness).clamp_min(_SMALLEST)) for member in members
+    ]
     return torch.exp(torch.stack(logs).mean(dim=0))
 
 

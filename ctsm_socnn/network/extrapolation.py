@@ -1,4 +1,4 @@
-"""Whether a cell resembles the sites on which a model was trained."""
+"""How much a cell resembles the sites on which a model was trained."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ __all__ = ["TrainingDomain"]
 
 _QUANTILE: Final = 0.99
 _NEIGHBOURS: Final = 5
+_FREE: Final = 1.5
+"""Nothing changes up to so many times the limit; single odd sites lie that far."""
+_STEEPNESS: Final = 4
+_FARTHEST: Final = 1e6
+"""Scaled numbers farther out, infinity too, count as so far."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class TrainingDomain:
         The distance is the mean over the five nearest sites, so that a single odd training site
         does not stretch the domain; the limit is its 99th percentile over the training sites.
         """
-        points = inputs.numeric[inputs.usable]
+        points = np.clip(inputs.numeric[inputs.usable], -_FARTHEST, _FARTHEST)
         neighbours = min(_NEIGHBOURS, len(points) - 1)
         if neighbours < 1 or points.shape[1] == 0:
             return cls(points, float("inf"))
@@ -48,8 +53,16 @@ class TrainingDomain:
     def distance(self, inputs: Inputs) -> NDArray[np.float64]:
         """Mean distance to the five nearest training sites, shape (n,), scaled inputs."""
         neighbours = min(_NEIGHBOURS, len(self.points))
-        distance, _ = cKDTree(self.points).query(inputs.numeric, k=neighbours)
+        numbers = np.clip(inputs.numeric, -_FARTHEST, _FARTHEST)
+        distance, _ = cKDTree(self.points).query(numbers, k=neighbours)
         return np.asarray(np.reshape(distance, (len(inputs), neighbours)).mean(axis=1))
+
+    def nearness(self, inputs: Inputs) -> NDArray[np.float64]:
+        """1 up to one and a half times the limit, then falling with the distance, shape (n,)."""
+        distance, free = self.distance(inputs), _FREE * self.limit
+        share = np.ones_like(distance)
+        np.divide(free, distance, out=share, where=distance > free)
+        return share**_STEEPNESS
 
     def outside(self, inputs: Inputs) -> NDArray[np.bool_]:
         """Whether each row lies beyond the limit, shape (n,)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -25,6 +25,8 @@ __all__ = ["CategoricalInput", "InputTransform", "Inputs", "NumericInput"]
 
 _LOCATION = ("lon", "lat")
 _FORCING_PREFIX = "forcing_"
+_ROUNDING: Final = 1e-6
+"""What differs by less than this share is constant: files in single precision round so."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def _fit_numeric(
 ) -> NumericInput | None:
     """Fit one scaling; None for an input that is constant or missing everywhere."""
     known = values[np.isfinite(values)]
-    if known.size == 0 or np.ptp(known) <= 1e-12 * np.abs(known).max():
+    if known.size == 0 or np.ptp(known) <= _ROUNDING * np.abs(known).max():
         return None
     low, high = float(known.min()), float(known.max())
     if scaling == "minmax":

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ctsm_socnn.network.encoders import build_encoder
 from ctsm_socnn.network.error_scale import ErrorScale
@@ -115,10 +116,22 @@ class Model:
         In double precision, so that a cell's parameters do not depend on the cells beside it.
         """
         numeric, classes = torch.from_numpy(inputs.numeric), torch.from_numpy(inputs.classes)
+        nearness = self.nearness(inputs)
         with torch.no_grad():
             members = [deepcopy(member).double().eval() for member in self.members]
-            values = [member(numeric, classes).numpy() for member in members]
+            values = [member(numeric, classes, nearness).numpy() for member in members]
         return np.where(inputs.usable[:, np.newaxis], np.stack(values), np.nan)
+
+    def nearness(self, inputs: Inputs) -> Tensor | None:
+        """How far scores count, shape (n,): less, the less a row is like the training sites.
+
+        Far from all that they have seen, networks give parameters with which a desert may hold
+        more carbon than a bog. There the parameters go back to those that suit all sites. None for
+        the published preset, whose outputs have no such centre.
+        """
+        if self.settings.preset == "published":
+            return None
+        return torch.from_numpy(self.domain.nearness(inputs))
 
     @staticmethod
     def centre(members: NDArray[np.float64]) -> NDArray[np.float64]:

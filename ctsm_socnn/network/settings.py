@@ -137,6 +137,9 @@ class NetworkSettings(_Settings):
         Of the end-to-end method: sites to imagine for each training site, from which the network
         learns what teachers fitted on the profiles expect
         (`ctsm_socnn.network.imagined_sites`); 0 learns from the profiles themselves.
+    most_imagined : int
+        Of many training sites fewer are imagined each, at least one, so that all together are about
+        so many at most: time and memory then hardly grow any further.
     below_bedrock : {"deepest", "drop"}
         What observations below bedrock are compared with, in training and in scoring.
     """
@@ -159,6 +162,7 @@ class NetworkSettings(_Settings):
     log_weight: float = Field(default=1.0, ge=0.0)
     stock_weight: float = Field(default=0.3, ge=0.0)
     imagined_sites: int = Field(default=0, ge=0)
+    most_imagined: int = Field(default=60_000, ge=1)
     below_bedrock: Literal["deepest", "drop"] = "deepest"
 
     def with_changes(self, **changes: Any) -> NetworkSettings:
@@ -188,16 +192,16 @@ def default_settings(method: str) -> NetworkSettings:
     if method != "end-to-end":
         return NetworkSettings()
     return NetworkSettings(
-        encoder=EncoderSettings(dropout=0.1, input_dropout=0.0),
+        encoder=EncoderSettings(widths=(256, 256), dropout=0.05, input_dropout=0.0),
         members=5,
         validation_fraction=0.0,
-        epochs=20,
-        batch_size=1000,
-        averaging=0.85,
+        epochs=32,
+        batch_size=500,
+        averaging=0.9,
         learning_rate=2e-3,
-        log_weight=1.5,
-        stock_weight=0.6,
-        imagined_sites=8,
+        log_weight=3.0,
+        stock_weight=1.0,
+        imagined_sites=16,
     )
 
 

@@ -45,11 +45,18 @@ class ParameterNetwork(nn.Module):
         self.encoder = encoder
         self.head = head
 
-    def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:
-        """Unit-cube parameters, shape (n, 21); inputs farther out than 4 count as 4."""
+    def forward(self, numeric: Tensor, classes: Tensor, nearness: Tensor | None = None) -> Tensor:
+        """Unit-cube parameters, shape (n, 21); inputs farther out than 4 count as 4.
+
+        Scores count by their `nearness` (n,) to what the network has seen, if it is given: a score
+        of 0 stands for the value at which a bounded network started.
+        """
         near = numeric.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
         precision = next(self.encoder.parameters()).dtype
-        values: Tensor = self.head(self.encoder(near.to(precision), classes))
+        scores = self.encoder(near.to(precision), classes)
+        if nearness is not None:
+            scores = scores * nearness[:, None]
+        values: Tensor = self.head(scores)
         return values
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ import xarray as xr
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
-from ctsm_socnn.network import NetworkSettings, score_model, train_end_to_end
+from ctsm_socnn.network import NetworkSettings, end_to_end, score_model, train_end_to_end
 from ctsm_socnn.network.end_to_end import ProfileObjective
 from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
@@ -122,3 +124,20 @@ def test_a_network_learns_from_imagined_sites(sites: xr.Dataset) -> None:
 def test_stopping_on_sites_that_the_trees_have_seen_is_refused(sites: xr.Dataset) -> None:
     with pytest.raises(NetworkError, match="validation_fraction must be 0 with imagined_sites"):
         train_end_to_end(sites, TAUGHT.with_changes(validation_fraction=0.1), seed=0)
+
+
+def test_many_sites_are_imagined_fewer_times_each(
+    sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counted(*args: Any) -> ImaginedSites:
+        asked.append(args[-2])
+        return imagined_sites(*args)
+
+    monkeypatch.setattr(end_to_end, "imagined_sites", counted)
+    n = sites.sizes["site"]
+    few = TAUGHT.with_changes(epochs=1, imagined_sites=5)
+    for most in (10 * n, 2 * n + 1, 1):
+        train_end_to_end(sites, few.with_changes(most_imagined=most), 0)
+    assert asked == [5, 2, 1]

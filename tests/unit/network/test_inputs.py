@@ -87,6 +87,14 @@ def test_constant_covariates_are_left_out(sites: xr.Dataset) -> None:
     assert names(InputTransform.fit(sites, PLAIN)) == ["cov_noise", "cov_warmth"]
 
 
+def test_rounding_of_single_precision_is_no_variation(sites: xr.Dataset) -> None:
+    share = np.random.default_rng(0).uniform(0.3, 0.4, sites.sizes["site"])
+    rounded = 0.336 * share.astype(np.float32).astype(np.float64) / share
+    assert np.ptp(rounded) > 0.0
+    sites["cov_share"] = ("site", rounded)
+    assert "cov_share" not in names(InputTransform.fit(sites, InputSettings()))
+
+
 def test_nothing_that_varies_is_an_error(sites: xr.Dataset) -> None:
     bare = sites.drop_vars(["cov_warmth", "cov_noise", "cov_Land_Cover"])
     with pytest.raises(NetworkError, match="nothing to learn from"):
