@@ -42,6 +42,8 @@ from ctsm_socnn.parameters import lower_bounds, upper_bounds
 __all__ = ["ProfileObjective", "train_end_to_end"]
 
 _N_LAYERS: Final = 20
+_ROWS_A_THREAD: Final = 1000
+"""A thread that has fewer to do costs more than it saves, above all on a busy machine."""
 
 
 def train_end_to_end(
@@ -154,8 +156,8 @@ class _Sample:
 class ProfileObjective:
     """Loss of the soil carbon that parameters make, plus the penalty of the prior.
 
-    The kernel runs on as many threads as torch had when the objective was made; its results do
-    not depend on their number.
+    The kernel runs on at most as many threads as torch had when the objective was made; its
+    results do not depend on their number.
 
     Parameters
     ----------
@@ -189,7 +191,8 @@ class ProfileObjective:
             place,
             settings.log_weight,
         )
-        self._stock_variance = _stock_variance(operator)
+        thickness = stock_weights(operator)
+        self._stock_variance = _stock_variance(operator, thickness)
         self._site = np.arange(len(columns)) if imagined is None else imagined.site
         typical = operator.values if imagined is None else imagined.typical
         learnt = operator if imagined is None else imagined.operator
@@ -202,7 +205,7 @@ class ProfileObjective:
         self._low = torch.from_numpy(lower_bounds()).to(place)
         self._span = torch.from_numpy(upper_bounds() - lower_bounds()).to(place)
         self._prior_weight = settings.parameters.prior_weight
-        self._thickness = torch.from_numpy(stock_weights(learnt)).to(place)
+        self._thickness = torch.from_numpy(thickness).to(place)
         self._stock_weight = settings.stock_weight
         self._batch = _Batch.of(learnt, np.arange(learnt.n_sites), device)
 
@@ -215,17 +218,19 @@ class ProfileObjective:
         batch = self._observations(rows)
         parameters = self._low + self._span * unit
         modelled, observed = batch.see(self._soc(parameters, rows)), self._observed[batch.which]
-        error = self._thickness[batch.which] * (modelled - observed)
+        measured = self._measured[batch.which]
+        error = self._thickness[measured] * (modelled - observed)
         stock_error = torch.zeros(len(rows)).to(error).index_add(0, batch.site, error)
         return (
-            self._loss(modelled, observed, self._measured[batch.which], self._typical[batch.which])
+            self._loss(modelled, observed, measured, self._typical[batch.which])
             + self._stock_weight * torch.mean(stock_error**2) / self._stock_variance
             + self._prior_weight * torch.mean((unit - 0.5) ** 2)
         )
 
     def _soc(self, parameters: Tensor, rows: NDArray[np.intp]) -> Tensor:
         if self._device.compiled:
-            return soc_op(self._columns, parameters, self._site[rows], self._threads)
+            threads = min(self._threads, 1 + len(rows) // _ROWS_A_THREAD)
+            return soc_op(self._columns, parameters, self._site[rows], threads)
         return torch_soil_carbon(self._columns, parameters, self._site[rows])
 
     def _observations(self, rows: NDArray[np.intp]) -> _Batch:
@@ -265,7 +270,7 @@ class _Batch:
         return cls(rows, torch.from_numpy(which).to(on), local, see)
 
 
-def _stock_variance(operator: ObservationOperator) -> float:
-    stocks = np.bincount(operator.site, weights=stock_weights(operator) * operator.values)
+def _stock_variance(operator: ObservationOperator, thickness: NDArray[np.float64]) -> float:
+    stocks = np.bincount(operator.site, weights=thickness * operator.values)
     variance = float(np.var(stocks))
     return variance if variance > 0.0 else 1.0
