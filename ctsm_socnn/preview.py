@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ctsm_socnn.assimilation import read_source_errors
 from ctsm_socnn.config import CaseConfig, Config
+from ctsm_socnn.configured import network_settings
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.forcing import find_history
@@ -27,13 +28,19 @@ _LARGEST_TABLE: Final = 50_000_000
 _SECONDS_AT_LEAST: Final = 20.0
 _SECONDS_PER_SITE: Final = 0.1
 """CPU time of the default site-by-site sampler."""
-_SECONDS_PER_FIT: Final = 0.006
-"""CPU time of one network for one site; scores need a training for each fold."""
+_SECONDS_PER_TARGET: Final = 0.006
+"""CPU time of one network of the two-step method for one site."""
+_SECONDS_PER_ROW: Final = 2.5e-5
+"""CPU time of one network of the end-to-end method for one site, real or imagined, and epoch."""
+_SECONDS_PER_IMAGINED: Final = 4e-4
+"""CPU time of the teachers of one training for one imagined site."""
 
 _BYTES_AT_LEAST: Final = 4e8
 _BYTES_PER_LAND_CELL: Final = 5.5e4
 _BYTES_PER_SITE: Final = 7e4
 _BYTES_PER_CELL: Final = 2e3
+_BYTES_OF_TEACHERS: Final = 7e8
+_BYTES_PER_IMAGINED: Final = 1e4
 """Largest memory of the main process, as it grew from small runs to large ones."""
 
 
@@ -175,13 +182,14 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     if sites is None:
         text = "cost: a large database is not read here; count a quarter of a second a profile"
         return Look("cost", {"workers": workers}, text)
-    fits = config.network.members * (config.evaluation.folds + 1)
-    each = _SECONDS_PER_SITE / workers + _SECONDS_PER_FIT * fits
-    seconds = _SECONDS_AT_LEAST + sites * each
+    seconds = _SECONDS_AT_LEAST + sites * _SECONDS_PER_SITE / workers
+    seconds += _training_seconds(config, sites)
+    imagined = _imagined(config, sites)
     cells = counts["cells"] + math.prod(counts["covariate_grid"].values())
     peak = _BYTES_AT_LEAST + max(
         _BYTES_PER_LAND_CELL * counts["land_cells"],
         _BYTES_PER_SITE * sites + _BYTES_PER_CELL * cells,
+        _BYTES_OF_TEACHERS * bool(imagined) + _BYTES_PER_IMAGINED * imagined,
     )
     values = {"workers": workers, "seconds": round(seconds), "bytes": round(peak)}
     return Look(
@@ -189,6 +197,23 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
         values,
         f"cost: about {_duration(seconds)} with {workers} workers, and {peak / 1e9:.1f} GB of memory",
     )
+
+
+def _training_seconds(config: Config, sites: int) -> float:
+    """Time of all trainings: one for the maps, and one for each fold."""
+    trainings = 1 + config.evaluation.folds + (config.network.calibrate or 0)
+    settings = network_settings(config, config.network.method)
+    if config.network.method == "two-step":
+        return trainings * settings.members * sites * _SECONDS_PER_TARGET
+    imagined = _imagined(config, sites)
+    member = max(imagined, sites) * settings.epochs * _SECONDS_PER_ROW
+    return trainings * (imagined * _SECONDS_PER_IMAGINED + settings.members * member)
+
+
+def _imagined(config: Config, sites: int) -> int:
+    if config.network.method == "two-step":
+        return 0
+    return sites * network_settings(config, "end-to-end").imagined_per_site(sites)
 
 
 def _duration(seconds: float) -> str:

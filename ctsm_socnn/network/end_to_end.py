@@ -136,9 +136,9 @@ class _Sample:
 
     def imagining(self, training: TrainingSet, settings: NetworkSettings, seed: int) -> _Sample:
         """Add imagined sites, if the settings ask for them."""
-        if settings.imagined_sites == 0:
+        per_site = settings.imagined_per_site(len(self.inputs))
+        if per_site == 0:
             return self
-        per_site = min(settings.imagined_sites, max(1, settings.most_imagined // len(self.inputs)))
         found = imagined_sites(
             self.inputs, training.transform, self.operator, self.positions, per_site, seed
         )

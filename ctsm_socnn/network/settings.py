@@ -165,6 +165,12 @@ class NetworkSettings(_Settings):
     most_imagined: int = Field(default=60_000, ge=1)
     below_bedrock: Literal["deepest", "drop"] = "deepest"
 
+    def imagined_per_site(self, n_sites: int) -> int:
+        """Return how many sites to imagine for each of `n_sites` training sites."""
+        if self.imagined_sites == 0:
+            return 0
+        return min(self.imagined_sites, max(1, self.most_imagined // n_sites))
+
     def with_changes(self, **changes: Any) -> NetworkSettings:
         """Return a copy with some settings changed, checked like new ones.
 

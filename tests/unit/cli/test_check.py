@@ -55,6 +55,19 @@ def test_cost_grows_with_sites_and_shrinks_with_workers(configuration, tmp_path)
     assert cost(larger, 8)["seconds"] < cost(larger, 1)["seconds"]
 
 
+def test_cost_tells_longer_trainings(configuration):
+    def seconds(**network):
+        config, _ = load_config(configuration)
+        many = {"method": "end-to-end", "members": 100, "imagined_sites": 16}
+        changed = config.network.model_copy(update=many | network)
+        chosen = config.model_copy(update={"network": changed})
+        return list(preview(chosen, 1))[-1].values["seconds"]
+
+    assert seconds(epochs=64) > 1.5 * seconds(epochs=32)
+    assert seconds() > 1.5 * seconds(imagined_sites=4)
+    assert seconds(calibrate=5) > 1.3 * seconds()
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
