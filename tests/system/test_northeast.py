@@ -24,6 +24,7 @@ SHORT = (
     "assimilation.smallest_ess=0.0",
     "network.members=1",
     "network.epochs=8",
+    "network.imagined_sites=4",
     "evaluation.folds=2",
 )
 CASES = ("northeast_clm50", "northeast_cesm22", "northeast_ctsm54")
