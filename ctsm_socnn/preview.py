@@ -183,8 +183,8 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
         text = "cost: a large database is not read here; count a quarter of a second a profile"
         return Look("cost", {"workers": workers}, text)
     seconds = _SECONDS_AT_LEAST + sites * _SECONDS_PER_SITE / workers
-    seconds += _training_seconds(config, sites)
     imagined = _imagined(config, sites)
+    seconds += _training_seconds(config, sites, imagined)
     cells = counts["cells"] + math.prod(counts["covariate_grid"].values())
     peak = _BYTES_AT_LEAST + max(
         _BYTES_PER_LAND_CELL * counts["land_cells"],
@@ -199,13 +199,12 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     )
 
 
-def _training_seconds(config: Config, sites: int) -> float:
+def _training_seconds(config: Config, sites: int, imagined: int) -> float:
     """Time of all trainings: one for the maps, and one for each fold."""
     trainings = 1 + config.evaluation.folds + (config.network.calibrate or 0)
     settings = network_settings(config, config.network.method)
     if config.network.method == "two-step":
         return trainings * settings.members * sites * _SECONDS_PER_TARGET
-    imagined = _imagined(config, sites)
     member = max(imagined, sites) * settings.epochs * _SECONDS_PER_ROW
     return trainings * (imagined * _SECONDS_PER_IMAGINED + settings.members * member)
 

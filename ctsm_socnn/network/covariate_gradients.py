@@ -7,7 +7,6 @@ answers to the forcing is not in these gradients.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Final
 
 import numpy as np
@@ -22,7 +21,6 @@ from ctsm_socnn.model.torch_op import soc as soc_op
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.site_selection import without_forcing
-from ctsm_socnn.network.training import ParameterNetwork
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
@@ -87,12 +85,8 @@ def covariate_gradients(model: Model, sites: xr.Dataset) -> xr.Dataset:
 
 def _centre(model: Model, numeric: Tensor, inputs: Inputs) -> Tensor:
     """Geometric mean of the members, as `Model.centre`, with its graph; nearness is constant."""
-    classes, nearness = torch.from_numpy(inputs.classes), model.nearness(inputs)
-    members: list[ParameterNetwork] = [deepcopy(m).double().eval() for m in model.members]
-    logs = [
-        torch.log(member(numeric, classes, nearness).clamp_min(_SMALLEST)) for member in members
-    ]
-    return torch.exp(torch.stack(logs).mean(dim=0))
+    logs = torch.log(model.member_values(numeric, inputs).clamp_min(_SMALLEST))
+    return torch.exp(logs.mean(dim=0))
 
 
 def _carbon_targets(soc: Tensor) -> tuple[list[Tensor], list[str]]:

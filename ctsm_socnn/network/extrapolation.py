@@ -43,7 +43,7 @@ class TrainingDomain:
         The distance is the mean over the five nearest sites, so that a single odd training site
         does not stretch the domain; the limit is its 99th percentile over the training sites.
         """
-        points = np.clip(inputs.numeric[inputs.usable], -_FARTHEST, _FARTHEST)
+        points = _within_reach(inputs.numeric[inputs.usable])
         neighbours = min(_NEIGHBOURS, len(points) - 1)
         if neighbours < 1 or points.shape[1] == 0:
             return cls(points, float("inf"))
@@ -53,17 +53,20 @@ class TrainingDomain:
     def distance(self, inputs: Inputs) -> NDArray[np.float64]:
         """Mean distance to the five nearest training sites, shape (n,), scaled inputs."""
         neighbours = min(_NEIGHBOURS, len(self.points))
-        numbers = np.clip(inputs.numeric, -_FARTHEST, _FARTHEST)
-        distance, _ = cKDTree(self.points).query(numbers, k=neighbours)
+        distance, _ = cKDTree(self.points).query(_within_reach(inputs.numeric), k=neighbours)
         return np.asarray(np.reshape(distance, (len(inputs), neighbours)).mean(axis=1))
 
-    def nearness(self, inputs: Inputs) -> NDArray[np.float64]:
+    def nearness(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
         """1 up to one and a half times the limit, then falling with the distance, shape (n,)."""
-        distance, free = self.distance(inputs), _FREE * self.limit
+        free = _FREE * self.limit
         share = np.ones_like(distance)
         np.divide(free, distance, out=share, where=distance > free)
         return share**_STEEPNESS
 
-    def outside(self, inputs: Inputs) -> NDArray[np.bool_]:
+    def outside(self, distance: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each row lies beyond the limit, shape (n,)."""
-        return np.asarray(self.distance(inputs) > self.limit)
+        return np.asarray(distance > self.limit)
+
+
+def _within_reach(numeric: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.clip(numeric, -_FARTHEST, _FARTHEST)

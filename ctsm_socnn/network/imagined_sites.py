@@ -92,7 +92,8 @@ def imagined_sites(
     """
     generator = np.random.default_rng(seed)
     teachers = _Teachers(inputs, transform, operator, positions, int(generator.integers(2**31)))
-    mixtures = [_mixed(inputs, transform, generator) for _ in range(per_site)]
+    nearest = _most_alike(inputs)
+    mixtures = [_mixed(inputs, nearest, transform, generator) for _ in range(per_site)]
     labels = [teachers.expect(mixture, operator) for mixture in mixtures]
     values = np.concatenate([average for average, _ in labels])
     return ImaginedSites(
@@ -187,11 +188,21 @@ def _features(inputs: Inputs, transform: InputTransform) -> NDArray[np.float64]:
     return np.column_stack([numbers, *classes])
 
 
-def _mixed(inputs: Inputs, transform: InputTransform, generator: np.random.Generator) -> Inputs:
-    """Training sites, each with some covariates of a site that is like it."""
+def _most_alike(inputs: Inputs) -> NDArray[np.intp]:
+    """Rows of the sites most like each, itself among them, shape (n, any)."""
     n = len(inputs)
     _, found = cKDTree(inputs.numeric).query(inputs.numeric, min(n, _NEIGHBOURS + 1))
-    nearest = np.reshape(found, (n, -1))
+    return np.reshape(found, (n, -1))
+
+
+def _mixed(
+    inputs: Inputs,
+    nearest: NDArray[np.intp],
+    transform: InputTransform,
+    generator: np.random.Generator,
+) -> Inputs:
+    """Training sites, each with some covariates of one of its `nearest`."""
+    n = len(inputs)
     other = nearest[np.arange(n), generator.integers(0, nearest.shape[1], n)]
     share = generator.uniform(0.0, _MOST_MIXED, (n, 1))
     of_place = np.array([item.name.startswith(_OF_PLACE) for item in transform.numeric], dtype=bool)

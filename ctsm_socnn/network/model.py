@@ -110,19 +110,41 @@ class Model:
         """Centre of unit-cube members (axis 0), in the registry's units."""
         return to_physical(self.centre(members))
 
-    def predict_members(self, inputs: Inputs) -> NDArray[np.float64]:
+    def predict_members(
+        self, inputs: Inputs, distance: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
         """Unit-cube parameters of each member, shape (member, n, 21); NaN for unusable rows.
 
-        In double precision, so that a cell's parameters do not depend on the cells beside it.
+        Parameters
+        ----------
+        inputs : Inputs
+        distance : ndarray, shape (n,), optional
+            `domain.distance(inputs)`, where it is known.
         """
-        numeric, classes = torch.from_numpy(inputs.numeric), torch.from_numpy(inputs.classes)
-        nearness = self.nearness(inputs)
         with torch.no_grad():
-            members = [deepcopy(member).double().eval() for member in self.members]
-            values = [member(numeric, classes, nearness).numpy() for member in members]
-        return np.where(inputs.usable[:, np.newaxis], np.stack(values), np.nan)
+            values = self.member_values(torch.from_numpy(inputs.numeric), inputs, distance).numpy()
+        return np.where(inputs.usable[:, np.newaxis], values, np.nan)
 
-    def nearness(self, inputs: Inputs) -> Tensor | None:
+    def member_values(
+        self, numeric: Tensor, inputs: Inputs, distance: NDArray[np.float64] | None = None
+    ) -> Tensor:
+        """Answer as `predict_members`, unusable rows too, with the graph from `numeric`.
+
+        In double precision, so that a cell's parameters do not depend on the cells beside it.
+
+        Parameters
+        ----------
+        numeric : Tensor, shape (n, numeric inputs)
+            The numbers of `inputs`, from which gradients may be wanted.
+        inputs, distance
+            As there.
+        """
+        nearness = self.nearness(self.domain.distance(inputs) if distance is None else distance)
+        classes = torch.from_numpy(inputs.classes)
+        members: list[ParameterNetwork] = [deepcopy(m).double().eval() for m in self.members]
+        return torch.stack([member(numeric, classes, nearness) for member in members])
+
+    def nearness(self, distance: NDArray[np.float64]) -> Tensor | None:
         """How far scores count, shape (n,): less, the less a row is like the training sites.
 
         Far from all that they have seen, networks give parameters with which a desert may hold
@@ -131,7 +153,7 @@ class Model:
         """
         if self.settings.preset == "published":
             return None
-        return torch.from_numpy(self.domain.nearness(inputs))
+        return torch.from_numpy(self.domain.nearness(distance))
 
     @staticmethod
     def centre(members: NDArray[np.float64]) -> NDArray[np.float64]:

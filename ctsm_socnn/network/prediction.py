@@ -61,8 +61,9 @@ def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
     """
     for block in grid.blocks():
         inputs = model.transform(block.cells)
-        members = model.predict_members(inputs)
-        outside = model.domain.outside(inputs) & inputs.usable
+        distance = model.domain.distance(inputs)
+        members = model.predict_members(inputs, distance)
+        outside = model.domain.outside(distance) & inputs.usable
         yield PredictedCells(
             block, members, model.physical_centre(members), outside.astype(np.int8)
         )

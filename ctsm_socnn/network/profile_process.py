@@ -87,7 +87,12 @@ class ProfileProcess:
         low, high = _log_depth(profiles.depth.min()), _log_depth(profiles.depth.max())
         self._nodes = np.linspace(low, high, _NODES)
         self._parts = [
-            _Part(_subset(profiles, share == number), values[share[profiles.site] == number], scale)
+            _Part(
+                _subset(profiles, share == number),
+                values[share[profiles.site] == number],
+                scale,
+                self._nodes,
+            )
             for number in range(parts)
         ]
 
@@ -107,7 +112,7 @@ class ProfileProcess:
         -------
         ndarray, shape (q, k)
         """
-        by_node = np.mean([part.at_nodes(features, self._nodes) for part in self._parts], axis=0)
+        by_node = np.mean([part.at_nodes(features) for part in self._parts], axis=0)
         place = np.interp(_log_depth(depth), self._nodes, np.arange(_NODES))
         below = np.minimum(place.astype(np.intp), _NODES - 2)
         share = (place - below)[:, None]
@@ -115,45 +120,49 @@ class ProfileProcess:
 
 
 class _Part:
-    """A process over few enough layers to solve at once."""
+    """A process over few enough layers to solve at once, asked at the depths of `nodes`."""
 
-    def __init__(self, profiles: Profiles, values: NDArray[np.float64], scale: float) -> None:
-        self._profiles, self._scale = profiles, scale
-        self._log_depth = _log_depth(profiles.depth)
-        self._mean = values.mean(axis=0)
-        factor = cho_factor(self._covariance(), lower=True, overwrite_a=True, check_finite=False)
-        self._weights = cho_solve(factor, values - self._mean, check_finite=False)
-
-    def _covariance(self) -> NDArray[np.float64]:
-        profiles, depth = self._profiles, self._log_depth
-        positions = profiles.positions
-        of_site = (
-            _OF_COVARIATES * _matern(cdist(profiles.features, profiles.features) / self._scale)
-            + _OF_PLACE * np.exp(-cdist(positions, positions) / _ALIKE_KM)
-            + _OF_PROFILE * np.eye(len(positions))
+    def __init__(
+        self,
+        profiles: Profiles,
+        values: NDArray[np.float64],
+        scale: float,
+        nodes: NDArray[np.float64],
+    ) -> None:
+        self._features, self._scale = profiles.features, scale
+        depth, mean = _log_depth(profiles.depth), values.mean(axis=0)
+        factor = cho_factor(
+            _covariance(profiles, scale), lower=True, overwrite_a=True, check_finite=False
         )
-        covariance = np.empty((len(depth), len(depth)))
-        for first in range(0, len(depth), _ROWS):
-            rows = slice(first, first + _ROWS)
-            between = of_site[profiles.site[rows]][:, profiles.site]
-            covariance[rows] = between * _along_depth(depth[rows], depth)
-            covariance[rows] += _OF_DEPTH * _curve(depth[rows], depth)
-        covariance[np.diag_indices_from(covariance)] += _OF_LAYER
-        return covariance
+        weights = cho_solve(factor, values - mean, check_finite=False)
+        by_layer = _along_depth(depth, nodes)[:, :, None] * weights[:, None, :]
+        self._by_site = np.zeros((len(profiles.features), *by_layer.shape[1:]))
+        np.add.at(self._by_site, profiles.site, by_layer)
+        self._everywhere = mean + _OF_DEPTH * _curve(nodes, depth) @ weights
 
-    def at_nodes(
-        self, features: NDArray[np.float64], nodes: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Expect the quantities at depths of sites, shape (p, nodes, k)."""
-        along = _along_depth(self._log_depth, nodes)
-        by_layer = along[:, :, None] * self._weights[:, None, :]
-        by_site = np.zeros((len(self._profiles.features), *by_layer.shape[1:]))
-        np.add.at(by_site, self._profiles.site, by_layer)
-        alike = _matern(cdist(features, self._profiles.features) / self._scale)
-        shared = _OF_DEPTH * _curve(nodes, self._log_depth) @ self._weights
-        flat = _OF_COVARIATES * alike @ by_site.reshape(len(by_site), -1)
-        of_covariates = flat.reshape(len(features), *by_site.shape[1:])
-        return np.asarray(self._mean + shared + of_covariates)
+    def at_nodes(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expect the quantities at the nodes of sites, shape (p, nodes, k)."""
+        alike = _matern(cdist(features, self._features) / self._scale)
+        flat = _OF_COVARIATES * alike @ self._by_site.reshape(len(self._by_site), -1)
+        of_covariates = flat.reshape(len(features), *self._by_site.shape[1:])
+        return np.asarray(self._everywhere + of_covariates)
+
+
+def _covariance(profiles: Profiles, scale: float) -> NDArray[np.float64]:
+    depth, positions = _log_depth(profiles.depth), profiles.positions
+    of_site = (
+        _OF_COVARIATES * _matern(cdist(profiles.features, profiles.features) / scale)
+        + _OF_PLACE * np.exp(-cdist(positions, positions) / _ALIKE_KM)
+        + _OF_PROFILE * np.eye(len(positions))
+    )
+    covariance = np.empty((len(depth), len(depth)))
+    for first in range(0, len(depth), _ROWS):
+        rows = slice(first, first + _ROWS)
+        between = of_site[profiles.site[rows]][:, profiles.site]
+        covariance[rows] = between * _along_depth(depth[rows], depth)
+        covariance[rows] += _OF_DEPTH * _curve(depth[rows], depth)
+    covariance[np.diag_indices_from(covariance)] += _OF_LAYER
+    return covariance
 
 
 def _subset(profiles: Profiles, chosen: NDArray[np.bool_]) -> Profiles:

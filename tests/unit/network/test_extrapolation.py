@@ -27,14 +27,17 @@ def test_nearness_falls_beyond_one_and_a_half_times_the_limit() -> None:
     # From a point beyond the end, the mean distance to the five nearest is that to the third.
     far = 47.0 + domain.limit * np.array([0.5, 1.5, 3.0, 15.0])
     far[0] = 20.0
-    nearness = domain.nearness(inputs_at(far[:, None]))
+    nearness = domain.nearness(domain.distance(inputs_at(far[:, None])))
     np.testing.assert_allclose(nearness, [1.0, 1.0, 2.0**-4, 1e-4], rtol=1e-12)
 
 
 def test_nothing_infinite_and_no_training_site_breaks_it() -> None:
-    assert line().nearness(inputs_at(np.array([[np.inf], [-np.inf]]))).max() < 1e-6
+    domain = line()
+    endless = domain.distance(inputs_at(np.array([[np.inf], [-np.inf]])))
+    assert domain.nearness(endless).max() < 1e-6
     same = TrainingDomain.fit(inputs_at(np.zeros((9, 1))))
-    np.testing.assert_array_equal(same.nearness(inputs_at(np.array([[0.0], [1.0]]))), [1.0, 0.0])
+    there_and_off = same.distance(inputs_at(np.array([[0.0], [1.0]])))
+    np.testing.assert_array_equal(same.nearness(there_and_off), [1.0, 0.0])
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_within_the_domain_nothing_changes(model: Model, sites: xr.Dataset) -> N
     inputs = model.transform(sites)
     numbers, classes = torch.from_numpy(inputs.numeric), torch.from_numpy(inputs.classes)
     free = np.stack([m.double()(numbers, classes).detach().numpy() for m in model.members])
-    inside = ~model.domain.outside(inputs)
+    inside = ~model.domain.outside(model.domain.distance(inputs))
     assert inside.sum() > 0.9 * len(inside)
     np.testing.assert_array_equal(model.predict_members(inputs)[:, inside], free[:, inside])
 
@@ -67,5 +70,5 @@ def test_published_networks_answer_as_published(model: Model, sites: xr.Dataset)
         "two-step", published_settings(), model.transform, model.domain, model.members, seed=0
     )
     far = model.transform(sites.assign(cov_warmth=sites["cov_warmth"] + 1e5))
-    assert published.nearness(far) is None
+    assert published.nearness(published.domain.distance(far)) is None
     assert not np.allclose(published.predict_members(far), model.predict_members(far))
