@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from ctsm_socnn.model.observation import LARGEST_SOC, ObservationOperator
 from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.profile_process import ProfileProcess, Profiles
+from ctsm_socnn.network.relevance import relevances
 
 __all__ = ["ImaginedSites", "imagined_sites"]
 
@@ -35,7 +36,10 @@ _MOST_MIXED: Final = 1.0
 _LEAST_SOC: Final = 1.0
 _SHALLOWEST: Final = 0.01
 _BOOSTED: Final = 2
-_FARTHEST: Final = 3.0
+_LEAVES: Final = (15, 31)
+"""Leaves of the trees for roots and for logarithms. Logarithms bear more: their noise has no long
+tail on the side of rich soils."""
+_FARTHEST: Final = 6.0
 """Scaled numbers farther out count as so far when likeness is measured."""
 _OF_CLASS: Final = 0.7
 """Two sites of different classes are so far apart, times the root of 2, in standard deviations."""
@@ -133,12 +137,14 @@ class _Teachers:
         # On one thread, because sums in another order have other last digits.
         with threadpool_limits(1):
             self._trees = [
-                [_boosting(seed + number).fit(rows, column) for number in range(_BOOSTED)]
-                for column in values.T
+                [_boosting(leaves, seed + number).fit(rows, column) for number in range(_BOOSTED)]
+                for leaves, column in zip(_LEAVES, values.T, strict=True)
             ]
-            features = _features(inputs, transform)
+            features, group = _features(inputs, transform)
             layers = Profiles(features, positions, operator.site, operator.depth)
-            self._process = ProfileProcess(layers, values, seed)
+            self._relevance = relevances(layers, values[:, 1], group, seed)
+            scaled = replace(layers, features=self._relevance * features)
+            self._process = ProfileProcess(scaled, values, seed)
         root = self._scaled(inputs, operator)[:, 0]
         self._factor = float(operator.values.mean() / np.mean(root**2))
 
@@ -153,9 +159,9 @@ class _Teachers:
 
     def _scaled(self, inputs: Inputs, operator: ObservationOperator) -> NDArray[np.float64]:
         """Expect root and logarithm, shape (m, 2)."""
-        rows, features = _with_depth(inputs, operator), _features(inputs, self._transform)
+        rows, (features, _) = _with_depth(inputs, operator), _features(inputs, self._transform)
         with threadpool_limits(1):
-            smooth = self._process.expect(features, operator.site, operator.depth)
+            smooth = self._process.expect(self._relevance * features, operator.site, operator.depth)
             boxes = [
                 np.mean([tree.predict(rows) for tree in trees], axis=0) for trees in self._trees
             ]
@@ -166,9 +172,13 @@ def _possible(carbon: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(carbon, _LEAST_SOC, LARGEST_SOC)
 
 
-def _boosting(seed: int) -> HistGradientBoostingRegressor:
+def _boosting(leaves: int, seed: int) -> HistGradientBoostingRegressor:
     return HistGradientBoostingRegressor(
-        max_iter=200, learning_rate=0.05, max_leaf_nodes=15, max_features=0.5, random_state=seed
+        max_iter=200,
+        learning_rate=0.05,
+        max_leaf_nodes=leaves,
+        max_features=0.5,
+        random_state=seed,
     )
 
 
@@ -178,14 +188,18 @@ def _with_depth(inputs: Inputs, operator: ObservationOperator) -> NDArray[np.flo
     return np.column_stack([by_site[operator.site], np.log(operator.depth + _SHALLOWEST)])
 
 
-def _features(inputs: Inputs, transform: InputTransform) -> NDArray[np.float64]:
-    """Give numbers whose distances say how much alike two sites are, shape (n, any)."""
+def _features(
+    inputs: Inputs, transform: InputTransform
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Give numbers whose distances say how much alike two sites are, shape (n, any).
+
+    The second result says of which input each of them is.
+    """
     numbers = np.clip(inputs.numeric, -_FARTHEST, _FARTHEST)
-    classes = [
-        _OF_CLASS * np.eye(count)[inputs.classes[:, i]]
-        for i, count in enumerate(transform.class_counts)
-    ]
-    return np.column_stack([numbers, *classes])
+    counts = transform.class_counts
+    classes = [_OF_CLASS * np.eye(count)[inputs.classes[:, i]] for i, count in enumerate(counts)]
+    sizes = [1] * numbers.shape[1] + list(counts)
+    return np.column_stack([numbers, *classes]), np.repeat(np.arange(len(sizes)), sizes)
 
 
 def _most_alike(inputs: Inputs) -> NDArray[np.intp]:

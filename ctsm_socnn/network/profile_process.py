@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-__all__ = ["ProfileProcess", "Profiles"]
+__all__ = ["ProfileProcess", "Profiles", "log_depth"]
 
 _OF_DEPTH: Final = 1.0
 _OF_COVARIATES: Final = 0.5
@@ -84,7 +84,7 @@ class ProfileProcess:
         scale = middle if middle > 0.0 else 1.0
         parts = min(n, -(-len(values) // _MOST_LAYERS))
         share = order % parts
-        low, high = _log_depth(profiles.depth.min()), _log_depth(profiles.depth.max())
+        low, high = log_depth(profiles.depth.min()), log_depth(profiles.depth.max())
         self._nodes = np.linspace(low, high, _NODES)
         self._parts = [
             _Part(
@@ -113,7 +113,7 @@ class ProfileProcess:
         ndarray, shape (q, k)
         """
         by_node = np.mean([part.at_nodes(features) for part in self._parts], axis=0)
-        place = np.interp(_log_depth(depth), self._nodes, np.arange(_NODES))
+        place = np.interp(log_depth(depth), self._nodes, np.arange(_NODES))
         below = np.minimum(place.astype(np.intp), _NODES - 2)
         share = (place - below)[:, None]
         return np.asarray((1.0 - share) * by_node[site, below] + share * by_node[site, below + 1])
@@ -130,7 +130,7 @@ class _Part:
         nodes: NDArray[np.float64],
     ) -> None:
         self._features, self._scale = profiles.features, scale
-        depth, mean = _log_depth(profiles.depth), values.mean(axis=0)
+        depth, mean = log_depth(profiles.depth), values.mean(axis=0)
         factor = cho_factor(
             _covariance(profiles, scale), lower=True, overwrite_a=True, check_finite=False
         )
@@ -149,7 +149,7 @@ class _Part:
 
 
 def _covariance(profiles: Profiles, scale: float) -> NDArray[np.float64]:
-    depth, positions = _log_depth(profiles.depth), profiles.positions
+    depth, positions = log_depth(profiles.depth), profiles.positions
     of_site = (
         _OF_COVARIATES * _matern(cdist(profiles.features, profiles.features) / scale)
         + _OF_PLACE * np.exp(-cdist(positions, positions) / _ALIKE_KM)
@@ -176,7 +176,8 @@ def _subset(profiles: Profiles, chosen: NDArray[np.bool_]) -> Profiles:
     )
 
 
-def _log_depth(depth: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_depth(depth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale of depth (m) on which correlations are stationary."""
     return np.asarray(np.log(depth + _SHALLOWEST))
 
 
