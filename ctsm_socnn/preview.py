@@ -32,7 +32,7 @@ _SECONDS_PER_TARGET: Final = 0.006
 """CPU time of one network of the two-step method for one site."""
 _SECONDS_PER_ROW: Final = 2.5e-5
 """CPU time of one network of the end-to-end method for one site, real or imagined, and epoch."""
-_SECONDS_PER_IMAGINED: Final = 4e-4
+_SECONDS_PER_IMAGINED: Final = 1e-3
 """CPU time of the teachers of one training for one imagined site."""
 
 _BYTES_AT_LEAST: Final = 4e8

@@ -28,6 +28,9 @@ _MOST_SITES: Final = 1000
 """More sites are represented by so many of them: time grows with the third power."""
 _STEPS: Final = 40
 """Steps of the search. The last ones change no relevance that matters."""
+_WIDEST: Final = 5.0
+"""Bounds of the logarithm of anything unknown. A step of the search beyond would make covariances
+that cannot be factored."""
 _OF_LAYER: Final = 0.12
 _OF_LINE: Final = 10.0
 """Variance of a layer about the line of its profile, and of a line before it is seen."""
@@ -95,7 +98,12 @@ def relevances(
     some = np.sort(np.random.default_rng(seed).permutation(n)[:_MOST_SITES])
     likelihood = _Likelihood(features[some], group, lines.values[:, some], lines.variances[:, some])
     found = minimize(
-        likelihood, likelihood.start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}
+        likelihood,
+        likelihood.start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-_WIDEST, _WIDEST)] * len(likelihood.start),
+        options={"maxiter": _STEPS},
     )
     return np.asarray(np.exp(found.x[: likelihood.n_groups])[group])
 

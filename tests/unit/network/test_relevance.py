@@ -56,6 +56,14 @@ def test_one_or_two_sites_are_enough(n: int) -> None:
     assert np.isfinite(relevances(known, told_by_one(known), ONE_EACH, seed=0)).all()
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e4])
+def test_profiles_all_alike_or_wildly_unlike_are_no_obstacle(scale: float) -> None:
+    known = profiles(40, 0)
+    noise = scale * np.random.default_rng(1).normal(size=len(known.site))
+    factors = relevances(known, noise, ONE_EACH, seed=0)
+    assert (np.abs(np.log(factors)) <= relevance._WIDEST).all()
+
+
 def test_covariates_that_do_not_differ_are_no_obstacle() -> None:
     known = profiles(20, 0)
     same = Profiles(np.ones_like(known.features), known.positions, known.site, known.depth)
