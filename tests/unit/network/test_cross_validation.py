@@ -74,8 +74,8 @@ def test_nothing_of_the_test_fold_reaches_training(sites: xr.Dataset) -> None:
     assert not sees_its_test_fold(sites)
 
 
-def _small_tree(seed: int) -> DecisionTreeRegressor:
-    return DecisionTreeRegressor(max_depth=4, random_state=seed)
+def _small_tree(leaves: int, seed: int) -> DecisionTreeRegressor:
+    return DecisionTreeRegressor(max_leaf_nodes=leaves, max_depth=4, random_state=seed)
 
 
 @pytest.fixture
