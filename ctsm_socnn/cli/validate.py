@@ -148,7 +148,7 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
         "profiles",
         comparison_json(comparison),
         format_comparison(comparison),
-        lambda: score_section(comparison, seed=0),
+        lambda: score_section(comparison, seed=0, mapped=predictions[-1].method),
     )
     stocks = score_stocks(sites, predictions)
     yield _Part(

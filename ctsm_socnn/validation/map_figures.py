@@ -49,6 +49,8 @@ _BIAS_LIMIT: Final = 0.6
 """Decades; a factor of four either way."""
 _KERNEL_LIMIT: Final = 3.0
 """How often the allowed difference the colours of a map of differences reach."""
+_COLOURED: Final = (1.0, 99.0)
+"""Percentiles between which the colours of a map run; a few odd cells would make all others one."""
 
 
 def draw_bias_map(
@@ -233,7 +235,15 @@ def _difference_panel(axis: Axes, check: xr.Dataset, values: xr.DataArray) -> An
 def _map_panel(axis: Axes, maps: xr.Dataset, panel: _Map) -> None:
     lon, lat = maps["lon"].values, maps["lat"].values
     values = panel.values.transpose("lat", "lon").values
-    mesh = axis.pcolormesh(lon, lat, values, cmap=panel.colours, shading="nearest", rasterized=True)
+    low, high = np.nanpercentile(values, _COLOURED)
+    mesh = axis.pcolormesh(
+        *(lon, lat, values),
+        cmap=panel.colours,
+        vmin=low,
+        vmax=high,
+        shading="nearest",
+        rasterized=True,
+    )
     if "extrapolated" in maps:
         flag = maps["extrapolated"].transpose("lat", "lon").values
         _hatch(axis, lon, lat, (flag > 0) & np.isfinite(values))
@@ -242,7 +252,7 @@ def _map_panel(axis: Axes, maps: xr.Dataset, panel: _Map) -> None:
     axis.set_aspect(1.0 / np.cos(np.radians(float(lat.mean()))))
     figure = axis.get_figure()
     if figure is not None:
-        figure.colorbar(mesh, ax=axis, label=panel.label, shrink=0.8)
+        figure.colorbar(mesh, ax=axis, label=panel.label, shrink=0.8, extend="both")
 
 
 def _varies(maps: xr.Dataset, name: str) -> bool:

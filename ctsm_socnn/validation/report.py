@@ -134,7 +134,7 @@ def write_report(
         temporary.write_text(page, encoding="utf-8")
 
 
-def score_section(comparison: xr.Dataset, seed: int) -> Section:
+def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
     """Scores with intervals, by depth, and their figures.
 
     Parameters
@@ -143,6 +143,8 @@ def score_section(comparison: xr.Dataset, seed: int) -> Section:
         Result of `compare_methods`, with `lon, lat`.
     seed : int
         Of the resampling behind the intervals.
+    mapped : str
+        Method whose errors are put on a map.
     """
     block = map_blocks(comparison["lon"].values, comparison["lat"].values, _BLOCK_DEGREES)
     enough = block.max() >= 4
@@ -153,7 +155,6 @@ def score_section(comparison: xr.Dataset, seed: int) -> Section:
         for sample in SAMPLES
         if any(scores_of(comparison, method, sample) for method in methods)
     ]
-    best = methods[-1]
     paragraphs = [
         "NSE is 1 - SSE/SST, R² the squared correlation. RMSE and bias (modelled - observed) are in "
         "kgC m⁻³. Small print: 95 % intervals from resampling blocks of 2 degrees."
@@ -173,8 +174,8 @@ def score_section(comparison: xr.Dataset, seed: int) -> Section:
             ),
             Picture.drawn("Medians by depth.", lambda path: draw_depth_profiles(comparison, path)),
             Picture.drawn(
-                f"Where {best} is too high and too low.",
-                lambda path: draw_bias_map(comparison, best, path),
+                f"Where {mapped} is too high and too low.",
+                lambda path: draw_bias_map(comparison, mapped, path),
             ),
         ],
     )

@@ -75,7 +75,7 @@ def report_run(
     seed = int(comparison.attrs.get("seed", 0))
     groups = [group_section(comparison, sites, groupings)] if groupings else []
     sections = [
-        score_section(comparison, seed),
+        score_section(comparison, seed, mapped="network"),
         *groups,
         *_network(results),
         _left_out(results, sites, comparison),

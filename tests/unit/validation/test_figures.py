@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from ctsm_socnn.errors import FileError, ValidationError
@@ -12,7 +13,12 @@ from ctsm_socnn.validation.figures import (
     draw_depth_profiles,
     draw_observed_modelled,
 )
-from ctsm_socnn.validation.map_figures import draw_bias_map, draw_parameter_maps
+from ctsm_socnn.validation.map_figures import (
+    _map_panel,
+    _parameter_map,
+    draw_bias_map,
+    draw_parameter_maps,
+)
 
 
 @pytest.fixture
@@ -78,6 +84,16 @@ def test_maps_are_drawn_with_and_without_extrapolation(maps, tmp_path):
     draw_parameter_maps(maps.drop_vars("extrapolated"), plain, names=["q10"])
     assert _is_drawn(flagged)
     assert _is_drawn(plain)
+
+
+def test_an_odd_cell_does_not_take_all_the_colours(maps):
+    usual = maps["tau_s3"].values.copy()
+    maps["tau_s3"][0, 0] = 100.0 * usual.max()
+    maps = maps.reindex(lat=np.arange(40.0, 65.0), method="nearest")
+    axis = Figure().subplots()
+    _map_panel(axis, maps, _parameter_map(maps, "tau_s3"))
+    low, high = axis.collections[0].get_clim()
+    assert usual.min() <= low < high <= usual.max()
 
 
 def test_a_figure_is_not_replaced_unless_asked(comparison, tmp_path):

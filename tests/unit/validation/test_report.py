@@ -53,6 +53,7 @@ def results(tmp_path_factory) -> Path:
     predictions = [
         Prediction("default", "out", 0.5 * soc),
         Prediction("network", "out", soc * rng.lognormal(0.0, 0.2, soc.shape)),
+        Prediction("gradient boosting", "out", 1.1 * soc),
     ]
     comparison = compare_methods(sites, predictions).assign_attrs(seed="1")
     comparison.attrs["excluded"] = '{"above 250000 gC m-3": 2}'
@@ -98,6 +99,11 @@ def test_scores_stand_in_the_page_with_intervals(page, results):
     nse, low, high = map(float, first.groups())
     assert nse == pytest.approx(found["nse"], abs=0.005)
     assert low <= nse <= high
+
+
+def test_the_map_of_errors_is_that_of_the_network(page):
+    """Black boxes, if any, stand after it in the comparison."""
+    assert "Where network is too high and too low." in page
 
 
 def test_everything_left_out_is_counted_and_named(page):
