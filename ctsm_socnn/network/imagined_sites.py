@@ -140,7 +140,7 @@ class _Teachers:
                 [_boosting(leaves, seed + number).fit(rows, column) for number in range(_BOOSTED)]
                 for leaves, column in zip(_LEAVES, values.T, strict=True)
             ]
-            features, group = _features(inputs, transform)
+            features, group = _features(inputs, transform), _input_of_features(transform)
             layers = Profiles(features, positions, operator.site, operator.depth)
             self._relevance = relevances(layers, values[:, 1], group, seed)
             scaled = replace(layers, features=self._relevance * features)
@@ -159,9 +159,10 @@ class _Teachers:
 
     def _scaled(self, inputs: Inputs, operator: ObservationOperator) -> NDArray[np.float64]:
         """Expect root and logarithm, shape (m, 2)."""
-        rows, (features, _) = _with_depth(inputs, operator), _features(inputs, self._transform)
+        rows = _with_depth(inputs, operator)
+        features = self._relevance * _features(inputs, self._transform)
         with threadpool_limits(1):
-            smooth = self._process.expect(self._relevance * features, operator.site, operator.depth)
+            smooth = self._process.expect(features, operator.site, operator.depth)
             boxes = [
                 np.mean([tree.predict(rows) for tree in trees], axis=0) for trees in self._trees
             ]
@@ -188,18 +189,20 @@ def _with_depth(inputs: Inputs, operator: ObservationOperator) -> NDArray[np.flo
     return np.column_stack([by_site[operator.site], np.log(operator.depth + _SHALLOWEST)])
 
 
-def _features(
-    inputs: Inputs, transform: InputTransform
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Give numbers whose distances say how much alike two sites are, shape (n, any).
-
-    The second result says of which input each of them is.
-    """
+def _features(inputs: Inputs, transform: InputTransform) -> NDArray[np.float64]:
+    """Give numbers whose distances say how much alike two sites are, shape (n, any)."""
     numbers = np.clip(inputs.numeric, -_FARTHEST, _FARTHEST)
-    counts = transform.class_counts
-    classes = [_OF_CLASS * np.eye(count)[inputs.classes[:, i]] for i, count in enumerate(counts)]
-    sizes = [1] * numbers.shape[1] + list(counts)
-    return np.column_stack([numbers, *classes]), np.repeat(np.arange(len(sizes)), sizes)
+    classes = [
+        _OF_CLASS * np.eye(count)[inputs.classes[:, i]]
+        for i, count in enumerate(transform.class_counts)
+    ]
+    return np.column_stack([numbers, *classes])
+
+
+def _input_of_features(transform: InputTransform) -> NDArray[np.intp]:
+    """Say of which input each of the `_features` is."""
+    sizes = [1] * len(transform.numeric) + list(transform.class_counts)
+    return np.repeat(np.arange(len(sizes)), sizes)
 
 
 def _most_alike(inputs: Inputs) -> NDArray[np.intp]:

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-__all__ = ["ProfileProcess", "Profiles", "log_depth"]
+__all__ = ["OF_LAYER", "ProfileProcess", "Profiles", "log_depth"]
 
 _OF_DEPTH: Final = 1.0
 _OF_COVARIATES: Final = 0.5
 _OF_PLACE: Final = 0.1
 _OF_PROFILE: Final = 0.25
-_OF_LAYER: Final = 0.12
+OF_LAYER: Final = 0.12
 """Variances of the parts. Only their ratios matter; they are near the most likely ones for the
 logarithm of carbon at the north-east profiles, where scores hardly change within a factor of two."""
 _ALIKE_KM: Final = 8.0
@@ -161,7 +161,7 @@ def _covariance(profiles: Profiles, scale: float) -> NDArray[np.float64]:
         between = of_site[profiles.site[rows]][:, profiles.site]
         covariance[rows] = between * _along_depth(depth[rows], depth)
         covariance[rows] += _OF_DEPTH * _curve(depth[rows], depth)
-    covariance[np.diag_indices_from(covariance)] += _OF_LAYER
+    covariance[np.diag_indices_from(covariance)] += OF_LAYER
     return covariance
 
 

@@ -18,7 +18,7 @@ from scipy.linalg import cho_factor, lapack
 from scipy.optimize import minimize
 from scipy.spatial.distance import pdist, squareform
 
-from ctsm_socnn.network.profile_process import Profiles, log_depth
+from ctsm_socnn.network.profile_process import OF_LAYER, Profiles, log_depth
 
 __all__ = ["ProfileLines", "relevances"]
 
@@ -31,9 +31,8 @@ _STEPS: Final = 40
 _WIDEST: Final = 5.0
 """Bounds of the logarithm of anything unknown. A step of the search beyond would make covariances
 that cannot be factored."""
-_OF_LAYER: Final = 0.12
 _OF_LINE: Final = 10.0
-"""Variance of a layer about the line of its profile, and of a line before it is seen."""
+"""Variance of level and slope of a profile before it is seen."""
 _START: Final = ((0.5, 0.1), (0.25, 0.1))
 """Variances of level and slope: of the part that covariates tell, and of the rest."""
 _CURVE: Final = 3
@@ -64,9 +63,9 @@ class ProfileLines:
         rest = values - curve @ np.linalg.lstsq(curve, values, rcond=None)[0]
         basis = np.column_stack([np.ones_like(depth), depth - depth.mean()])
         precision = np.tile(np.eye(2) / _OF_LINE, (n_sites, 1, 1))
-        np.add.at(precision, site, basis[:, :, None] * basis[:, None, :] / _OF_LAYER)
+        np.add.at(precision, site, basis[:, :, None] * basis[:, None, :] / OF_LAYER)
         moment = np.zeros((n_sites, 2))
-        np.add.at(moment, site, basis * rest[:, None] / _OF_LAYER)
+        np.add.at(moment, site, basis * rest[:, None] / OF_LAYER)
         covariance = np.linalg.inv(precision)
         lines = np.einsum("nij,nj->in", covariance, moment)
         return cls(lines, np.einsum("nii->in", covariance))
