@@ -32,7 +32,7 @@ _SECONDS_PER_TARGET: Final = 0.006
 """CPU time of one network of the two-step method for one site."""
 _SECONDS_PER_ROW: Final = 2.5e-5
 """CPU time of one network of the end-to-end method for one site, real or imagined, and epoch."""
-_SECONDS_PER_IMAGINED: Final = 1e-3
+_SECONDS_PER_IMAGINED: Final = 6e-4
 """CPU time of the teachers of one training for one imagined site."""
 
 _BYTES_AT_LEAST: Final = 4e8
@@ -40,7 +40,7 @@ _BYTES_PER_LAND_CELL: Final = 5.5e4
 _BYTES_PER_SITE: Final = 7e4
 _BYTES_PER_CELL: Final = 2e3
 _BYTES_OF_TEACHERS: Final = 7e8
-_BYTES_PER_IMAGINED: Final = 1e4
+_BYTES_PER_IMAGINED: Final = 5e3
 """Largest memory of the main process, as it grew from small runs to large ones."""
 
 

@@ -67,6 +67,9 @@ class EncoderSettings(_Settings):
         A module of `ctsm_socnn.network.encoders`.
     widths : tuple of int
         Units of the hidden layers (for `additive`: of each input's own network).
+    activation : {"relu", "silu"}
+        Of the hidden units. `silu`, x / (1 + exp(-x)), has no kink: networks that learn from smooth
+        teachers say more at sites in between.
     dropout : float
         Share of hidden units left out at random in training.
     input_dropout : float
@@ -77,6 +80,7 @@ class EncoderSettings(_Settings):
 
     name: str = "mlp"
     widths: tuple[int, ...] = (128, 128)
+    activation: Literal["relu", "silu"] = "relu"
     dropout: float = Field(default=0.5, ge=0.0, lt=1.0)
     input_dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
     embedding: int = Field(default=4, ge=1)
@@ -162,7 +166,7 @@ class NetworkSettings(_Settings):
     log_weight: float = Field(default=1.0, ge=0.0)
     stock_weight: float = Field(default=0.3, ge=0.0)
     imagined_sites: int = Field(default=0, ge=0)
-    most_imagined: int = Field(default=60_000, ge=1)
+    most_imagined: int = Field(default=120_000, ge=1)
     below_bedrock: Literal["deepest", "drop"] = "deepest"
 
     def imagined_per_site(self, n_sites: int) -> int:
@@ -198,16 +202,18 @@ def default_settings(method: str) -> NetworkSettings:
     if method != "end-to-end":
         return NetworkSettings()
     return NetworkSettings(
-        encoder=EncoderSettings(widths=(256, 256), dropout=0.05, input_dropout=0.0),
+        encoder=EncoderSettings(
+            widths=(256, 256), activation="silu", dropout=0.05, input_dropout=0.0
+        ),
         members=5,
         validation_fraction=0.0,
-        epochs=32,
+        epochs=16,
         batch_size=500,
         averaging=0.9,
         learning_rate=2e-3,
         log_weight=3.0,
         stock_weight=1.0,
-        imagined_sites=16,
+        imagined_sites=64,
     )
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ctsm_socnn.network.activation import activation
 from ctsm_socnn.network.dropout import Dropout
 from ctsm_socnn.network.settings import EncoderSettings
 
@@ -40,7 +41,11 @@ class Encoder(nn.Module):
         widths = (1, *settings.widths)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [_Curves(n_numeric, before, after), nn.ReLU(), Dropout(settings.dropout)]
+            layers += [
+                _Curves(n_numeric, before, after),
+                activation(settings.activation),
+                Dropout(settings.dropout),
+            ]
         self.curves = nn.Sequential(*layers, _Curves(n_numeric, widths[-1], n_outputs))
         self.tables = nn.ModuleList(nn.Embedding(count, n_outputs) for count in class_counts)
 

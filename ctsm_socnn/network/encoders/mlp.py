@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from ctsm_socnn.network.activation import activation
 from ctsm_socnn.network.dropout import Dropout
 from ctsm_socnn.network.encoders.embedding import ClassEmbedding, small_output
 from ctsm_socnn.network.settings import EncoderSettings
@@ -15,7 +16,7 @@ __all__ = ["Encoder"]
 
 
 class Encoder(nn.Module):
-    """Hidden layers of ReLU units with dropout, then a linear layer."""
+    """Hidden layers with dropout, then a linear layer."""
 
     def __init__(
         self,
@@ -29,7 +30,11 @@ class Encoder(nn.Module):
         widths = (self.embedding.width, *settings.widths)
         layers: list[nn.Module] = [Dropout(settings.input_dropout)]
         for before, after in pairwise(widths):
-            layers += [nn.Linear(before, after), nn.ReLU(), Dropout(settings.dropout)]
+            layers += [
+                nn.Linear(before, after),
+                activation(settings.activation),
+                Dropout(settings.dropout),
+            ]
         self.layers = nn.Sequential(*layers, small_output(widths[-1], n_outputs))
 
     def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.encoders import build_encoder, encoder_names
 from ctsm_socnn.network.settings import EncoderSettings
+from ctsm_socnn.network.training import seeded
 
 NUMERIC = torch.randn(7, 3, dtype=torch.float64)
 CLASSES = torch.tensor([[0, 1], [1, 2], [2, 0], [0, 1], [1, 1], [2, 2], [0, 0]])
@@ -52,6 +53,23 @@ def test_additive_inputs_do_not_meet() -> None:
     moved[:, 1:] += 3.0
     elsewhere = network(moved + step, CLASSES) - network(moved, CLASSES)
     torch.testing.assert_close(effect, elsewhere)
+
+
+@pytest.mark.parametrize(("activation", "kinks"), [("relu", True), ("silu", False)])
+@pytest.mark.parametrize("name", ["additive", "mlp"])
+def test_only_relu_has_kinks(name: str, activation: str, kinks: bool) -> None:
+    settings = EncoderSettings(name=name, widths=(8, 8), activation=activation)
+    with seeded(0):
+        network = build_encoder(3, (), 5, settings).double().eval()
+
+    def bend(step: float) -> float:
+        """Largest second difference along a line: as large as the step at a kink, else its square."""
+        line = torch.arange(-2.0, 2.0, step, dtype=torch.float64)[:, None] * NUMERIC[:1]
+        scores = network(line, CLASSES[:1, :0].expand(len(line), 0))
+        return float(scores.detach().diff(n=2, dim=0).abs().max())
+
+    ratio = bend(1e-2) / bend(1e-4)
+    assert 50.0 <= ratio <= 200.0 if kinks else ratio == pytest.approx(1e4, rel=0.1)
 
 
 def test_an_unknown_encoder_is_named() -> None:
