@@ -58,8 +58,10 @@ def test_the_published_preset_is_what_was_published(
 ) -> None:
     settings = published_settings().with_changes(epochs=2)
     model = train_two_step(sites, posterior, settings, seed=0)
-    layers = [m for m in model.members[0].encoder.modules() if isinstance(m, torch.nn.Linear)]
+    modules = list(model.members[0].encoder.modules())
+    layers = [module for module in modules if isinstance(module, torch.nn.Linear)]
     assert [layer.out_features for layer in layers] == [256, 512, 512, 256, 21]
+    assert sum(isinstance(module, torch.nn.ReLU) for module in modules) == 4
     # Classes go in as numbers: three covariates, no embedding.
     assert layers[0].in_features == 3
     assert model.transform.categorical == ()
