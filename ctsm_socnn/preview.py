@@ -34,6 +34,8 @@ _SECONDS_PER_ROW: Final = 2.5e-5
 """CPU time of one network of the end-to-end method for one site, real or imagined, and epoch."""
 _SECONDS_PER_IMAGINED: Final = 6e-4
 """CPU time of the teachers of one training for one imagined site."""
+_SECONDS_PER_REFINED: Final = 1e-3
+"""CPU time to refine the parameters of one cell, once for the maps and once for their carbon."""
 
 _BYTES_AT_LEAST: Final = 4e8
 _BYTES_PER_LAND_CELL: Final = 5.5e4
@@ -185,7 +187,10 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     seconds = _SECONDS_AT_LEAST + sites * _SECONDS_PER_SITE / workers
     imagined = _imagined(config, sites)
     seconds += _training_seconds(config, sites, imagined)
-    cells = counts["cells"] + math.prod(counts["covariate_grid"].values())
+    to_predict = math.prod(counts["covariate_grid"].values())
+    if network_settings(config, config.network.method).refines:
+        seconds += to_predict * _SECONDS_PER_REFINED
+    cells = counts["cells"] + to_predict
     peak = _BYTES_AT_LEAST + max(
         _BYTES_PER_LAND_CELL * counts["land_cells"],
         _BYTES_PER_SITE * sites + _BYTES_PER_CELL * cells,

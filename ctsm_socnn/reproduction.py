@@ -21,7 +21,16 @@ __all__ = ["CONFIGURATION_FILE", "VALUES_FILE", "toml_text", "write_reproduction
 
 CONFIGURATION_FILE: Final = "configuration.toml"
 VALUES_FILE: Final = "values.sha256"
-_LIBRARIES: Final = ("numpy", "scipy", "xarray", "netCDF4", "torch", "scikit-learn", "arviz-stats")
+_LIBRARIES: Final = (
+    "numpy",
+    "scipy",
+    "xarray",
+    "netCDF4",
+    "torch",
+    "lightgbm",
+    "scikit-learn",
+    "arviz-stats",
+)
 
 _README: Final = """\
 What reproduces the results in {results}

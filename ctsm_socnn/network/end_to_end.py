@@ -31,12 +31,14 @@ from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ens
 from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
 from ctsm_socnn.network.inputs import Inputs
-from ctsm_socnn.network.losses import SocLoss
+from ctsm_socnn.network.losses import SocLoss, positive_variance
 from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.shared_start import fit_shared_parameters
 from ctsm_socnn.network.site_selection import without_forcing, without_observations
 from ctsm_socnn.network.stocks import stock_weights
+from ctsm_socnn.network.teachers import Teachers
 from ctsm_socnn.parameters import lower_bounds, upper_bounds
 
 __all__ = ["ProfileObjective", "train_end_to_end"]
@@ -87,16 +89,24 @@ def train_end_to_end(
     start = fit_shared_parameters(
         everywhere.objective(settings), len(everywhere.columns), settings.parameters, seed
     )
+    teachers: list[Teachers] = []
+
+    def taught(sample: _Sample) -> _Sample:
+        if settings.imagined_sites == 0:
+            return sample
+        teachers.append(sample.teachers(training, seed))
+        return sample.imagining(teachers[-1], training, settings, seed)
+
     if not settings.bootstrap:
-        everywhere = everywhere.imagining(training, settings, seed)
+        everywhere = taught(everywhere)
 
     def lesson(rows: NDArray[np.intp]) -> Lesson:
         sample = everywhere
         if settings.bootstrap:
-            sample = _Sample.of(training, rows, settings).imagining(training, settings, seed)
+            sample = taught(_Sample.of(training, rows, settings))
         return Lesson(sample.learnt, sample.objective(settings, device))
 
-    return train_ensemble(
+    model = train_ensemble(
         "end-to-end",
         training,
         lesson,
@@ -107,6 +117,9 @@ def train_end_to_end(
         work=work,
         progress=progress,
     )
+    if not settings.refines:
+        return model
+    return replace(model, refinement=Refinement.fit(tuple(teachers), everywhere.operator))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,13 +147,17 @@ class _Sample:
             positions_km(sites),
         )
 
-    def imagining(self, training: TrainingSet, settings: NetworkSettings, seed: int) -> _Sample:
-        """Add imagined sites, if the settings ask for them."""
+    def teachers(self, training: TrainingSet, seed: int) -> Teachers:
+        """Fit teachers on the profiles."""
+        return Teachers.fit(self.inputs, training.transform, self.operator, self.positions, seed)
+
+    def imagining(
+        self, teachers: Teachers, training: TrainingSet, settings: NetworkSettings, seed: int
+    ) -> _Sample:
+        """Add imagined sites."""
         per_site = settings.imagined_per_site(len(self.inputs))
-        if per_site == 0:
-            return self
         found = imagined_sites(
-            self.inputs, training.transform, self.operator, self.positions, per_site, seed
+            teachers, self.inputs, training.transform, self.operator, per_site, seed
         )
         return replace(self, imagined=found)
 
@@ -192,7 +209,8 @@ class ProfileObjective:
             settings.log_weight,
         )
         thickness = stock_weights(operator)
-        self._stock_variance = _stock_variance(operator, thickness)
+        stocks = np.bincount(operator.site, weights=thickness * operator.values)
+        self._stock_variance = positive_variance(np.asarray(stocks, dtype=np.float64))
         self._site = np.arange(len(columns)) if imagined is None else imagined.site
         typical = operator.values if imagined is None else imagined.typical
         learnt = operator if imagined is None else imagined.operator
@@ -268,9 +286,3 @@ class _Batch:
         see = partial(observe, matrix) if device.compiled else TorchObservation(matrix, on)
         local = torch.from_numpy(place[operator.site[which]]).to(on)
         return cls(rows, torch.from_numpy(which).to(on), local, see)
-
-
-def _stock_variance(operator: ObservationOperator, thickness: NDArray[np.float64]) -> float:
-    stocks = np.bincount(operator.site, weights=thickness * operator.values)
-    variance = float(np.var(stocks))
-    return variance if variance > 0.0 else 1.0

@@ -38,8 +38,9 @@ def ensemble_errors(model: Model, sites: xr.Dataset) -> dict[str, Errors]:
     NetworkError
         Naming the covariates that are missing.
     """
-    members = model.predict_members(model.transform(sites))
-    carbon = ensemble_carbon(sites, model.physical_centre(members), members)
+    inputs = model.transform(sites)
+    members = model.predict_members(inputs)
+    carbon = ensemble_carbon(sites, model.physical_centre(members, inputs, sites), members)
     operator = ObservationOperator.from_sites(
         sites.isel(site=np.flatnonzero(carbon.known)), model.settings.below_bedrock
     )

@@ -163,6 +163,7 @@ class _Answer:
 
     model: Model
     rows: NDArray[np.intp]
+    sites: xr.Dataset
     inputs: Inputs
     columns: Columns
 
@@ -170,11 +171,13 @@ class _Answer:
     def prepare(cls, model: Model, sites: xr.Dataset) -> _Answer:
         inputs = model.transform(sites)
         rows = np.flatnonzero(inputs.usable & ~without_forcing(sites))
-        return cls(model, rows, inputs.take(rows), Columns.from_sites(sites.isel(site=rows)))
+        here = sites.isel(site=rows)
+        return cls(model, rows, here, inputs.take(rows), Columns.from_sites(here))
 
     def parameters(self, inputs: Inputs) -> NDArray[np.float64]:
         """Parameters, shape (row, 21), in the registry's units."""
-        return self.model.physical_centre(self.model.predict_members(inputs))
+        members = self.model.predict_members(inputs)
+        return self.model.physical_centre(members, inputs, self.sites)
 
 
 def _scores(operator: ObservationOperator, soc: NDArray[np.float64]) -> list[float]:

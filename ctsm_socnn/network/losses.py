@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["LOSS_NAMES", "SocLoss", "published_weights"]
+__all__ = ["LOSS_NAMES", "SocLoss", "positive_variance", "published_weights"]
 
 LOSS_NAMES: Final = ("log", "sqrt", "mixed", "student", "published")
 _LOG_FLOOR: Final = 1.0
@@ -69,9 +69,9 @@ class SocLoss:
         self._function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
         self._function = getattr(self, f"_{name}")
         self._variance = {
-            "value": _variance(values),
-            "log": _variance(np.log(np.maximum(values, _LOG_FLOOR))),
-            "sqrt": _variance(np.sqrt(values)),
+            "value": positive_variance(values),
+            "log": positive_variance(np.log(np.maximum(values, _LOG_FLOOR))),
+            "sqrt": positive_variance(np.sqrt(values)),
         }
         weights = (
             published_weights(values, depth, site) if name == "published" else np.ones_like(values)
@@ -150,6 +150,7 @@ def _log_error(modelled: Tensor, observed: Tensor) -> Tensor:
     return torch.log(floor) - torch.log(observed.clamp(min=_LOG_FLOOR))
 
 
-def _variance(values: NDArray[np.float64]) -> float:
+def positive_variance(values: NDArray[np.float64]) -> float:
+    """Variance by which errors are divided; 1 where values do not vary."""
     variance = float(np.var(values))
     return variance if variance > 0.0 and math.isfinite(variance) else 1.0

@@ -18,6 +18,7 @@ from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.extrapolation import TrainingDomain
 from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.parameter_head import BoundedHead, ClippedHead, predicted_parameters
+from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.training import ParameterNetwork
 from ctsm_socnn.parameters import to_physical
@@ -75,6 +76,8 @@ class Model:
         What the model was trained on: site ids, counts of exclusions, epochs, scores.
     intervals : mapping of str to ErrorScale
         By quantity, `soc` or the name of a stock; empty if the model was not calibrated.
+    refinement : Refinement, optional
+        What moves the centre's parameters where the model is applied.
     """
 
     method: str
@@ -85,6 +88,7 @@ class Model:
     seed: int
     training: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, ErrorScale] = field(default_factory=dict)
+    refinement: Refinement | None = None
 
     def predict_sites(self, sites: xr.Dataset) -> NDArray[np.float64]:
         """Parameters of the ensemble's centre.
@@ -92,7 +96,8 @@ class Model:
         Parameters
         ----------
         sites : xarray.Dataset
-            With the model's covariates (site,), and the forcing if `transform.needs_forcing`.
+            With the model's covariates (site,), and the forcing if `transform.needs_forcing` or
+            the model refines.
 
         Returns
         -------
@@ -104,11 +109,30 @@ class Model:
         NetworkError
             Naming the covariates that are missing.
         """
-        return self.physical_centre(self.predict_members(self.transform(sites)))
+        inputs = self.transform(sites)
+        return self.physical_centre(self.predict_members(inputs), inputs, sites)
 
-    def physical_centre(self, members: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Centre of unit-cube members (axis 0), in the registry's units."""
-        return to_physical(self.centre(members))
+    def physical_centre(
+        self, members: NDArray[np.float64], inputs: Inputs, places: xr.Dataset
+    ) -> NDArray[np.float64]:
+        """Centre of unit-cube members (axis 0), refined if the model does so.
+
+        Parameters
+        ----------
+        members : ndarray, shape (member, n, 21), unit cube
+        inputs : Inputs
+            From which the members come.
+        places : xarray.Dataset
+            Sites or cells, with the forcing if the model refines.
+
+        Returns
+        -------
+        ndarray, shape (n, 21), in the registry's units
+        """
+        centre = self.centre(members)
+        if self.refinement is not None:
+            centre = self.refinement(centre, inputs, places, self.settings)
+        return to_physical(centre)
 
     def predict_members(
         self, inputs: Inputs, distance: NDArray[np.float64] | None = None

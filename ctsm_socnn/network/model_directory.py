@@ -3,6 +3,7 @@
 model.json            settings, inputs with units and scaling, training record, checksums
 member_0.pt ...       weights, read with `weights_only=True`
 training_inputs.npy   scaled inputs of the training sites, read without pickles
+refinement.npz        what teachers know, arrays and text, read without pickles; if the model refines
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.extrapolation import TrainingDomain
 from ctsm_socnn.network.inputs import InputTransform
 from ctsm_socnn.network.model import Model, build_network
+from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.training import ParameterNetwork
 from ctsm_socnn.parameters import PARAMETER_NAMES
@@ -34,6 +36,7 @@ __all__ = ["load_model", "save_model"]
 _FORMAT: Final = 1
 _DESCRIPTION: Final = "model.json"
 _POINTS: Final = "training_inputs.npy"
+_REFINEMENT: Final = "refinement.npz"
 _OWN_CHECKSUM: Final = "description_sha256"
 
 
@@ -92,6 +95,7 @@ def load_model(path: str | Path) -> Model:
                 name: ErrorScale.from_json(values)
                 for name, values in description.get("intervals", {}).items()
             },
+            refinement=_read_refinement(path / _REFINEMENT) if settings.refines else None,
         )
     except (KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
@@ -102,6 +106,11 @@ def _write(model: Model, directory: Path) -> None:
     for name, member in zip(names, model.members, strict=True):
         torch.save(member.state_dict(), directory / name)
     np.save(directory / _POINTS, model.domain.points, allow_pickle=False)
+    files = [*names, _POINTS]
+    if model.refinement is not None:
+        arrays: dict[str, Any] = model.refinement.arrays()
+        np.savez_compressed(directory / _REFINEMENT, **arrays)
+        files.append(_REFINEMENT)
     description = {
         "format": _FORMAT,
         "package_version": package_version(),
@@ -115,7 +124,7 @@ def _write(model: Model, directory: Path) -> None:
         "training": dict(model.training),
         "intervals": {name: scale.to_json() for name, scale in model.intervals.items()},
         "members": names,
-        "sha256": {name: checksum(directory / name) for name in (*names, _POINTS)},
+        "sha256": {name: checksum(directory / name) for name in files},
     }
     description[_OWN_CHECKSUM] = _own_checksum(description)
     text = json.dumps(description, indent=1)
@@ -167,6 +176,11 @@ def _read_member(
     network.load_state_dict(torch.load(file, weights_only=True))
     network.eval()
     return network
+
+
+def _read_refinement(file: Path) -> Refinement:
+    with np.load(file, allow_pickle=False) as stored:
+        return Refinement.from_arrays({name: stored[name] for name in stored.files})
 
 
 def _damaged(path: Path, reason: str) -> NetworkError:

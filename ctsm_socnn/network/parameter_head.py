@@ -13,7 +13,14 @@ from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.settings import ParameterSettings
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, parameter, to_unit
 
-__all__ = ["BoundedHead", "ClippedHead", "ParameterHead", "predicted_parameters"]
+__all__ = [
+    "BoundedHead",
+    "ClippedHead",
+    "ParameterHead",
+    "free_positions",
+    "predicted_parameters",
+    "unit_bounds",
+]
 
 _MARGIN: Final = 1e-3
 """Share of each range that the bounded head leaves free at both ends: turnover times of 0 are
@@ -46,6 +53,11 @@ def predicted_parameters(settings: ParameterSettings) -> tuple[str, ...]:
     return names
 
 
+def free_positions(settings: ParameterSettings) -> list[int]:
+    """Positions, among the registry's parameters, of those for which the encoder gives scores."""
+    return [PARAMETER_NAMES.index(name) for name in predicted_parameters(settings)]
+
+
 class ParameterHead(nn.Module):
     """Scores (n, predicted) to unit-cube values (n, 21)."""
 
@@ -53,8 +65,7 @@ class ParameterHead(nn.Module):
 
     def __init__(self, settings: ParameterSettings) -> None:
         super().__init__()
-        positions = [PARAMETER_NAMES.index(name) for name in predicted_parameters(settings)]
-        self.register_buffer("positions", torch.tensor(positions))
+        self.register_buffer("positions", torch.tensor(free_positions(settings)))
 
 
 class BoundedHead(ParameterHead):
@@ -76,7 +87,7 @@ class BoundedHead(ParameterHead):
         self, settings: ParameterSettings, start: NDArray[np.float64] | None = None
     ) -> None:
         super().__init__(settings)
-        low, high = _unit_bounds(settings)
+        low, high = unit_bounds(settings)
         centre = 0.5 * (low + high) if start is None else np.clip(start, low, high)
         default = np.clip(to_unit(clm5_defaults()), low, high)
         held = [PARAMETER_NAMES.index(name) for name in settings.held]
@@ -110,7 +121,14 @@ class ClippedHead(ParameterHead):
         return torch.where(clipped > 0.0, clipped, torch.full_like(clipped, _CLIPPED_LOW))
 
 
-def _unit_bounds(settings: ParameterSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def unit_bounds(settings: ParameterSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper bounds of bounded parameters, each of shape (21,), unit cube.
+
+    Raises
+    ------
+    NetworkError
+        If bounds do not rise or leave the registry's.
+    """
     low = np.full(len(PARAMETER_NAMES), _MARGIN)
     high = 1.0 - low
     for name, (lower, upper) in settings.bounds.items():

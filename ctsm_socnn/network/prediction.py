@@ -65,7 +65,10 @@ def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
         members = model.predict_members(inputs, distance)
         outside = model.domain.outside(distance) & inputs.usable
         yield PredictedCells(
-            block, members, model.physical_centre(members), outside.astype(np.int8)
+            block,
+            members,
+            model.physical_centre(members, inputs, block.cells),
+            outside.astype(np.int8),
         )
 
 
@@ -82,7 +85,7 @@ def predict_maps(
         training sites, with `lat` and `lon`.
     forcing : xarray.Dataset, optional
         Monthly climatology of the forcing, on a grid of its own; needed where the model takes
-        forcing summaries (`model.transform.needs_forcing`).
+        forcing summaries (`model.transform.needs_forcing`) or refines.
 
     Returns
     -------
@@ -121,6 +124,7 @@ def map_attributes(model: Model) -> dict[str, str]:
     return {
         **provenance_attributes(seed=model.seed),
         "method": model.method,
+        "refinement_steps": str(model.settings.refinement_steps if model.refinement else 0),
         "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
     }
 

@@ -9,8 +9,9 @@ ten layers of one profile do not count as ten witnesses, nor ten profiles of one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,38 +64,73 @@ class Profiles:
     depth: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
 class ProfileProcess:
     """Expectation of several quantities that have one covariance.
 
-    Parameters
+    Made by `fit` or `from_arrays`.
+
+    Attributes
     ----------
-    profiles : Profiles
-        With at least two sites.
-    values : ndarray, shape (m, k)
-        The quantities at the layers.
-    seed : int
-        Of the shares of the sites, if there are too many for one process.
+    nodes : ndarray, shape (nodes,)
+        Depths at which expectations are worked out, on the scale of `log_depth`.
+    scale : float
+        How far apart in features two sites commonly are.
+    parts : tuple of Part
     """
 
-    def __init__(self, profiles: Profiles, values: NDArray[np.float64], seed: int) -> None:
+    nodes: NDArray[np.float64]
+    scale: float
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def fit(cls, profiles: Profiles, values: NDArray[np.float64], seed: int) -> ProfileProcess:
+        """Fit a process.
+
+        Parameters
+        ----------
+        profiles : Profiles
+            With at least two sites.
+        values : ndarray, shape (m, k)
+            The quantities at the layers.
+        seed : int
+            Of the shares of the sites, if there are too many for one process.
+        """
         n = len(profiles.features)
         order = np.random.default_rng(seed).permutation(n)
         sample = profiles.features[order[:_SAMPLE]]
         middle = float(np.median(cdist(sample, sample)))
         scale = middle if middle > 0.0 else 1.0
-        parts = min(n, -(-len(values) // _MOST_LAYERS))
-        share = order % parts
+        count = min(n, -(-len(values) // _MOST_LAYERS))
+        share = order % count
         low, high = log_depth(profiles.depth.min()), log_depth(profiles.depth.max())
-        self._nodes = np.linspace(low, high, _NODES)
-        self._parts = [
-            _Part(
+        nodes = np.linspace(low, high, _NODES)
+        parts = [
+            Part.fit(
                 _subset(profiles, share == number),
                 values[share[profiles.site] == number],
                 scale,
-                self._nodes,
+                nodes,
             )
-            for number in range(parts)
+            for number in range(count)
         ]
+        return cls(nodes, scale, tuple(parts))
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """All that `from_arrays` needs to make the same process."""
+        found = {"nodes": self.nodes, "scale": np.array(self.scale)}
+        for number, part in enumerate(self.parts):
+            found |= {f"{name}_{number}": array for name, array in part._asdict().items()}
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> ProfileProcess:
+        """Make the process whose `arrays` these are."""
+        count = sum(name.startswith("everywhere_") for name in arrays)
+        parts = [
+            Part(*(arrays[f"{name}_{number}"] for name in Part._fields)) for number in range(count)
+        ]
+        return cls(arrays["nodes"], float(arrays["scale"]), tuple(parts))
 
     def expect(
         self, features: NDArray[np.float64], site: NDArray[np.intp], depth: NDArray[np.float64]
@@ -112,40 +148,49 @@ class ProfileProcess:
         -------
         ndarray, shape (q, k)
         """
-        by_node = np.mean([part.at_nodes(features) for part in self._parts], axis=0)
-        place = np.interp(log_depth(depth), self._nodes, np.arange(_NODES))
+        by_node = np.mean([part.at_nodes(features, self.scale) for part in self.parts], axis=0)
+        place = np.interp(log_depth(depth), self.nodes, np.arange(_NODES))
         below = np.minimum(place.astype(np.intp), _NODES - 2)
         share = (place - below)[:, None]
         return np.asarray((1.0 - share) * by_node[site, below] + share * by_node[site, below + 1])
 
 
-class _Part:
-    """A process over few enough layers to solve at once, asked at the depths of `nodes`."""
+class Part(NamedTuple):
+    """A process over few enough layers to solve at once, asked at the depths of some nodes.
 
-    def __init__(
-        self,
+    `features` (n, d) are those of its sites, `by_site` (n, nodes, k) tells what each adds where a
+    place is like it, and `everywhere` (nodes, k) is the curve of depth.
+    """
+
+    features: NDArray[np.float64]
+    by_site: NDArray[np.float64]
+    everywhere: NDArray[np.float64]
+
+    @classmethod
+    def fit(
+        cls,
         profiles: Profiles,
         values: NDArray[np.float64],
         scale: float,
         nodes: NDArray[np.float64],
-    ) -> None:
-        self._features, self._scale = profiles.features, scale
+    ) -> Part:
+        """Solve for the weights of the layers."""
         depth, mean = log_depth(profiles.depth), values.mean(axis=0)
         factor = cho_factor(
             _covariance(profiles, scale), lower=True, overwrite_a=True, check_finite=False
         )
         weights = cho_solve(factor, values - mean, check_finite=False)
         by_layer = _along_depth(depth, nodes)[:, :, None] * weights[:, None, :]
-        self._by_site = np.zeros((len(profiles.features), *by_layer.shape[1:]))
-        np.add.at(self._by_site, profiles.site, by_layer)
-        self._everywhere = mean + _OF_DEPTH * _curve(nodes, depth) @ weights
+        by_site = np.zeros((len(profiles.features), *by_layer.shape[1:]))
+        np.add.at(by_site, profiles.site, by_layer)
+        return cls(profiles.features, by_site, mean + _OF_DEPTH * _curve(nodes, depth) @ weights)
 
-    def at_nodes(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def at_nodes(self, features: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
         """Expect the quantities at the nodes of sites, shape (p, nodes, k)."""
-        alike = _matern(cdist(features, self._features) / self._scale)
-        flat = _OF_COVARIATES * alike @ self._by_site.reshape(len(self._by_site), -1)
-        of_covariates = flat.reshape(len(features), *self._by_site.shape[1:])
-        return np.asarray(self._everywhere + of_covariates)
+        alike = _matern(cdist(features, self.features) / scale)
+        flat = _OF_COVARIATES * alike @ self.by_site.reshape(len(self.by_site), -1)
+        of_covariates = flat.reshape(len(features), *self.by_site.shape[1:])
+        return np.asarray(self.everywhere + of_covariates)
 
 
 def _covariance(profiles: Profiles, scale: float) -> NDArray[np.float64]:

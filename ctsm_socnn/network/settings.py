@@ -144,6 +144,10 @@ class NetworkSettings(_Settings):
     most_imagined : int
         Of many training sites fewer are imagined each, at least one, so that all together are about
         so many at most: time and memory then hardly grow any further.
+    refinement_steps : int
+        Of the end-to-end method with imagined sites, forcing summaries and the mixed loss: steps in
+        which the parameters of a place move until the kernel holds there what the teachers expect
+        (`ctsm_socnn.network.refinement`); 0 leaves them as the networks say.
     below_bedrock : {"deepest", "drop"}
         What observations below bedrock are compared with, in training and in scoring.
     """
@@ -166,8 +170,19 @@ class NetworkSettings(_Settings):
     log_weight: float = Field(default=1.0, ge=0.0)
     stock_weight: float = Field(default=0.3, ge=0.0)
     imagined_sites: int = Field(default=0, ge=0)
-    most_imagined: int = Field(default=120_000, ge=1)
+    most_imagined: int = Field(default=60_000, ge=1)
+    refinement_steps: int = Field(default=0, ge=0)
     below_bedrock: Literal["deepest", "drop"] = "deepest"
+
+    @property
+    def refines(self) -> bool:
+        """Whether parameters are refined where a model is applied."""
+        return (
+            self.refinement_steps > 0
+            and self.imagined_sites > 0
+            and self.inputs.forcing_summaries
+            and self.loss == "mixed"
+        )
 
     def imagined_per_site(self, n_sites: int) -> int:
         """Return how many sites to imagine for each of `n_sites` training sites."""
@@ -207,13 +222,14 @@ def default_settings(method: str) -> NetworkSettings:
         ),
         members=5,
         validation_fraction=0.0,
-        epochs=16,
+        epochs=32,
         batch_size=500,
         averaging=0.9,
         learning_rate=2e-3,
         log_weight=3.0,
         stock_weight=1.0,
-        imagined_sites=64,
+        imagined_sites=16,
+        refinement_steps=5,
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.model.observation import ObservationOperator
 
-__all__ = ["deepest_observation", "observed_stocks", "stock_weights"]
+__all__ = ["deepest_observation", "depth_weights", "observed_stocks", "stock_weights"]
 
 _STOCK_DEPTH: Final = 1.0
 
@@ -34,7 +34,7 @@ def stock_weights(
         depth, place, count = np.unique(
             operator.depth[rows], return_inverse=True, return_counts=True
         )
-        weights[rows] = (_depth_weights(depth, float(reach)) / count)[place]
+        weights[rows] = (depth_weights(depth, float(reach)) / count)[place]
     return weights
 
 
@@ -59,7 +59,7 @@ def deepest_observation(operator: ObservationOperator) -> NDArray[np.float64]:
     return np.asarray(np.maximum.reduceat(operator.depth, first))
 
 
-def _depth_weights(depth: NDArray[np.float64], to_depth: float) -> NDArray[np.float64]:
+def depth_weights(depth: NDArray[np.float64], to_depth: float) -> NDArray[np.float64]:
     """Weights of rising depths (m) in the integral of their interpolation over 0 to `to_depth`."""
     corners = np.unique(np.concatenate([[0.0, to_depth], depth[depth < to_depth]]))
     units = np.eye(len(depth))

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from sklearn.tree import DecisionTreeRegressor
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import ObservationOperator
@@ -15,11 +14,11 @@ from ctsm_socnn.network import (
     cross_validate,
     cross_validation,
     default_settings,
-    imagined_sites,
 )
 from ctsm_socnn.network.folds import location_folds, positions_km
 from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.settings import InputSettings
+from ctsm_socnn.network.teachers import Teachers
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
 QUICK = NetworkSettings(members=1, epochs=3)
@@ -74,26 +73,15 @@ def test_nothing_of_the_test_fold_reaches_training(sites: xr.Dataset) -> None:
     assert not sees_its_test_fold(sites)
 
 
-def _small_tree(leaves: int, seed: int) -> DecisionTreeRegressor:
-    return DecisionTreeRegressor(max_leaf_nodes=leaves, max_depth=4, random_state=seed)
-
-
-@pytest.fixture
-def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagined_sites, "_boosting", _small_tree)
-
-
 DEFAULT = default_settings("end-to-end").with_changes(
     members=1, epochs=2, imagined_sites=2, bootstrap=True
 )
 
 
-@pytest.mark.usefixtures("small_trees")
 def test_nothing_of_the_test_fold_reaches_the_teachers_or_the_bootstrap(sites: xr.Dataset) -> None:
     assert not sees_its_test_fold(sites, DEFAULT)
 
 
-@pytest.mark.usefixtures("small_trees")
 def test_teachers_that_have_seen_the_test_fold_are_caught(
     sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,10 +104,10 @@ def test_teachers_that_have_seen_the_test_fold_are_caught(
             told = ObservationOperator.from_sites(data)
             return fit_teachers(names(data), names, told, positions_km(data), seed)
 
-        monkeypatch.setattr(imagined_sites, "_Teachers", fitted)
+        monkeypatch.setattr(Teachers, "fit", fitted)
         return honest(chosen, *args, **kwargs)
 
-    fit_teachers = imagined_sites._Teachers
+    fit_teachers = Teachers.fit
     monkeypatch.setattr(cross_validation, "train", leaky)
     monkeypatch.setitem(globals(), "cross_validate", remember)
     assert sees_its_test_fold(sites, DEFAULT)

@@ -33,7 +33,7 @@ def expected(process: ProfileProcess, at: Profiles) -> NDArray[np.float64]:
 
 def test_a_smooth_surface_is_found_between_profiles() -> None:
     known, elsewhere = profiles(150, 0), profiles(60, 1)
-    found = expected(ProfileProcess(known, truth(known), seed=0), elsewhere)
+    found = expected(ProfileProcess.fit(known, truth(known), seed=0), elsewhere)
     wanted = truth(elsewhere)
     error = np.var(found - wanted, axis=0) / np.var(wanted, axis=0)
     assert (error < 0.05).all()
@@ -45,7 +45,7 @@ def test_the_expectation_is_that_of_the_stated_covariance() -> None:
     values = truth(known)
     ends = np.isin(elsewhere.depth, DEPTHS[[0, -1]])
     site, depth = elsewhere.site[ends], elsewhere.depth[ends]
-    found = ProfileProcess(known, values, seed=0).expect(elsewhere.features, site, depth)
+    found = ProfileProcess.fit(known, values, seed=0).expect(elsewhere.features, site, depth)
 
     def matern(distance: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((1.0 + np.sqrt(3.0) * distance) * np.exp(-np.sqrt(3.0) * distance))
@@ -77,7 +77,7 @@ def test_the_expectation_is_that_of_the_stated_covariance() -> None:
 
 def test_between_nodes_it_is_interpolated() -> None:
     known = profiles(30, 0)
-    process = ProfileProcess(known, truth(known), seed=0)
+    process = ProfileProcess.fit(known, truth(known), seed=0)
     depth = np.linspace(0.05, 1.2, 400)
     found = process.expect(known.features[:1], np.zeros(400, dtype=np.intp), depth)
     steps = np.abs(np.diff(found, axis=0))
@@ -86,7 +86,7 @@ def test_between_nodes_it_is_interpolated() -> None:
 
 def test_unlike_every_profile_only_the_curve_of_depth_is_expected() -> None:
     known = profiles(40, 0)
-    process = ProfileProcess(known, truth(known), seed=0)
+    process = ProfileProcess.fit(known, truth(known), seed=0)
     far = np.array([[1e6, 0.0, 0.0], [0.0, -1e6, 0.0]])
     found = process.expect(far, np.repeat([0, 1], 4), np.tile(DEPTHS, 2))
     np.testing.assert_allclose(found[:4], found[4:], rtol=1e-12)
@@ -99,16 +99,18 @@ def test_ten_profiles_of_one_place_count_less_than_ten_of_ten_places() -> None:
     known.features[odd] = known.features[0] + 3.0
     values = np.where(odd[known.site], 1.0, 0.0)[:, None]
     known.positions[odd] = known.positions[0]
-    together = expected(ProfileProcess(known, values, seed=0), known)
+    together = expected(ProfileProcess.fit(known, values, seed=0), known)
     known.positions[odd] += 1000.0 * np.arange(10)[:, None]
-    apart = expected(ProfileProcess(known, values, seed=0), known)
+    apart = expected(ProfileProcess.fit(known, values, seed=0), known)
     assert together[0, 0] < 0.9 * apart[0, 0]
 
 
 def test_many_layers_are_dealt_to_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     known, elsewhere = profiles(300, 0), profiles(50, 1)
     monkeypatch.setattr(profile_process, "_MOST_LAYERS", 500)
-    found = [expected(ProfileProcess(known, truth(known), seed), elsewhere) for seed in (0, 0, 1)]
+    found = [
+        expected(ProfileProcess.fit(known, truth(known), seed), elsewhere) for seed in (0, 0, 1)
+    ]
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
     wanted = truth(elsewhere)
@@ -119,5 +121,5 @@ def test_sites_without_any_difference_get_the_curve_of_depth() -> None:
     known = profiles(8, 0)
     known.features[:] = 2.0
     values = -np.log(known.depth)[:, None]
-    found = expected(ProfileProcess(known, values, seed=0), known)
+    found = expected(ProfileProcess.fit(known, values, seed=0), known)
     assert np.corrcoef(found[:4, 0], values[:4, 0])[0, 1] > 0.99
