@@ -22,7 +22,7 @@ State = Literal["ok", "absent", "broken"]
 _FORTRAN_COMPILERS: Final = ("gfortran", "flang-new", "flang", "ifx", "ifort", "nvfortran")
 _OPENMP_LIBRARIES: Final = ("libgomp", "libomp", "libiomp", "libnvomp")
 _MAPS: Final = Path("/proc/self/maps")
-_LIBRARIES: Final = ("numpy", "xarray", "netCDF4", "torch", "arviz-stats")
+_LIBRARIES: Final = ("numpy", "xarray", "netCDF4", "torch", "lightgbm", "arviz-stats")
 _ESMPY_REMEDY: Final = (
     "only latitude-longitude grids can be regridded; conda install -c conda-forge esmpy"
 )
