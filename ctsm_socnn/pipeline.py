@@ -26,12 +26,8 @@ from ctsm_socnn.configured import (
     with_configured_errors,
 )
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.export.usermods import (
-    Usermods,
-    create_newcase_line,
-    require_usermods_directory,
-    write_usermods,
-)
+from ctsm_socnn.export.create_newcase import create_newcase_line
+from ctsm_socnn.export.usermods import Usermods, require_usermods_directory, write_usermods
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
@@ -111,7 +107,8 @@ def build_params(
     report(format_comparison(open_file(output / "evaluation" / COMPARISON_FILE)))
     for case in config.case:
         directory = (output / "usermods" / case.name).absolute()
-        line = create_newcase_line(directory, resolve_version(case.version))
+        version = resolve_version(case.version)
+        line = create_newcase_line(directory, version, case.paramfile.name)
         report(f"\n{case.name}, for {case.version}; {directory / 'README'} says what it delivers:")
         report(f"  {line}")
 

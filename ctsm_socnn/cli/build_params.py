@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _result(config: Config, output: Path) -> dict[str, Any]:
-    from ctsm_socnn.export.usermods import create_newcase_line
+    from ctsm_socnn.export.create_newcase import create_newcase_line
     from ctsm_socnn.parameters.ctsm_versions import resolve_version
     from ctsm_socnn.schemas import open_file
     from ctsm_socnn.validation.comparison import comparison_json
@@ -84,7 +84,9 @@ def _result(config: Config, output: Path) -> dict[str, Any]:
                 "version": case.version,
                 "usermods": directories[case.name],
                 "create_newcase": create_newcase_line(
-                    directories[case.name], resolve_version(case.version)
+                    directories[case.name],
+                    resolve_version(case.version),
+                    case.paramfile.name,
                 ),
             }
             for case in config.case

@@ -1,6 +1,8 @@
 r"""Hand parameters to CTSM: paramfile, maps on the model grid, usermods directory, and more.
 
-Values come from a file (--estimate) or are CLM5's; NAME=VALUE words replace single ones.
+Values come from a file (--estimate) or are those of the paramfile that your CTSM uses now;
+NAME=VALUE words replace single ones. Turnover times in them mean what they mean in the file: with
+CTSM's own paramfile what CTSM reads, so that tau_s3=400 arrives as 400.
 
 Example:
   ctsm-socnn export paramfile -i clm5_params.nc -o mine.nc --ctsm cesm2.2 q10=1.8 tau_s3=400
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.checkout import Checkout
-from ctsm_socnn.export.estimates import read_estimate, with_assignments
+from ctsm_socnn.export.estimates import read_estimate, template_estimate, with_assignments
 from ctsm_socnn.export.gridded import uniform_maps, write_gridded_parameters
 from ctsm_socnn.export.loss import translation_loss
 from ctsm_socnn.export.paramfile import water_limits, write_paramfile
@@ -134,10 +136,19 @@ def _version(arguments: argparse.Namespace) -> CtsmVersion:
     return resolve_version(arguments.ctsm)
 
 
+def _values(
+    arguments: argparse.Namespace, version: CtsmVersion
+) -> tuple[NDArray[np.float64], TurnoverConvention]:
+    if arguments.estimate is None:
+        values, convention = template_estimate(arguments.input, version)
+    else:
+        values, convention = read_estimate(arguments.estimate)
+    return with_assignments(values, arguments.assignments), convention
+
+
 def _paramfile(arguments: argparse.Namespace) -> _Told:
-    estimate, convention = read_estimate(arguments.estimate)
-    values = with_assignments(estimate, arguments.assignments)
     version = _version(arguments)
+    values, convention = _values(arguments, version)
     delivery = write_paramfile(
         arguments.input,
         arguments.output,
@@ -203,11 +214,9 @@ def _testmods(arguments: argparse.Namespace) -> _Told:
 def _usermods(arguments: argparse.Namespace) -> _Told:
     maps = None if arguments.maps is None else open_file(arguments.maps)
     given = arguments.estimate is not None or arguments.assignments or maps is None
-    values, convention = read_estimate(arguments.estimate) if given else (None, None)
-    if values is not None and convention is not None:
-        values = with_assignments(values, arguments.assignments)
-        if arguments.uniform:
-            maps = _uniform(arguments, values, convention)
+    values, convention = _values(arguments, _version(arguments)) if given else (None, None)
+    if values is not None and convention is not None and arguments.uniform:
+        maps = _uniform(arguments, values, convention)
     source = arguments.estimate or arguments.maps
     usermods = write_usermods(
         arguments.output,
@@ -222,7 +231,7 @@ def _usermods(arguments: argparse.Namespace) -> _Told:
         keep_executable=arguments.keep_executable,
         case=arguments.case,
         sites=None if arguments.sites is None else open_sites(arguments.sites),
-        source="CLM5's values" if source is None else source.name,
+        source=f"the values of {arguments.input.name}" if source is None else source.name,
         strict=arguments.strict,
         overwrite=arguments.overwrite,
     )

@@ -16,18 +16,16 @@ from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.model_grid import MapGrid, require_same_cells
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
+from ctsm_socnn.export.paths import GRIDDED_NAME, PARAMFILE_NAME
 from ctsm_socnn.export.relocation import named_paramfile
 from ctsm_socnn.export.sourcemods import source_mods
-from ctsm_socnn.export.usermods import (
-    GRIDDED_NAME,
-    PARAMFILE_NAME,
-    require_usermods_directory,
-)
+from ctsm_socnn.export.usermods import require_usermods_directory
 from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = ["Finding", "check_usermods"]
 
 _FORMATS: Final = ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA")
+"""Of the maps. The paramfile keeps the format of the user's own, which their CTSM reads."""
 _MISSING_ABOVE: Final = 1e30
 
 
@@ -83,7 +81,7 @@ def check_usermods(
         ("all files are there and unchanged", lambda: iter(damaged_files(directory))),
         ("path and names suit CIME", lambda: _names(directory)),
         ("user_nl_clm and paramfile name the files here", lambda: _paths(directory)),
-        ("netCDF files follow CTSM's rules, without gaps", lambda: _netcdf(directory)),
+        ("the maps follow CTSM's rules, without gaps", lambda: _netcdf(directory)),
     ]
     if model_grid is not None:
         checks.append(
@@ -124,12 +122,13 @@ def _paths(directory: Path) -> Iterator[str]:
 
 
 def _netcdf(directory: Path) -> Iterator[str]:
-    for path in sorted(directory.glob("*.nc")):
-        with open_netcdf(path) as dataset:
-            if dataset.data_model not in _FORMATS:
-                yield f"{path.name} is {dataset.data_model}, not a classic netCDF format"
-            if path.name == GRIDDED_NAME:
-                yield from _gaps(path.name, dataset)
+    path = directory / GRIDDED_NAME
+    if not path.is_file():
+        return
+    with open_netcdf(path) as dataset:
+        if dataset.data_model not in _FORMATS:
+            yield f"{path.name} is {dataset.data_model}, not a classic netCDF format"
+        yield from _gaps(path.name, dataset)
 
 
 def _gaps(file: str, dataset: netCDF4.Dataset) -> Iterator[str]:

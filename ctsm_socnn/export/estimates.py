@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.gridded import convention_of
-from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, clm5_defaults
+from ctsm_socnn.export.paramfile import water_limits
+from ctsm_socnn.export.readback import effective_parameters
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, parameter
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 from ctsm_socnn.schemas import open_file
 
-__all__ = ["read_estimate", "with_assignments"]
+__all__ = ["read_estimate", "template_estimate", "with_assignments"]
 
 
-def read_estimate(path: Path | None) -> tuple[NDArray[np.float64], TurnoverConvention]:
-    """Read parameter values from a file, or take CLM5's.
+def read_estimate(path: Path) -> tuple[NDArray[np.float64], TurnoverConvention]:
+    """Read parameter values from a file.
 
     Parameters
     ----------
-    path : Path or None
+    path : Path
         NetCDF with `parameters` on a dimension `parameter` and the global attribute
         `turnover_time_convention`, as one-batch assimilation writes it.
 
@@ -37,8 +40,6 @@ def read_estimate(path: Path | None) -> tuple[NDArray[np.float64], TurnoverConve
     ExportError
         If it does not hold one set of all parameters.
     """
-    if path is None:
-        return clm5_defaults(), TurnoverConvention.UNNORMALISED
     dataset = open_file(path)
     if "parameters" not in dataset or dataset["parameters"].dims != ("parameter",):
         raise ExportError(f"{path}: variable parameters on the dimension parameter is missing")
@@ -50,10 +51,49 @@ def read_estimate(path: Path | None) -> tuple[NDArray[np.float64], TurnoverConve
     return np.asarray(values, dtype=np.float64), convention_of(dataset)
 
 
+def template_estimate(
+    template: Path, version: CtsmVersion
+) -> tuple[NDArray[np.float64], TurnoverConvention]:
+    """Take the values that a case with this paramfile uses now.
+
+    What no paramfile holds has CTSM's own value: fs1s2 and fs1s3 for soil of typical texture, and
+    the e-folding depth of the namelist's default in versions that read it from there.
+
+    Parameters
+    ----------
+    template : Path
+    version : CtsmVersion
+
+    Returns
+    -------
+    values : ndarray, shape (parameter,), registry order and units
+    convention : TurnoverConvention
+        That of CTSM.
+
+    Raises
+    ------
+    FileError, ExportError
+        If the paramfile cannot be read or does not belong to the version.
+    """
+    namelist = {
+        item.key: parameter("efolding").default
+        for item in version.in_place(Place.NAMELIST)
+        if item.key == "decomp_depth_efolding"
+    }
+    values = effective_parameters(
+        template,
+        version,
+        sand_percent=[np.nan],
+        water=water_limits(template, version),
+        namelist=namelist,
+    )
+    return values[0], TurnoverConvention.CENTURY_NORMALISED
+
+
 def with_assignments(
     values: NDArray[np.float64], assignments: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Replace values by `name=value` words.
+    """Replace values by `name=value` words, turnover times in the convention of the values.
 
     Raises
     ------

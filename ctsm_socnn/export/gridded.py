@@ -26,6 +26,7 @@ from ctsm_socnn.export.translation import (
     diffusivity_per_second,
     require_splits,
     require_usable,
+    shortest_turnover_time,
 )
 from ctsm_socnn.netcdf import write_ctsm_input
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, parameter
@@ -61,6 +62,12 @@ class GriddedDelivery:
         Number of grid cells.
     land_cells : int
         Of which land.
+    filled_cells : int
+        Of the land, without data of their own: they hold what their neighbours or CLM5 have.
+    extrapolated_cells : int
+        Of the land, unlike all sites from which the parameters were learnt.
+    raised_cells : dict of str to int
+        Land cells by turnover time that was too short for CTSM's time step and was raised.
     """
 
     version: str
@@ -68,13 +75,27 @@ class GriddedDelivery:
     variables: tuple[str, ...]
     cells: int
     land_cells: int
+    filled_cells: int
+    extrapolated_cells: int
+    raised_cells: dict[str, int]
 
     def table(self) -> str:
         """One paragraph for the terminal."""
-        return (
+        land = f"{self.land_cells} of them land" if self.land_cells < self.cells else "all land"
+        lines = [
             f"Maps for CTSM {self.version}: {len(self.parameters)} parameters as "
-            f"{len(self.variables)} variables on {self.cells} cells, {self.land_cells} of them land"
-        )
+            f"{len(self.variables)} variables on {self.cells} cells, {land}"
+        ]
+        if self.filled_cells:
+            lines.append(f"  {self.filled_cells} land cells lie outside the data and were filled")
+        if self.extrapolated_cells:
+            lines.append(f"  {self.extrapolated_cells} land cells are unlike all training sites")
+        lines += [
+            f"  {name} was raised in {count} land cells: CTSM's half-hour step takes out no more "
+            "than the pool holds"
+            for name, count in self.raised_cells.items()
+        ]
+        return "\n".join(lines)
 
 
 def write_gridded_parameters(
@@ -136,8 +157,9 @@ def gridded_dataset(
     named = {name: _complete(maps, name, grid) for name in chosen}
     require_splits(named, "parameter maps")
     convention = convention_of(maps)
-    _require_q10(chosen, convention)
-    variables = _ctsm_variables(named, convention, version)
+    _require_rates_together(chosen, convention)
+    taus, raised = _turnover_times(named, convention, grid)
+    variables = _ctsm_variables(named, taus, version)
     dataset = xr.Dataset(
         {name: (grid.ctsm_dims, values, attrs) for name, (values, attrs) in variables.items()}
     )
@@ -153,7 +175,14 @@ def gridded_dataset(
         "turnover_time_convention": TurnoverConvention.CENTURY_NORMALISED.value,
     }
     delivery = GriddedDelivery(
-        version.name, chosen, tuple(variables), int(grid.land.size), int(grid.land.sum())
+        version.name,
+        chosen,
+        tuple(variables),
+        cells=int(grid.land.size),
+        land_cells=int(grid.land.sum()),
+        filled_cells=_marked(maps, "filled", grid),
+        extrapolated_cells=_marked(maps, "extrapolated", grid),
+        raised_cells=raised,
     )
     return dataset, delivery
 
@@ -216,13 +245,42 @@ def _chosen(maps: xr.Dataset, parameters: Collection[str] | None) -> tuple[str, 
     return tuple(name for name in PARAMETER_NAMES if name in wanted)
 
 
-def _require_q10(chosen: tuple[str, ...], convention: TurnoverConvention) -> None:
-    depends = convention is not TurnoverConvention.CENTURY_NORMALISED
-    if depends and set(chosen) & set(TURNOVER_ITEMS) and "q10" not in chosen:
+def _require_rates_together(chosen: tuple[str, ...], convention: TurnoverConvention) -> None:
+    """Refuse a q10 without its turnover times, or the reverse.
+
+    CTSM multiplies its Q10 function by N(q10). Turnover times that were estimated without that are
+    multiplied by the N of their own cell, which no scalar can be.
+    """
+    together = ("q10", *TURNOVER_ITEMS)
+    missing = [name for name in together if name not in chosen]
+    some = 0 < len(missing) < len(together)
+    if some and convention is not TurnoverConvention.CENTURY_NORMALISED:
         raise ExportError(
-            f"parameter maps: turnover times in the convention {convention} mean nothing without "
-            "their q10; map it too"
+            f"parameter maps: q10 and the turnover times, in the convention {convention}, mean "
+            f"something only together; map {', '.join(missing)}, too, or none of them"
         )
+
+
+def _marked(maps: xr.Dataset, flag: str, grid: MapGrid) -> int:
+    """Land cells in which a flag of the maps is above 0."""
+    if flag not in maps:
+        return 0
+    return int((np.asarray(maps[flag].values).reshape(grid.land.shape) > 0)[grid.land].sum())
+
+
+def _turnover_times(
+    named: Values, convention: TurnoverConvention, grid: MapGrid
+) -> tuple[Values, dict[str, int]]:
+    """Turnover times by CTSM item that its time step can carry, and where they were raised."""
+    taus = century_turnover_times(named, convention)
+    shortest = shortest_turnover_time(named.get("q10", parameter("q10").default))
+    parameter_of = {item: name for name, item in TURNOVER_ITEMS.items()}
+    raised = {
+        parameter_of[item]: int((values < shortest)[grid.land].sum())
+        for item, values in taus.items()
+    }
+    allowed = {item: np.maximum(values, shortest) for item, values in taus.items()}
+    return allowed, {name: count for name, count in raised.items() if count}
 
 
 def _complete(maps: xr.Dataset, name: str, grid: MapGrid) -> NDArray[np.float64]:
@@ -255,7 +313,7 @@ def _require_bounds(variable: xr.DataArray, values: NDArray[np.float64], where: 
 
 
 def _ctsm_variables(
-    named: Values, convention: TurnoverConvention, version: CtsmVersion
+    named: Values, taus: Values, version: CtsmVersion
 ) -> dict[str, tuple[NDArray[np.float64], dict[str, Any]]]:
     items: list[tuple[str, str, NDArray[np.float64]]] = []
     if "diffus" in named:
@@ -266,19 +324,20 @@ def _ctsm_variables(
         items += [("q10", "q10", named["q10"]), ("froz_q10", "q10", named["q10"])]
     if "efolding" in named:
         items.append(("decomp_depth_efolding", "efolding", named["efolding"]))
-    taus = century_turnover_times(named, convention)
     by_item = {item: name for name, item in TURNOVER_ITEMS.items()}
     items += [(item, by_item[item], values) for item, values in taus.items()]
-    items += [
-        (item, name, 1.0 - named[name]) for name, item in RESPIRED_ITEMS.items() if name in named
-    ]
     if "fcwdl2" in named:
         items.append(("cwd_fcel", "fcwdl2", named["fcwdl2"]))
-        items.append(("cwd_flig", "fcwdl2", 1.0 - named["fcwdl2"]))
     variables = {
         version.item(key).variable: (values, _attributes(name, version.item(key).units))
         for key, name, values in items
     }
+    rests = {**{item: name for name, item in RESPIRED_ITEMS.items()}, "cwd_flig": "fcwdl2"}
+    for key, name in rests.items():
+        if name in named:
+            item = version.item(key)
+            attributes = _attributes(f"1 - {name}", item.units, name)
+            variables[item.variable] = (1.0 - named[name], attributes)
     own = {
         name: (named[name], _attributes(name, parameter(name).units))
         for name in _OWN_NAMES
@@ -287,5 +346,6 @@ def _ctsm_variables(
     return variables | own
 
 
-def _attributes(name: str, units: str) -> dict[str, Any]:
-    return {"long_name": f"from {name}: {parameter(name).meaning}", "units": units}
+def _attributes(formula: str, units: str, name: str | None = None) -> dict[str, Any]:
+    name = formula if name is None else name
+    return {"long_name": f"{formula}; {name} is: {parameter(name).meaning}", "units": units}

@@ -1,4 +1,4 @@
-"""Paths that CTSM and CIME can carry."""
+"""Names of the files in a usermods directory, and paths that CTSM and CIME can carry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Final
 
 from ctsm_socnn.errors import ExportError
 
-__all__ = ["LONGEST_PATH", "require_case_path"]
+__all__ = ["GRIDDED_NAME", "LONGEST_PATH", "PARAMFILE_NAME", "require_case_path"]
+
+PARAMFILE_NAME: Final = "paramfile.nc"
+GRIDDED_NAME: Final = "gridded_parameters.nc"
 
 LONGEST_PATH: Final = 255
 """CTSM's `locfn` and, up to 5.2, its `paramfile` are character(256)."""

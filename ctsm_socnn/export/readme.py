@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
+from typing import Final
 
 from ctsm_socnn.export.delivery import Delivery
 from ctsm_socnn.export.gridded import GriddedDelivery
@@ -36,8 +38,12 @@ PATHFRAC, SOM_DIFFUS_COEF and the profiles show what the maps do.
 No SourceMods are here: this directory is for `create_clone --keepexe` of a case that was built
 with the SourceMods of ctsm-socnn, whose executable reads the maps that the paramfile names. A
 stock executable ignores them without a word, and then lacks: {stock_lacks}.
+Its decay rates are then not those of the estimate.
 """
 
+
+_ON_MAPS_ALONE: Final = ("q10", "w_scaling")
+"""Whose scalars stay the template's where a map delivers them (`translation.translate`)."""
 
 _SPIN_UP = """\
 Spin-up
@@ -52,13 +58,13 @@ acceleration factors follow the turnover times on the paramfile, so keep one par
 _UNDO = """\
 To undo it
 ----------
-Delete the line `paramfile = ...` and those below it from user_nl_clm of the case.
+Delete these lines from user_nl_clm of the case: {namelist_items}.
 """
 
 _UNDO_SOURCE_MODS = """\
 Delete the files of SourceMods/src.clm here from SourceMods/src.clm of the case, then run
-`./case.build --clean lnd` and `./case.build`. Deleting the paramfile line alone suffices to get
-stock results from the same executable.
+`./case.build --clean lnd` and `./case.build`. Deleting the lines of user_nl_clm alone suffices to
+get stock results from the same executable.
 """
 
 _MOVE = """\
@@ -76,6 +82,7 @@ def readme_text(
     template: str,
     delivery: Delivery,
     gridded: GriddedDelivery | None,
+    read_from_maps: Collection[str],
     loss: TranslationLoss | None,
     reading: Maps,
     command: str,
@@ -91,6 +98,8 @@ def readme_text(
         Name of the paramfile that the new one was made from.
     delivery : Delivery
     gridded : GriddedDelivery or None
+    read_from_maps : collection of str
+        Parameters that the case takes from the maps.
     loss : TranslationLoss or None
     reading : Maps
         Who reads the maps.
@@ -108,11 +117,21 @@ def readme_text(
     if loss is not None:
         parts.append(f"What that loses\n---------------\n{loss.table()}\n")
     if gridded is not None:
-        text = reading.value.format(stock_lacks=", ".join(_closed(version)))
+        lacks = ", ".join(_stock_lacks(version, read_from_maps))
+        text = reading.value.format(stock_lacks=lacks)
         parts.append(f"Maps\n----\n{text}{gridded.table()}.\n")
-    undo = _UNDO + (_UNDO_SOURCE_MODS if reading is Maps.BY_SOURCE_MODS else "")
+    namelist_items = ", ".join(f"`{name} = ...`" for name in ("paramfile", *delivery.namelist))
+    undo = _UNDO.format(namelist_items=namelist_items) + (
+        _UNDO_SOURCE_MODS if reading is Maps.BY_SOURCE_MODS else ""
+    )
     return "\n".join([*parts, _SPIN_UP, undo, _MOVE])
 
 
-def _closed(version: CtsmVersion) -> list[str]:
-    return [route.parameter for route in ROUTES if closed_because(route, version)]
+def _stock_lacks(version: CtsmVersion, read_from_maps: Collection[str]) -> list[str]:
+    """Parameters that a stock executable does not get: no scalar of it, or none was written."""
+    return [
+        route.parameter
+        for route in ROUTES
+        if closed_because(route, version)
+        or (route.parameter in _ON_MAPS_ALONE and route.parameter in read_from_maps)
+    ]

@@ -9,7 +9,8 @@ from pathlib import Path
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.export.bundle import atomic_directory, damaged_files, write_checksums
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
-from ctsm_socnn.export.usermods import GRIDDED_NAME, PARAMFILE_NAME, require_usermods_directory
+from ctsm_socnn.export.paths import GRIDDED_NAME, PARAMFILE_NAME
+from ctsm_socnn.export.usermods import require_usermods_directory
 from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = ["named_paramfile", "relocate"]

@@ -15,9 +15,8 @@ import xarray as xr
 
 from ctsm_socnn.export.bundle import write_checksums
 from ctsm_socnn.export.checkout import Checkout
+from ctsm_socnn.export.estimates import template_estimate
 from ctsm_socnn.export.gridded import uniform_maps
-from ctsm_socnn.export.paramfile import water_limits
-from ctsm_socnn.export.readback import effective_parameters
 from ctsm_socnn.export.usermods import Usermods, write_usermods
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, TurnoverConvention
 
@@ -36,7 +35,6 @@ def write_testmods(
     template: Path,
     model_grid: Path,
     ctsm_root: Path,
-    namelist: dict[str, float] | None = None,
     overwrite: bool = False,
 ) -> tuple[Usermods, Usermods]:
     """Write the two directories.
@@ -50,8 +48,6 @@ def write_testmods(
     model_grid : Path
         Surface dataset or mesh of the tests' resolution.
     ctsm_root : Path
-    namelist : dict, optional
-        `decomp_depth_efolding` (m) of versions that read it from the namelist; 10 by default.
     overwrite : bool
 
     Raises
@@ -60,21 +56,14 @@ def write_testmods(
         As `ctsm_socnn.export.write_usermods`.
     """
     version = Checkout.open(ctsm_root).version
-    stock = effective_parameters(
-        template,
-        version,
-        sand_percent=[50.0],
-        water=water_limits(template, version),
-        namelist=namelist or {"decomp_depth_efolding": 10.0},
-    )[0]
-    same = TurnoverConvention.CENTURY_NORMALISED
+    stock, convention = template_estimate(template, version)
     constant = write_usermods(
         directory / CONSTANT,
         version=version,
         template=template,
         values=stock,
-        convention=same,
-        maps=uniform_maps(stock, same, model_grid),
+        convention=convention,
+        maps=uniform_maps(stock, convention, model_grid),
         model_grid=model_grid,
         mapped=[name for name in PARAMETER_NAMES if name not in _NO_SCALAR],
         ctsm_root=ctsm_root,

@@ -17,6 +17,7 @@ from ctsm_socnn.errors import ExportError
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
     TurnoverConvention,
+    century_normalisation,
     convert_turnover_times,
 )
 from ctsm_socnn.parameters.ctsm_routes import (
@@ -39,6 +40,7 @@ __all__ = [
     "diffusivity_per_second",
     "require_splits",
     "require_usable",
+    "shortest_turnover_time",
     "translate",
 ]
 
@@ -53,6 +55,10 @@ _FRACTIONS: Final = (
 )
 _SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 _Q10_ITEMS: Final = ("q10", "froz_q10")
+_TIME_STEP: Final = 1800.0
+"""s. CTSM's usual one."""
+_HOTTEST: Final = 50.0
+"""degC. Warmer soil is too dry to decompose."""
 RESPIRED_ITEMS: Final = {
     "fl1s1": "rf_l1s1",
     "fl2s1": "rf_l2s1",
@@ -182,6 +188,21 @@ def century_turnover_times(named: Values, convention: TurnoverConvention) -> Val
     }
 
 
+def shortest_turnover_time(q10: ArrayLike) -> NDArray[np.float64]:
+    """Shortest turnover time that CTSM's explicit time step carries, yr, century-normalised.
+
+    `CNCStateUpdate1Mod` takes the loss of a whole step out of a pool without asking what the pool
+    holds. With this turnover time half an hour in moist soil at 50 degC takes out all of it.
+
+    Parameters
+    ----------
+    q10 : array_like, 1
+    """
+    q10 = np.asarray(q10, dtype=np.float64)
+    hottest = century_normalisation(q10) * q10 ** ((_HOTTEST - 25.0) / 10.0)
+    return np.asarray(_TIME_STEP / _SECONDS_PER_YEAR * hottest)
+
+
 def translate(
     values: ArrayLike,
     convention: TurnoverConvention,
@@ -214,6 +235,7 @@ def translate(
     numbers = {name: float(value) for name, value in named.items()}
     scalars = _plain_scalars(named, convention)
     lost = _slow_pool(numbers, scalars) + _water(numbers, scalars, version, water, elsewhere)
+    lost += _too_fast(numbers, scalars, version)
     for route in ROUTES:
         reason = closed_because(route, version)
         if reason:
@@ -283,6 +305,9 @@ def _water(
     scaling = numbers["w_scaling"]
     if "w_scaling" in elsewhere:
         return []
+    if scaling < 1.0 and elsewhere & set(TURNOVER_ITEMS):
+        reason = "below 1 it goes through turnover times, which the maps replace; map it, too"
+        return [NotDelivered("w_scaling", scaling, "1", reason)]
     if scaling >= 1.0:
         ratio = water.maxpsi / water.minpsi
         scalars["maxpsi_hr"] = water.minpsi * float(ratio ** (1.0 / scaling))
@@ -293,3 +318,16 @@ def _water(
     for item in TURNOVER_ITEMS.values():
         scalars[item] /= scaling
     return []
+
+
+def _too_fast(
+    numbers: dict[str, float], scalars: dict[str, float], version: CtsmVersion
+) -> list[NotDelivered]:
+    shortest = float(shortest_turnover_time(numbers["q10"]))
+    lost = []
+    for name, item in TURNOVER_ITEMS.items():
+        if version.item(item).place is not Place.LITERAL and scalars[item] < shortest:
+            scalars[item] = shortest
+            reason = "a shorter one would take more out of the pool in half an hour than it holds"
+            lost.append(NotDelivered(name, numbers[name], f"{shortest:.6g} yr", reason))
+    return lost

@@ -8,11 +8,9 @@ case, so the directory's own name must not.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -22,27 +20,24 @@ from ctsm_socnn.errors import ExportError, VersionError
 from ctsm_socnn.export.bundle import atomic_directory, write_checksums
 from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
+from ctsm_socnn.export.create_newcase import RESOLUTION_TO_NAME, create_newcase_line
 from ctsm_socnn.export.delivery import Delivery, require_all_delivered
 from ctsm_socnn.export.gridded import GriddedDelivery, convention_of, write_gridded_parameters
 from ctsm_socnn.export.loss import TranslationLoss, translation_loss
+from ctsm_socnn.export.model_grid import map_grid, require_same_cells
 from ctsm_socnn.export.paramfile import water_limits, write_paramfile
-from ctsm_socnn.export.paths import require_case_path
+from ctsm_socnn.export.paths import GRIDDED_NAME, PARAMFILE_NAME, require_case_path
 from ctsm_socnn.export.readme import Maps, readme_text
 from ctsm_socnn.export.sourcemods import source_mods
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
+from ctsm_socnn.regrid.fill import FillFlag
 
 __all__ = [
-    "GRIDDED_NAME",
-    "PARAMFILE_NAME",
     "Usermods",
-    "create_newcase_line",
     "require_usermods_directory",
     "write_usermods",
 ]
-
-PARAMFILE_NAME: Final = "paramfile.nc"
-GRIDDED_NAME: Final = "gridded_parameters.nc"
 
 
 @dataclass(frozen=True)
@@ -76,6 +71,8 @@ class Usermods:
         if self.gridded is not None:
             parts.append(self.gridded.table())
         parts.append(f"Make a case with it, from your CTSM checkout:\n  {self.create_newcase}")
+        if RESOLUTION_TO_NAME in self.create_newcase:
+            parts.append(f"  {RESOLUTION_TO_NAME} is the name of the grid that the maps are on")
         return "\n".join(parts)
 
 
@@ -108,7 +105,7 @@ def write_usermods(
     template : str or Path
         Paramfile that the user's CTSM uses now.
     values : array_like, shape (parameter,), registry order and units, optional
-        By default the medians of the maps over land.
+        By default the medians of the maps over the land cells that were not filled.
     convention : TurnoverConvention, optional
         Of the values' turnover times; by default that of the maps.
     maps : xarray.Dataset, optional
@@ -148,12 +145,13 @@ def write_usermods(
     checkout = _checkout(ctsm_root, version)
     target = _target(version, checkout)
     reads_maps = maps is not None and (checkout is not None or keep_executable)
-    numbers, numbers_convention = _scalar_values(values, convention, maps)
+    grid_file = None if model_grid is None else Path(model_grid)
+    numbers, numbers_convention = _scalar_values(values, convention, maps, grid_file)
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         gridded = None
         if maps is not None:
             gridded = write_gridded_parameters(
-                maps, temporary / GRIDDED_NAME, target, model_grid=model_grid, parameters=mapped
+                maps, temporary / GRIDDED_NAME, target, model_grid=grid_file, parameters=mapped
             )
         by_maps = frozenset(gridded.parameters) if gridded and reads_maps else frozenset()
         delivery = write_paramfile(
@@ -182,13 +180,14 @@ def write_usermods(
             _write_source_mods(checkout, temporary, case)
         user_nl = _user_nl_clm(directory / PARAMFILE_NAME, delivery.namelist, target)
         (temporary / "user_nl_clm").write_text(user_nl, encoding="ascii")
-        command = create_newcase_line(directory, target)
+        command = create_newcase_line(directory, target, template.name, files=temporary)
         readme = readme_text(
             version=target,
             source=source,
             template=template.name,
             delivery=delivery,
             gridded=gridded,
+            read_from_maps=by_maps,
             loss=loss,
             reading=_reading(reads_maps=reads_maps, keep_executable=keep_executable),
             command=command,
@@ -196,14 +195,6 @@ def write_usermods(
         (temporary / "README").write_text(readme, encoding="utf-8")
         write_checksums(temporary)
     return Usermods(directory, delivery, gridded, loss, command)
-
-
-def create_newcase_line(directory: Path, version: CtsmVersion) -> str:
-    """Command line that makes a case with a usermods directory."""
-    resolution = "f09_t232" if version.nested_usermods else "f09_g17"
-    words = ["./cime/scripts/create_newcase", "--case", "my_case", "--compset", "I1850Clm50BgcCrop"]
-    words += ["--res", resolution, "--run-unsupported", "--user-mods-dir", str(directory)]
-    return shlex.join(words)
 
 
 def require_usermods_directory(directory: Path) -> None:
@@ -255,25 +246,38 @@ def _write_source_mods(checkout: Checkout, directory: Path, case: str | Path | N
 
 
 def _scalar_values(
-    values: ArrayLike | None, convention: TurnoverConvention | None, maps: xr.Dataset | None
+    values: ArrayLike | None,
+    convention: TurnoverConvention | None,
+    maps: xr.Dataset | None,
+    model_grid: Path | None,
 ) -> tuple[NDArray[np.float64], TurnoverConvention]:
     if maps is None:
         if values is None or convention is None:
             raise ExportError("usermods need parameter values with their convention, or maps")
         return np.asarray(values, dtype=np.float64), convention
     if values is None:
-        return _medians(maps), convention_of(maps)
+        return _medians(maps, model_grid), convention_of(maps)
     return np.asarray(values, dtype=np.float64), convention or convention_of(maps)
 
 
-def _medians(maps: xr.Dataset) -> NDArray[np.float64]:
+def _medians(maps: xr.Dataset, model_grid: Path | None) -> NDArray[np.float64]:
+    """Medians over the land cells with data of their own; over all land where there are none."""
     missing = [name for name in PARAMETER_NAMES if name not in maps]
     if missing:
         raise ExportError(
             f"parameter maps: no map of {', '.join(missing)}, so that the paramfile has no value "
             "of it; give values for all parameters"
         )
-    return np.array([float(np.nanmedian(maps[name].values)) for name in PARAMETER_NAMES])
+    grid = map_grid(maps, PARAMETER_NAMES[0])
+    land = grid.land if model_grid is None else require_same_cells(grid, model_grid).land
+    known = np.isfinite(maps[PARAMETER_NAMES[0]].values).reshape(land.shape) & land
+    if "filled" in maps:
+        own = known & (maps["filled"].values.reshape(land.shape) == FillFlag.REGRIDDED)
+        known = own if own.any() else known
+    if not known.any():
+        raise ExportError("parameter maps: no land cell has a value")
+    cells = known.ravel()
+    return np.array([np.median(maps[name].values.ravel()[cells]) for name in PARAMETER_NAMES])
 
 
 def _user_nl_clm(paramfile: Path, namelist: Mapping[str, float], version: CtsmVersion) -> str:

@@ -1,20 +1,49 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
+from ctsm_socnn.cli.main import main
 from ctsm_socnn.errors import ExportError, FileError
-from ctsm_socnn.export.estimates import read_estimate, with_assignments
+from ctsm_socnn.export.estimates import read_estimate, template_estimate, with_assignments
+from ctsm_socnn.export.paramfile import write_paramfile
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults
+from ctsm_socnn.parameters.ctsm_versions import resolve_version
 
 
-def test_clm5_where_no_file_is_given() -> None:
-    values, convention = read_estimate(None)
-    np.testing.assert_array_equal(values, clm5_defaults())
-    assert convention == "unnormalised"
+@pytest.mark.parametrize("version", ["release-clm5.0", "cesm2.2", "ctsm5.4"])
+def test_paramfile_as_it_is_gives_itself_back(
+    template: Callable[..., Path], tmp_path: Path, version: str
+) -> None:
+    target, path = resolve_version(version), template(version)
+    with netCDF4.Dataset(path, "r+") as dataset:
+        dataset[target.item("tau_s2").variable][...] = 6.5  # one that is not CLM5's
+    values, convention = template_estimate(path, target)
+    delivery = write_paramfile(
+        path, tmp_path / "same.nc", values, convention=convention, version=target
+    )
+    assert [w.name for w in delivery.written if w.before not in (None, w.after)] == []
+    assert delivery.namelist in ({}, {"decomp_depth_efolding": 10.0})
+
+
+def test_words_change_what_they_name_and_nothing_else(
+    template: Callable[..., Path], tmp_path: Path
+) -> None:
+    words = ["q10=1.8", "tau_s3=400"]
+    options = ["-i", str(template("ctsm5.4")), "-o", str(tmp_path / "p.nc"), "--ctsm", "ctsm5.4"]
+    assert main(["export", "paramfile", *options, *words]) == 0
+    with netCDF4.Dataset(tmp_path / "p.nc") as new, netCDF4.Dataset(template("ctsm5.4")) as old:
+        changed = {
+            name: float(new[name][...])
+            for name in old.variables
+            if new[name][...].tobytes() != old[name][...].tobytes()
+        }
+    assert changed == {"q10_mr": 1.8, "froz_q10": 1.8, "bgc_tau_s3": 400.0}
 
 
 @pytest.mark.parametrize(

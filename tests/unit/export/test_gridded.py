@@ -9,6 +9,7 @@ import xarray as xr
 
 from ctsm_socnn.errors import ExportError, FileError
 from ctsm_socnn.export.gridded import write_gridded_parameters
+from ctsm_socnn.export.translation import shortest_turnover_time
 from ctsm_socnn.parameters import PARAMETER_NAMES, century_normalisation
 
 
@@ -127,11 +128,45 @@ def test_chosen_parameters_only(maps: xr.Dataset, tmp_path: Path) -> None:
     assert set(written(output)) == {"som_diffus", "beta", "LATIXY", "LONGXY"}
 
 
+def test_q10_of_ctsm_s_own_turnover_times_stands_alone(maps: xr.Dataset, tmp_path: Path) -> None:
+    maps.attrs["turnover_time_convention"] = "century_normalised"
+    write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4", parameters=["q10"])
+    assert set(written(tmp_path / "g.nc")) == {"q10_mr", "froz_q10", "LATIXY", "LONGXY"}
+
+
+def test_turnover_times_that_a_time_step_cannot_carry_are_raised(
+    maps: xr.Dataset, surface: Path, tmp_path: Path
+) -> None:
+    maps["tau_l1"][0, :2] = 1e-7
+    maps["tau_l1"][1, 3] = 1e-7  # ocean, not counted
+    delivery = write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4", model_grid=surface)
+    assert delivery.raised_cells == {"tau_l1": 2}
+    assert "tau_l1 was raised in 2 land cells" in delivery.table()
+    taus = written(tmp_path / "g.nc")["bgc_tau_l1"]
+    normalised = maps["tau_l1"].values * century_normalisation(maps["q10"].values)
+    shortest = shortest_turnover_time(maps["q10"].values)
+    np.testing.assert_array_equal(taus, np.maximum(normalised, shortest))
+
+
+def test_cells_without_data_of_their_own_are_counted(
+    maps: xr.Dataset, surface: Path, tmp_path: Path
+) -> None:
+    flag = np.zeros((3, 4), dtype=np.int8)
+    flag[0] = 1
+    maps["filled"] = (("lat", "lon"), flag)
+    maps["extrapolated"] = (("lat", "lon"), flag.T.reshape(3, 4))
+    delivery = write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4", model_grid=surface)
+    assert delivery.filled_cells == 3
+    assert delivery.extrapolated_cells == int(flag.T.reshape(3, 4)[:, :3].sum())
+    assert "3 land cells lie outside the data and were filled" in delivery.table()
+
+
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
         (["fs1s2"], "fs1s2 and fs1s3 share out one pool"),
-        (["tau_s1"], "mean nothing without their q10"),
+        (["tau_s1"], "mean something only together; map q10, tau_cwd"),
+        (["q10"], "mean something only together; map tau_cwd, tau_l1, tau_l2, tau_s1"),
         ([], "no parameter"),
     ],
 )

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from ctsm_socnn.errors import ExportError
-from ctsm_socnn.export.translation import WaterLimits, checked_values, translate
+from ctsm_socnn.export.translation import (
+    WaterLimits,
+    checked_values,
+    shortest_turnover_time,
+    translate,
+)
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, century_normalisation
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
 
@@ -103,6 +108,41 @@ def test_what_maps_deliver_is_not_reported_and_not_applied_twice(values: np.ndar
     result = translate(values, UNNORMALISED, version, WATER, elsewhere=mapped)
     assert result.not_delivered == ()
     assert "maxpsi_hr" not in result.scalars
+
+
+def test_scaling_below_one_is_lost_where_maps_replace_turnover_times(values: np.ndarray) -> None:
+    """The scalars would be divided, and then replaced by a map that is not."""
+    version = resolve_version("ctsm5.4")
+    mapped = frozenset(name for name in PARAMETER_NAMES if name != "w_scaling")
+    whole = with_value(values, w_scaling=1.0)
+    expected = translate(whole, UNNORMALISED, version, WATER, elsewhere=mapped).scalars
+    result = translate(
+        with_value(values, w_scaling=0.5), UNNORMALISED, version, WATER, elsewhere=mapped
+    )
+    assert [entry.parameter for entry in result.not_delivered] == ["w_scaling"]
+    assert result.scalars == {k: v for k, v in expected.items() if k != "maxpsi_hr"}
+
+
+@pytest.mark.parametrize("q10", [1.2, 2.0, 3.0])
+def test_shortest_turnover_time_empties_a_pool_in_half_an_hour_at_50_degc(q10: float) -> None:
+    temperature_scalar = float(century_normalisation(q10)) * q10 ** ((50.0 - 25.0) / 10.0)
+    rate = temperature_scalar / float(shortest_turnover_time(q10))  # 1/yr
+    assert rate * 1800.0 / (365.0 * 86400.0) == pytest.approx(1.0, rel=1e-14)
+
+
+def test_turnover_times_that_a_time_step_cannot_carry_are_raised_and_reported(
+    values: np.ndarray,
+) -> None:
+    values = with_value(values, w_scaling=1.0, tau_l1=1e-9)
+    result = translate(values, UNNORMALISED, resolve_version("ctsm5.4"), WATER)
+    assert result.scalars["tau_l1"] == float(shortest_turnover_time(value_of(values, "q10")))
+    lost = {entry.parameter: entry for entry in result.not_delivered}
+    assert lost["tau_l1"].asked == 1e-9
+    assert "half an hour" in lost["tau_l1"].reason
+    literal = translate(values, UNNORMALISED, resolve_version("release-clm5.0"), WATER)
+    reasons = [e.reason for e in literal.not_delivered if e.parameter == "tau_l1"]
+    assert len(reasons) == 1
+    assert "hard-coded" in reasons[0]
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,36 @@ def test_with_maps_and_medians(
     assert "gridded_parameters.nc" in contents(directory)
     assert result.gridded is not None
     with netCDF4.Dataset(directory / "paramfile.nc") as dataset:
-        assert float(dataset["q10_mr"][...]) == np.median(maps["q10"].values)
+        on_land = maps["q10"].values[:, :3]
+        assert float(dataset["q10_mr"][...]) == np.median(on_land)
     assert "create_newcase" in result.summary()
+
+
+def test_medians_are_those_of_cells_with_data_of_their_own(
+    template: Template, maps: xr.Dataset, surface: Path, tmp_path: Path
+) -> None:
+    flag = np.ones((3, 4), dtype=np.int8)
+    flag[1, 1], flag[1, 3] = 0, 0  # the second is ocean
+    maps["filled"] = (("lat", "lon"), flag)
+    directory = tmp_path / "mods"
+    write_usermods(directory, version="ctsm5.4", template=template(), maps=maps, model_grid=surface)
+    with netCDF4.Dataset(directory / "paramfile.nc") as dataset:
+        assert float(dataset["q10_mr"][...]) == maps["q10"].values[1, 1]
+
+
+def test_readme_says_how_to_undo_all_of_it(
+    template: Template, values: np.ndarray, tmp_path: Path
+) -> None:
+    for version, items in (
+        ("cesm2.2", "`paramfile = ...`, `decomp_depth_efolding = ...`."),
+        ("ctsm5.4", "`paramfile = ...`."),
+    ):
+        directory = tmp_path / version
+        write_usermods(
+            directory, version=version, template=template(version),
+            values=values, convention=UNNORMALISED,
+        )  # fmt: skip
+        assert f"from user_nl_clm of the case: {items}" in (directory / "README").read_text()
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_for_clones_without_sourcemods(
     write_usermods(path, version="ctsm5.4", template=template(), maps=maps, keep_executable=True)
     assert not (path / "SourceMods").exists()
     assert attribute(path) == str(path / "gridded_parameters.nc")
-    assert "then lacks: fs1s2, fs1s3, beta" in (path / "README").read_text()
+    assert "then lacks: q10, fs1s2, fs1s3, w_scaling, beta" in (path / "README").read_text()
 
 
 def test_uniform_maps_of_one_estimate(
