@@ -224,29 +224,44 @@ def _write_comparison(comparison: xr.Dataset, sites_file: Path, output: Path) ->
 
 
 def _against_paramfile(runs: Runs, paramfile: Path, version_name: str) -> _Part:
-    from ctsm_socnn.export.paramfile import read_scalars
+    from ctsm_socnn.export.paramfile import named_maps, read_scalars
     from ctsm_socnn.parameters.ctsm_versions import resolve_version
-    from ctsm_socnn.validation.parameters_in_use import find_evidence
+    from ctsm_socnn.validation.parameters_in_use import find_evidence, rates_are_told
     from ctsm_socnn.validation.report_sections import evidence_section
 
     version = resolve_version(version_name)
-    expected = read_scalars(paramfile, version)
-    evidence = {name: find_evidence(paths, version, expected) for name, paths in runs.items()}
+    expected = read_scalars(paramfile, version, beside_maps=True)
+    maps = named_maps(paramfile)
+    evidence = {name: find_evidence(paths, version, expected, maps) for name, paths in runs.items()}
     return _Part(
         "parameters",
         {name: [asdict(e) for e in found] for name, found in evidence.items()},
         "\n\n".join(_evidence_text(name, found) for name, found in evidence.items()),
         lambda: evidence_section(evidence),
-        not any(e.verdict == "NOT used" for found in evidence.values() for e in found),
+        all(
+            rates_are_told(found) and not any(e.verdict == "NOT used" for e in found)
+            for found in evidence.values()
+        ),
     )
 
 
 def _evidence_text(name: str, evidence: Sequence[Evidence]) -> str:
-    from ctsm_socnn.validation.parameters_in_use import format_evidence
+    from ctsm_socnn.validation.parameters_in_use import format_evidence, rates_are_told
 
     wrong = [e.name for e in evidence if e.verdict == "NOT used"]
-    verdict = f"did NOT use {', '.join(wrong)}" if wrong else "used every scalar that can be told"
-    return f"Run {name}:\n{format_evidence(evidence)}\nRun {name} {verdict}."
+    told = sum(e.verdict != "cannot tell" for e in evidence)
+    verdict = (
+        f"did NOT use {', '.join(wrong)}"
+        if wrong
+        else f"used all {told} scalars that can be told, of {len(evidence)}"
+    )
+    lines = [f"Run {name}:", format_evidence(evidence), f"Run {name} {verdict}."]
+    if not rates_are_told(evidence):
+        lines.append(
+            "No turnover time can be told, so that this does not say which paramfile was read; let "
+            "the run write K_* and the scalars: usermods/forcing_output."
+        )
+    return "\n".join(lines)
 
 
 def _against_kernel(runs: Runs, arguments: argparse.Namespace) -> _Part:

@@ -34,7 +34,13 @@ from ctsm_socnn.parameters.ctsm_versions import (
 )
 from ctsm_socnn.provenance import history_line
 
-__all__ = ["GRIDDED_FILE_ATTRIBUTE", "read_scalars", "water_limits", "write_paramfile"]
+__all__ = [
+    "GRIDDED_FILE_ATTRIBUTE",
+    "named_maps",
+    "read_scalars",
+    "water_limits",
+    "write_paramfile",
+]
 
 GRIDDED_FILE_ATTRIBUTE: Final = "socnn_gridded_file"
 """Global attribute by which our Fortran module finds the maps; absent means stock behaviour."""
@@ -115,19 +121,52 @@ def write_paramfile(
     return Delivery(target.name, written, translation.not_delivered)
 
 
-def read_scalars(template: Path, version: CtsmVersion) -> dict[str, float]:
+def named_maps(paramfile: Path) -> Path | None:
+    """Find the maps that a paramfile names; beside it, where the directory has moved.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    ExportError
+        If the maps are nowhere.
+    """
+    with _opened(Path(paramfile), "r") as dataset:
+        if GRIDDED_FILE_ATTRIBUTE not in dataset.ncattrs():
+            return None
+        named = Path(str(dataset.getncattr(GRIDDED_FILE_ATTRIBUTE)))
+    beside = Path(paramfile).parent / named.name
+    for path in (named, beside):
+        if path.is_file():
+            return path
+    raise ExportError(
+        f"{paramfile} names the maps {named}, which are neither there nor beside it; "
+        "copy the whole usermods directory"
+    )
+
+
+def read_scalars(
+    template: Path, version: CtsmVersion, *, beside_maps: bool = False
+) -> dict[str, float]:
     """Read the scalars that a version takes from its paramfile, by item key.
+
+    Parameters
+    ----------
+    template : Path
+    version : CtsmVersion
+    beside_maps : bool
+        Read also a paramfile that names maps; the case then does not use all its scalars.
 
     Raises
     ------
     FileError
         If the file is missing or unreadable.
     ExportError
-        If it lacks a variable, or holds more than one value in it.
+        If it lacks a variable, holds more than one value in it, or names maps.
     """
     with _opened(Path(template), "r") as dataset:
         _require_fit(Path(template), dataset, version)
-        if GRIDDED_FILE_ATTRIBUTE in dataset.ncattrs():
+        if GRIDDED_FILE_ATTRIBUTE in dataset.ncattrs() and not beside_maps:
             raise ExportError(
                 f"{template} names a gridded file already (global attribute "
                 f"{GRIDDED_FILE_ATTRIBUTE}); start from the paramfile that it was made from"

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters import century_normalisation
-from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
+from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Item, Place
 from ctsm_socnn.shipped import shipped_directory
 from ctsm_socnn.validation.history_fields import HistoryFields
+from ctsm_socnn.validation.mapped_scalars import MappedScalars
 
-__all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence"]
+__all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence", "rates_are_told"]
 
 Array = NDArray[np.float64]
 Verdict = Literal["used", "NOT used", "cannot tell"]
@@ -58,6 +60,10 @@ _TOLERANCES: Final[Mapping[str, float]] = {
 }
 """Relative difference that monthly means allow, by item or by the start of its name."""
 
+_MAPPED_RATE_TOLERANCE: Final = 0.05
+"""Of turnover times and e-folding depth where maps change rates through temperature and water: their
+factors are worked out with monthly means."""
+
 _ZERO: Final = 1e-6
 """What counts as nothing of a fraction that should be zero."""
 
@@ -73,9 +79,13 @@ class Evidence:
     name : str
         Its name on the paramfile.
     expected, found : float
-        In the units of the paramfile; `found` is the median over cells, NaN if it cannot be told.
+        In the units of the paramfile, medians over cells; `found` is NaN if it cannot be told.
+    difference : float
+        Of `found`, relative to `expected`; for a map the median of what cells differ, without sign.
     tolerance : float
         Relative difference allowed.
+    mapped : bool
+        Whether a map was meant, with its own value for each cell.
     verdict : {"used", "NOT used", "cannot tell"}
     """
 
@@ -83,14 +93,19 @@ class Evidence:
     name: str
     expected: float
     found: float
+    difference: float
     tolerance: float
+    mapped: bool
     verdict: Verdict
 
 
 def find_evidence(
-    paths: Sequence[Path], version: CtsmVersion, expected: Mapping[str, float]
+    paths: Sequence[Path],
+    version: CtsmVersion,
+    expected: Mapping[str, float],
+    maps: Path | None = None,
 ) -> list[Evidence]:
-    """Compare the scalars that a version reads from its paramfile with what a run used.
+    """Compare scalars and maps that a case was given with what its run used.
 
     Parameters
     ----------
@@ -99,77 +114,125 @@ def find_evidence(
     version : CtsmVersion
     expected : mapping of str to float
         Values of the paramfile by item key, as `export.paramfile.read_scalars` gives them.
+    maps : Path, optional
+        Gridded parameter file that the paramfile names. Maps of q10 and w_scaling show in the decay
+        rates alone, and so in the turnover times; of fs1s2, fs1s3 and beta nothing is told.
 
     Returns
     -------
     list of Evidence
-        One an item on the paramfile, in the order of the version's table.
+        One an item on the paramfile or the maps, in the order of the version's table.
 
     Raises
     ------
     ValidationError
-        If the files lack all fields that tell anything.
+        If the files lack all fields that tell anything, or the maps are on another grid.
     ForcingError, FileError
         If they are no monthly history.
     """
     fields = HistoryFields(paths)
-    estimates = _estimates(fields)
+    mapped = None if maps is None else MappedScalars.read(maps, version, fields.grid)
+    estimates = _estimates(fields, expected, mapped)
     if not estimates:
         raise ValidationError(
             f"{paths[0]} has no K_* field nor respiration by pool, so nothing can be told; let the "
             f"run write them with the usermods of {shipped_directory('usermods')}/forcing_output"
         )
     return [
-        _judge(item.key, item.name, expected[item.key], estimates.get(item.key))
-        for item in version.in_place(Place.PARAMFILE)
-        if item.key in expected
+        _judge(item, meant, estimates.get(item.key), mapped)
+        for item in version.items.values()
+        if (meant := _meant(item, expected, mapped)) is not None
     ]
+
+
+def _meant(
+    item: Item, expected: Mapping[str, float], mapped: MappedScalars | None
+) -> Array | float | None:
+    """Value of the map where there is one, of the paramfile otherwise; None if there is neither."""
+    if mapped is not None and item.key in mapped.by_item:
+        return mapped.by_item[item.key]
+    return expected.get(item.key) if item.place is Place.PARAMFILE else None
+
+
+def rates_are_told(evidence: Sequence[Evidence]) -> bool:
+    """Whether the run tells a turnover time; without, hardly anything tells paramfiles apart."""
+    rates = set(TURNOVER_ITEMS.values())
+    meant = [e for e in evidence if e.item in rates]
+    return not meant or any(e.verdict != "cannot tell" for e in meant)
 
 
 def format_evidence(evidence: Sequence[Evidence]) -> str:
     """Table for the terminal, one line an item."""
-    lines = [f"{'scalar':<24}{'paramfile':>14}{'run':>14}{'difference':>12}{'allowed':>9}  verdict"]
+    lines = [f"{'scalar':<27}{'meant':>14}{'run':>14}{'difference':>12}{'allowed':>9}  verdict"]
     for e in evidence:
         if e.verdict == "cannot tell":
             found, difference = f"{'-':>14}", f"{'-':>12}"
         else:
             found = f"{e.found:>14.6g}"
-            difference = f"{e.found / e.expected - 1.0:>+12.2%}" if e.expected else f"{'':>12}"
-        head = f"{e.name:<24}{e.expected:>14.6g}{found}{difference}"
+            difference = _percent(e)
+        head = f"{e.name:<27}{e.expected:>14.6g}{found}{difference}"
         lines.append(f"{head}{e.tolerance:>9.1%}  {e.verdict}")
+    if any(e.mapped for e in evidence):
+        lines.append("map: medians over cells; the difference is the median of what cells differ.")
     return "\n".join(lines)
 
 
-def _judge(item: str, name: str, expected: float, found: Array | None) -> Evidence:
-    tolerance = _tolerance(item)
-    known = np.empty(0) if found is None else found[np.isfinite(found)]
-    if known.size == 0:
-        return Evidence(item, name, expected, float("nan"), tolerance, "cannot tell")
-    median = float(np.median(known))
-    same = abs(median - expected) <= max(
-        tolerance * abs(expected), _ZERO if expected == 0.0 else 0.0
-    )
-    return Evidence(item, name, expected, median, tolerance, "used" if same else "NOT used")
+def _percent(evidence: Evidence) -> str:
+    if not np.isfinite(evidence.difference):
+        return f"{'':>12}"
+    sign = "" if evidence.mapped else "+"
+    return f"{evidence.difference:>{sign}12.2%}"
 
 
-def _tolerance(item: str) -> float:
+def _judge(
+    item: Item, meant: Array | float, found: Array | None, mapped: MappedScalars | None
+) -> Evidence:
+    is_map = isinstance(meant, np.ndarray)
+    name = f"{item.variable} (map)" if is_map else item.name
+    tolerance = _tolerance(item.key, mapped)
+    known = np.zeros(0, dtype=bool) if found is None else np.isfinite(found)
+    if found is None or not known.any():
+        nothing, expected = float("nan"), float(np.median(meant))
+        return Evidence(
+            item.key, name, expected, nothing, nothing, tolerance, is_map, "cannot tell"
+        )
+    there = np.broadcast_to(meant, found.shape)[known]
+    expected, median = float(np.median(there)), float(np.median(found[known]))
+    apart = float(np.median(np.abs(found[known] - there))) if is_map else median - expected
+    allowed = max(tolerance * abs(expected), _ZERO if expected == 0.0 else 0.0)
+    verdict: Verdict = "used" if abs(apart) <= allowed else "NOT used"
+    difference = apart / expected if expected else float("nan")
+    return Evidence(item.key, name, expected, median, difference, tolerance, is_map, verdict)
+
+
+def _tolerance(item: str, mapped: MappedScalars | None) -> float:
+    is_rate = item in TURNOVER_ITEMS.values() or item == "decomp_depth_efolding"
+    if is_rate and mapped is not None and mapped.change_environment:
+        return _MAPPED_RATE_TOLERANCE
     return _TOLERANCES.get(item, _TOLERANCES.get(item.split("_")[0], 0.0))
 
 
-def _estimates(fields: HistoryFields) -> dict[str, Array]:
+def _estimates(
+    fields: HistoryFields, expected: Mapping[str, float], mapped: MappedScalars | None
+) -> dict[str, Array]:
     """Scalars of each cell as far as the fields tell them, by item key."""
+    found = _turnover_and_efolding(fields, expected, mapped)
     parts: tuple[Callable[[HistoryFields], dict[str, Array]], ...] = (
-        _turnover_and_efolding,
         _q10,
         _water_limits,
         _diffusivities,
         _fractions,
     )
-    return {key: values for part in parts for key, values in part(fields).items()}
+    return found | {key: values for part in parts for key, values in part(fields).items()}
 
 
-def _turnover_and_efolding(fields: HistoryFields) -> dict[str, Array]:
-    """From K = T W O exp(-z / efolding) / tau, the logarithm of which is a line in depth."""
+def _turnover_and_efolding(
+    fields: HistoryFields, expected: Mapping[str, float], mapped: MappedScalars | None
+) -> dict[str, Array]:
+    """From K = T W O exp(-z / efolding) / tau, the logarithm of which is a line in depth.
+
+    With maps of q10 and w_scaling, times what they change.
+    """
     litter, soil = fields.generation.litter, fields.generation.soil
     names = dict(
         zip(
@@ -182,6 +245,11 @@ def _turnover_and_efolding(fields: HistoryFields) -> dict[str, Array]:
     if scalars is None:
         return {}
     product = np.prod(scalars, axis=0)
+    if mapped is not None and mapped.change_environment:
+        temperature = fields.get("TSOI")
+        if temperature is None:
+            return {}
+        product *= mapped.environment_factor(temperature[0], scalars[1], expected)
     found: dict[str, Array] = {}
     for key, pool in names.items():
         rate = fields.get(f"K_{pool}")
@@ -193,12 +261,14 @@ def _turnover_and_efolding(fields: HistoryFields) -> dict[str, Array]:
         by_layer = _median(ratio, axis=0)
         slope, efolding = _depth_slope(by_layer)
         found.setdefault("decomp_depth_efolding", efolding)
+        if mapped is not None and "decomp_depth_efolding" in mapped.by_item:
+            slope = -1.0 / mapped.by_item["decomp_depth_efolding"]
         at_surface = _median(by_layer - slope * SOIL_GRID.node_depth[:, np.newaxis], axis=0)
         found[key] = np.exp(-at_surface) / _SECONDS_PER_YEAR
     return found
 
 
-def _depth_slope(by_layer: Array) -> tuple[float, Array]:
+def _depth_slope(by_layer: Array) -> tuple[float | Array, Array]:
     """Slope (1/m) of the run, and e-folding depth (m) of each cell with enough soil."""
     depth = np.where(np.isfinite(by_layer), SOIL_GRID.node_depth[:, np.newaxis], np.nan)
     with np.errstate(invalid="ignore"):

@@ -136,13 +136,14 @@ def evidence_section(evidence: Mapping[str, Sequence[Evidence]]) -> Section:
     tables = [
         Table(
             f"Run {name}",
-            ["scalar", "verdict", "paramfile", "run", "allowed"],
+            ["scalar", "verdict", "meant", "run", "difference", "allowed"],
             [
                 [
                     Cell(e.name),
                     Cell(str(e.verdict)),
                     Cell(f"{e.expected:.6g}"),
                     Cell("-" if np.isnan(e.found) else f"{e.found:.6g}"),
+                    Cell("-" if np.isnan(e.difference) else f"{e.difference:.2%}"),
                     Cell(f"{e.tolerance:.1%}" if e.tolerance else "-"),
                 ]
                 for e in found

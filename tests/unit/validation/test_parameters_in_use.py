@@ -4,10 +4,13 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 
 from ctsm_socnn.demo import make_twin_world
 from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.export.gridded import write_gridded_parameters
 from ctsm_socnn.export.paramfile import read_scalars
+from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.validation.parameters_in_use import Evidence, find_evidence, format_evidence
 
@@ -46,6 +49,90 @@ def test_a_run_with_its_own_paramfile_used_all_that_can_be_told(history, version
     told = {item for item, verdict in verdicts.items() if verdict == "used"}
     assert told >= TURNOVER_TIMES | {"q10", "decomp_depth_efolding", "rf_l1s1", "cwd_fcel"}
     assert verdicts["minpsi_hr"] == "cannot tell"
+
+
+@pytest.fixture(scope="module")
+def maps(history, tmp_path_factory) -> Path:
+    """Maps on the grid of the run, other values in every cell; not of its fractions."""
+    with xr.open_dataset(history[0], decode_times=False) as run:
+        lat, lon = run["lat"].values.astype(float), run["lon"].values.astype(float)
+    draw = np.random.default_rng(5)
+    data = {
+        name: (("lat", "lon"), draw.uniform(low, high, (lat.size, lon.size)))
+        for name, (low, high) in {
+            "q10": (1.2, 3.0), "efolding": (0.3, 1.0), "w_scaling": (0.3, 0.9),
+            "tau_cwd": (1.0, 6.0), "tau_l1": (0.01, 0.1), "tau_l2": (0.1, 0.3),
+            "tau_s1": (0.1, 1.0), "tau_s2": (1.0, 50.0), "tau_s3": (200.0, 1000.0),
+        }.items()
+    }  # fmt: skip
+    dataset = xr.Dataset(
+        data, {"lat": lat, "lon": lon}, {"turnover_time_convention": "unnormalised"}
+    )
+    path = tmp_path_factory.mktemp("maps") / "gridded_parameters.nc"
+    write_gridded_parameters(dataset, path, "ctsm5.4")
+    return path
+
+
+@pytest.fixture(scope="module")
+def history_with_maps(history, maps, expected, version, tmp_path_factory) -> list[Path]:
+    """The run's history as the SourceMods would have made it, month by month."""
+    directory = tmp_path_factory.mktemp("mapped")
+    with xr.open_dataset(maps) as file:
+        new = {name: file[name].values for name in file if name not in ("LATIXY", "LONGXY")}
+    pools = {"CWD": "tau_cwd", "LIT_MET": "tau_l1", "LIT_CEL": "tau_l2_l3", "SOM_ACT": "tau_s1",
+             "SOM_SLO": "tau_s2", "SOM_PAS": "tau_s3"}  # fmt: skip
+    paths = []
+    for source in history:
+        with xr.open_dataset(source, decode_times=False) as run:
+            run = run.load()
+        temperature, depth = run["TSOI"].values[:, :20], SOIL_GRID.node_depth[:20, None, None]
+        change = new["q10_mr"] / expected["q10"]
+        warm = change ** ((temperature - 298.15) / 10.0 + 1.0)
+        cold = change ** (-2.5 + 1.0) * change ** ((temperature - 273.15) / 10.0)
+        factor = np.where(temperature >= 273.15, warm, cold) * new["w_scaling"]
+        factor *= np.exp(depth / expected["decomp_depth_efolding"])
+        factor *= np.exp(-depth / new["decomp_depth_efolding"])
+        for pool, item in pools.items():
+            name = version.item(item).variable
+            rates = run[f"K_{pool}"]
+            rates[:, :20] = rates.values[:, :20] * factor * expected[item] / new[name]
+        paths.append(directory / source.name)
+        run.to_netcdf(paths[-1])
+    return paths
+
+
+def test_a_run_that_read_its_maps_used_them(history_with_maps, version, expected, maps):
+    evidence = find_evidence(history_with_maps, version, expected, maps)
+    assert "NOT used" not in _verdicts(evidence).values()
+    mapped = {e.item: e for e in evidence if e.mapped}
+    assert TURNOVER_TIMES | {"decomp_depth_efolding"} == set(mapped)
+    assert all(e.difference < 1e-6 for e in mapped.values() if e.item in TURNOVER_TIMES)
+    assert "bgc_tau_s2 (map)" in format_evidence(evidence)
+
+
+def test_a_run_that_did_not_read_its_maps_is_found_out(history, version, expected, maps):
+    verdicts = _verdicts(find_evidence(history, version, expected, maps))
+    not_used = {item for item, verdict in verdicts.items() if verdict == "NOT used"}
+    assert not_used == TURNOVER_TIMES | {"decomp_depth_efolding"}
+    assert verdicts["q10"] == verdicts["rf_l1s1"] == "used"  # those of the paramfile still hold
+
+
+def test_a_wrong_map_among_right_ones_is_named(
+    history_with_maps, version, expected, maps, tmp_path
+):
+    other = tmp_path / "other.nc"
+    with xr.open_dataset(maps) as file:
+        file.load().assign(bgc_tau_s2=1.1 * file["bgc_tau_s2"]).to_netcdf(other)
+    verdicts = _verdicts(find_evidence(history_with_maps, version, expected, other))
+    assert {item for item, verdict in verdicts.items() if verdict == "NOT used"} == {"tau_s2"}
+
+
+def test_maps_of_another_grid_are_refused(history, version, expected, maps, tmp_path):
+    shifted = tmp_path / "shifted.nc"
+    with xr.open_dataset(maps) as file:
+        file.load().assign(LONGXY=file["LONGXY"] + 2.5).to_netcdf(shifted)
+    with pytest.raises(ValidationError, match="not those of this case"):
+        find_evidence(history, version, expected, shifted)
 
 
 @pytest.mark.parametrize(
