@@ -67,7 +67,7 @@ def covariate_gradients(model: Model, sites: xr.Dataset) -> xr.Dataset:
     columns = Columns.from_sites(sites.isel(site=rows))
     low, span = (torch.from_numpy(a) for a in (lower_bounds(), upper_bounds() - lower_bounds()))
     targets, labels = _carbon_targets(soc_op(columns, low + span * unit))
-    step = torch.from_numpy(chosen.numeric.std(axis=0))
+    step = torch.from_numpy(model.domain.points.std(axis=0))
     of_carbon = [_gradient(target, numeric) * step for target in targets]
     of_parameters = [_gradient(unit[:, i], numeric) * step for i in range(unit.shape[1])]
     return xr.Dataset(
@@ -86,7 +86,8 @@ def covariate_gradients(model: Model, sites: xr.Dataset) -> xr.Dataset:
 
 def _centre(model: Model, numeric: Tensor, inputs: Inputs) -> Tensor:
     """Geometric mean of the members, as `Model.centre`, with its graph; nearness is constant."""
-    logs = torch.log(model.member_values(numeric, inputs).clamp_min(_SMALLEST))
+    nearness = model.nearness(model.domain.distance(inputs))
+    logs = torch.log(model.member_values(numeric, inputs, nearness).clamp_min(_SMALLEST))
     return torch.exp(logs.mean(dim=0))
 
 

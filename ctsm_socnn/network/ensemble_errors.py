@@ -38,9 +38,8 @@ def ensemble_errors(model: Model, sites: xr.Dataset) -> dict[str, Errors]:
     NetworkError
         Naming the covariates that are missing.
     """
-    inputs = model.transform(sites)
-    members = model.predict_members(inputs)
-    carbon = ensemble_carbon(sites, model.physical_centre(members, inputs, sites), members)
+    predicted = model.predict(model.transform(sites), sites)
+    carbon = ensemble_carbon(sites, predicted.centre, predicted.members)
     operator = ObservationOperator.from_sites(
         sites.isel(site=np.flatnonzero(carbon.known)), model.settings.below_bedrock
     )

@@ -176,8 +176,7 @@ class _Answer:
 
     def parameters(self, inputs: Inputs) -> NDArray[np.float64]:
         """Parameters, shape (row, 21), in the registry's units."""
-        members = self.model.predict_members(inputs)
-        return self.model.physical_centre(members, inputs, self.sites)
+        return self.model.predict(inputs, self.sites).centre
 
 
 def _scores(operator: ObservationOperator, soc: NDArray[np.float64]) -> list[float]:

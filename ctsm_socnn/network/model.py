@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.training import ParameterNetwork
 from ctsm_socnn.parameters import to_physical
 
-__all__ = ["METHODS", "Model", "build_network"]
+__all__ = ["METHODS", "Model", "Prediction", "build_network"]
 
 METHODS: Final = ("two-step", "end-to-end")
 _SMALLEST: Final = 1e-12
@@ -56,6 +56,22 @@ def build_network(
         settings.encoder,
     )
     return ParameterNetwork(encoder, head)
+
+
+class Prediction(NamedTuple):
+    """Parameters of some places.
+
+    Attributes
+    ----------
+    members : ndarray, shape (member, n, 21), unit cube
+        What each network says; NaN where more than half of the inputs are missing.
+    centre : ndarray, shape (n, 21), in the registry's units
+        Of the ensemble: drawn in towards the training sites' where a place is unlike them, and
+        refined if the model does so.
+    """
+
+    members: NDArray[np.float64]
+    centre: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -109,61 +125,57 @@ class Model:
         NetworkError
             Naming the covariates that are missing.
         """
-        inputs = self.transform(sites)
-        return self.physical_centre(self.predict_members(inputs), inputs, sites)
+        return self.predict(self.transform(sites), sites).centre
 
-    def physical_centre(
-        self, members: NDArray[np.float64], inputs: Inputs, places: xr.Dataset
-    ) -> NDArray[np.float64]:
-        """Centre of unit-cube members (axis 0), refined if the model does so.
+    def predict(
+        self,
+        inputs: Inputs,
+        places: xr.Dataset,
+        distance: NDArray[np.float64] | None = None,
+    ) -> Prediction:
+        """Predict parameters of places, by each member and of the ensemble's centre.
 
         Parameters
         ----------
-        members : ndarray, shape (member, n, 21), unit cube
         inputs : Inputs
-            From which the members come.
+            What the networks are told of the places.
         places : xarray.Dataset
             Sites or cells, with the forcing if the model refines.
-
-        Returns
-        -------
-        ndarray, shape (n, 21), in the registry's units
-        """
-        centre = self.centre(members)
-        if self.refinement is not None:
-            centre = self.refinement(centre, inputs, places, self.settings)
-        return to_physical(centre)
-
-    def predict_members(
-        self, inputs: Inputs, distance: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
-        """Unit-cube parameters of each member, shape (member, n, 21); NaN for unusable rows.
-
-        Parameters
-        ----------
-        inputs : Inputs
         distance : ndarray, shape (n,), optional
             `domain.distance(inputs)`, where it is known.
+
+        Raises
+        ------
+        NetworkError
+            If the model refines and the places have no forcing.
         """
+        members = self._members(inputs, None)
+        nearness = self.nearness(self.domain.distance(inputs) if distance is None else distance)
+        all_near = nearness is None or bool((nearness == 1.0).all())
+        centre = self.centre(members if all_near else self._members(inputs, nearness))
+        if self.refinement is not None:
+            centre = self.refinement(centre, inputs, places, self.settings)
+        return Prediction(members, to_physical(centre))
+
+    def _members(self, inputs: Inputs, nearness: Tensor | None) -> NDArray[np.float64]:
         with torch.no_grad():
-            values = self.member_values(torch.from_numpy(inputs.numeric), inputs, distance).numpy()
+            values = self.member_values(torch.from_numpy(inputs.numeric), inputs, nearness).numpy()
         return np.where(inputs.usable[:, np.newaxis], values, np.nan)
 
-    def member_values(
-        self, numeric: Tensor, inputs: Inputs, distance: NDArray[np.float64] | None = None
-    ) -> Tensor:
-        """Answer as `predict_members`, unusable rows too, with the graph from `numeric`.
+    def member_values(self, numeric: Tensor, inputs: Inputs, nearness: Tensor | None) -> Tensor:
+        """Unit-cube parameters of each member, shape (member, n, 21), with the graph from `numeric`.
 
-        In double precision, so that a cell's parameters do not depend on the cells beside it.
+        Of unusable rows, too. In double precision, so that a cell's parameters do not depend on the
+        cells beside it.
 
         Parameters
         ----------
         numeric : Tensor, shape (n, numeric inputs)
             The numbers of `inputs`, from which gradients may be wanted.
-        inputs, distance
-            As there.
+        inputs : Inputs
+        nearness : Tensor, shape (n,), or None
+            How far scores count; wholly without it.
         """
-        nearness = self.nearness(self.domain.distance(inputs) if distance is None else distance)
         classes = torch.from_numpy(inputs.classes)
         members: list[ParameterNetwork] = [deepcopy(m).double().eval() for m in self.members]
         return torch.stack([member(numeric, classes, nearness) for member in members])
@@ -172,8 +184,9 @@ class Model:
         """How far scores count, shape (n,): less, the less a row is like the training sites.
 
         Far from all that they have seen, networks give parameters with which a desert may hold
-        more carbon than a bog. There the parameters go back to those that suit all sites. None for
-        the published preset, whose outputs have no such centre.
+        more carbon than a bog. There the centre goes back to the parameters that suit all sites;
+        the members do not, so that their spread grows with all that is unknown. None for the
+        published preset, whose outputs have no such centre.
         """
         if self.settings.preset == "published":
             return None

@@ -62,14 +62,9 @@ def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
     for block in grid.blocks():
         inputs = model.transform(block.cells)
         distance = model.domain.distance(inputs)
-        members = model.predict_members(inputs, distance)
+        predicted = model.predict(inputs, block.cells, distance)
         outside = model.domain.outside(distance) & inputs.usable
-        yield PredictedCells(
-            block,
-            members,
-            model.physical_centre(members, inputs, block.cells),
-            outside.astype(np.int8),
-        )
+        yield PredictedCells(block, predicted.members, predicted.centre, outside.astype(np.int8))
 
 
 def predict_maps(

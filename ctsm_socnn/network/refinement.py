@@ -200,7 +200,7 @@ class _Search:
         share = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1.0)
         self._value_weight = np.sqrt(share / scales.value)
         self._log_weight = np.sqrt(settings.log_weight * share / scales.log)
-        thickness = depth_weights(refinement.depth, _STOCK_DEPTH)
+        thickness = _thickness(refinement.depth, counted)
         self._stock_weight = np.sqrt(settings.stock_weight / scales.stock) * thickness
 
     def from_start(self, unit: Array, steps: int) -> Array:
@@ -249,8 +249,9 @@ class _Search:
         by_score = self._per_share * share * (1.0 - share)
         slope = by_depth.reshape(n, k, -1) * by_score[:, np.newaxis]
         modelled = self._modelled(unit)
-        of_log = np.where(modelled > LOG_FLOOR, self._log_weight / modelled, 0.0)
-        of_stock = np.sum(self._stock_weight[:, np.newaxis] * slope, axis=1, keepdims=True)
+        acting = modelled > LOG_FLOOR
+        of_log = np.where(acting, self._log_weight / np.maximum(modelled, LOG_FLOOR), 0.0)
+        of_stock = np.sum(self._stock_weight[:, :, np.newaxis] * slope, axis=1, keepdims=True)
         return np.concatenate(
             [self._value_weight[:, :, None] * slope, of_log[:, :, None] * slope, of_stock], axis=1
         )
@@ -269,6 +270,15 @@ class _Search:
 
 def _cost(errors: Array, moved: Array) -> Array:
     return np.asarray(np.sum(errors**2, axis=1) + _PULL * np.sum(moved**2, axis=1))
+
+
+def _thickness(depth: Array, counted: Array) -> Array:
+    """Weight (m) of each depth in the stock of each place, shape (n, k), from those that count."""
+    thickness = np.zeros_like(counted)
+    depths_that_count = counted.sum(axis=1).astype(np.intp)
+    for k in np.unique(depths_that_count[depths_that_count > 0]):
+        thickness[depths_that_count == k, :k] = depth_weights(depth[:k], _STOCK_DEPTH)
+    return thickness
 
 
 def _profiles_at(places: xr.Dataset, depth: Array) -> ObservationOperator:

@@ -94,7 +94,7 @@ class Teachers:
             Observations of the training sites.
         positions : ndarray, shape (n, 3), km
             Of the training sites. They are used to weigh profiles that are close to each other;
-            what is expected does not depend on the place.
+            what is expected depends on the place only where it is among the inputs.
         seed : int
         """
         rows = _with_depth(inputs, operator.site, operator.depth)

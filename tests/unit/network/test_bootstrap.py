@@ -97,7 +97,7 @@ def test_draws_widen_the_spread_of_members(sites: xr.Dataset) -> None:
         for given in (False, True)
     ]
     inputs = spread[0].transform(sites)
-    without, widened = (m.predict_members(inputs).std(axis=0).mean() for m in spread)
+    without, widened = (m.predict(inputs, sites).members.std(axis=0).mean() for m in spread)
     assert widened > 1.3 * without
 
 

@@ -32,7 +32,7 @@ LARGEST_DIFFERENCE = 1e-5
 
 
 def unit_parameters(model: Model, sites: xr.Dataset) -> np.ndarray:
-    return model.predict_members(model.transform(sites))
+    return model.predict(model.transform(sites), sites).members
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from ctsm_socnn.network import NetworkSettings, train_end_to_end
 from ctsm_socnn.network.extrapolation import TrainingDomain
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.prediction import spread_over_members
 from ctsm_socnn.network.settings import published_settings
-from ctsm_socnn.parameters import to_unit
+from ctsm_socnn.parameters import to_physical, to_unit
 
 
 def inputs_at(numeric: np.ndarray) -> Inputs:
@@ -62,13 +63,25 @@ def test_within_the_domain_nothing_changes(model: Model, sites: xr.Dataset) -> N
     free = np.stack([m.double()(numbers, classes).detach().numpy() for m in model.members])
     inside = ~model.domain.outside(model.domain.distance(inputs))
     assert inside.sum() > 0.9 * len(inside)
-    np.testing.assert_array_equal(model.predict_members(inputs)[:, inside], free[:, inside])
+    predicted = model.predict(inputs, sites)
+    np.testing.assert_array_equal(predicted.members, free)
+    np.testing.assert_array_equal(predicted.centre[inside], to_physical(model.centre(free))[inside])
+
+
+def test_spread_is_not_least_where_least_is_known(model: Model, sites: xr.Dataset) -> None:
+    """The centre goes back to shared parameters; members must not all go with it."""
+    far = sites.assign(cov_warmth=sites["cov_warmth"] + 1e5)
+    near_spread, far_spread = (
+        spread_over_members(model.predict(model.transform(places), places).members).mean()
+        for places in (sites, far)
+    )
+    assert far_spread > near_spread > 0.0
 
 
 def test_published_networks_answer_as_published(model: Model, sites: xr.Dataset) -> None:
     published = Model(
         "two-step", published_settings(), model.transform, model.domain, model.members, seed=0
     )
-    far = model.transform(sites.assign(cov_warmth=sites["cov_warmth"] + 1e5))
-    assert published.nearness(published.domain.distance(far)) is None
-    assert not np.allclose(published.predict_members(far), model.predict_members(far))
+    far = sites.assign(cov_warmth=sites["cov_warmth"] + 1e5)
+    assert published.nearness(published.domain.distance(model.transform(far))) is None
+    assert not np.allclose(published.predict_sites(far), model.predict_sites(far))

@@ -173,10 +173,20 @@ def test_below_bedrock_the_rule_of_the_training_holds(
     held = np.minimum(np.array(NODES), 5)
     soc = soil_carbon(Columns.from_sites(places), to_physical(unit_cube(1)))[:, held]
     other = np.where(below, 5.0 * soc, soc)
-    # Stocks of 0-1 m would see what is below bedrock.
-    settings = SETTINGS.with_changes(below_bedrock=rule, stock_weight=0.0)
+    settings = SETTINGS.with_changes(below_bedrock=rule)
     one, two = (expecting(each, each)(start, INPUTS, places, settings) for each in (soc, other))
     assert np.allclose(one, two) is not counts
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_place_without_input_of_carbon_is_refined_in_silence(
+    places: xr.Dataset, expecting: Expecting
+) -> None:
+    for name in (name for name in places if str(name).endswith("_INPUT")):
+        places[name][0] = 0.0
+    soc = np.full((places.sizes["site"], len(DEPTH)), 5000.0)
+    refined = expecting(soc, soc)(unit_cube(0), INPUTS, places, SETTINGS)
+    assert np.isfinite(refined).all()
 
 
 @pytest.fixture
