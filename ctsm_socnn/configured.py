@@ -17,11 +17,14 @@ from ctsm_socnn.assimilation import (
 )
 from ctsm_socnn.config import Config
 from ctsm_socnn.network import METHODS, NetworkSettings, default_settings
+from ctsm_socnn.observations import open_covariates
+from ctsm_socnn.schemas import covariate_names, open_file
 from ctsm_socnn.validation.methods import MethodSettings
 
 __all__ = [
     "assimilation_settings",
     "compared_methods",
+    "covariate_grid",
     "method_settings",
     "network_settings",
     "one_batch_prior",
@@ -79,6 +82,22 @@ def network_settings(config: Config, method: str) -> NetworkSettings:
     if covariates.categorical:
         inputs["categorical"] = tuple(covariates.categorical)
     return default_settings(method).with_changes(**given | {"inputs": inputs})
+
+
+def covariate_grid(config: Config) -> xr.Dataset:
+    """Open the covariates of the map: those named, or all that the sites have.
+
+    Raises
+    ------
+    FileError, GridError
+        If a file cannot be read.
+    ConfigError
+        Naming the covariates that the grid lacks.
+    """
+    names = config.covariates.names
+    if names is None and config.profiles.sites is not None:
+        names = covariate_names(open_file(config.profiles.sites, load=False))
+    return open_covariates(config.covariates.file, names)
 
 
 def method_settings(config: Config) -> MethodSettings:

@@ -20,6 +20,7 @@ from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import (
     assimilation_settings,
     compared_methods,
+    covariate_grid,
     method_settings,
     network_settings,
     one_batch_prior,
@@ -35,7 +36,7 @@ from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
 from ctsm_socnn.network.covariate_gradients import covariate_gradients
 from ctsm_socnn.network.cross_validation import fold_models
 from ctsm_socnn.network.importance import covariate_groups, permutation_importance
-from ctsm_socnn.observations import build_sites, open_covariates, read_profiles, screen_sites
+from ctsm_socnn.observations import build_sites, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
 from ctsm_socnn.parameters import TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
@@ -296,6 +297,7 @@ class _Run:
     def sites(self, path: Path) -> str:
         """Profiles, climatology and covariates to sites."""
         profiles, covariates = self.config.profiles, self.config.covariates
+        on_grid = covariate_grid(self.config)
         if profiles.sites is not None:
             sites, exclusions = screen_sites(open_sites(profiles.sites))
         elif profiles.file is not None:
@@ -304,7 +306,7 @@ class _Run:
                 read_profiles(
                     profiles.file, profiles.format, profiles.columns, profiles.bulk_density_from
                 ),
-                open_covariates(covariates.file, covariates.names),
+                on_grid,
                 max_distance_km=profiles.max_distance_km,
                 missing_covariates=covariates.missing,
                 categorical=covariates.categorical,
@@ -411,7 +413,7 @@ class _Run:
 
     def maps(self, path: Path) -> str:
         """Parameters of every cell of the covariate grid."""
-        covariates = open_covariates(self.config.covariates.file, self.config.covariates.names)
+        covariates = covariate_grid(self.config)
         forcing = open_file(self.output / "forcing.nc")
         maps = predict_maps(load_model(self.output / "network"), covariates, forcing=forcing)
         self._write(maps, path)
@@ -424,7 +426,7 @@ class _Run:
         """Carbon that the predicted parameters make, on the grid of the covariates."""
         summary = write_predicted_carbon(
             load_model(self.output / "network"),
-            open_covariates(self.config.covariates.file, self.config.covariates.names),
+            covariate_grid(self.config),
             open_file(self.output / "forcing.nc"),
             path,
             self._provenance(),

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from ctsm_socnn.assimilation import read_source_errors
 from ctsm_socnn.config import CaseConfig, Config
-from ctsm_socnn.configured import network_settings
+from ctsm_socnn.configured import covariate_grid, network_settings
 from ctsm_socnn.errors import FileError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.forcing import find_history
 from ctsm_socnn.forcing.record import check_history
 from ctsm_socnn.netcdf_reading import read_header
-from ctsm_socnn.observations import open_covariates, read_profiles
+from ctsm_socnn.observations import read_profiles
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.regrid.grids import read_grid
 
@@ -139,7 +139,7 @@ def _profiles(config: Config) -> Look:
 
 
 def _covariates(config: Config) -> Look:
-    covariates = open_covariates(config.covariates.file, config.covariates.names)
+    covariates = covariate_grid(config)
     sizes = {str(name): int(size) for name, size in covariates.sizes.items()}
     values = {"covariates": len(covariates.data_vars), "covariate_grid": sizes}
     shape = " x ".join(map(str, sizes.values()))

@@ -17,6 +17,7 @@ import xarray as xr
 
 from ctsm_socnn.errors import FileError, ProfileError, SocnnError
 from ctsm_socnn.parameters import PARAMETER_NAMES
+from ctsm_socnn.units import canonical_unit
 
 __all__ = [
     "COVARIATE_PREFIX",
@@ -56,6 +57,16 @@ FORCING_DIMENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _CHUNK_CACHE: Final = 4 << 20
 """Bytes a variable; netCDF's own default of 64 MiB would hold most of a file."""
+
+_UNITS: Final[Mapping[str, str]] = {
+    "TSOI": "K",
+    **dict.fromkeys(("W_SCALAR", "O_SCALAR", "FPI_vr"), "1"),
+    **dict.fromkeys(("ALTMAX", "ALTMAX_LASTYEAR", "soc_depth", "soc_top", "soc_bottom"), "m"),
+    "CELLSAND": "percent",
+    **dict.fromkeys(INPUT_VARIABLES, "gC m-2 month-1"),
+    **dict.fromkeys(("soc", "soc_sd"), "gC m-3"),
+}
+"""Of a sites dataset. A variable without the attribute is taken to be in them."""
 
 _OBSERVATIONS: Final = ("soc", "soc_depth", "soc_top", "soc_bottom", "soc_sd", "soc_flag")
 
@@ -123,7 +134,7 @@ def validate_sites(sites: xr.Dataset, where: str = "sites") -> xr.Dataset:
     Raises
     ------
     ProfileError
-        Naming what is missing or has the wrong dimensions.
+        Naming what is missing, has the wrong dimensions or says that it is in another unit.
     """
     _require(sites, (*FORCING_DIMENSIONS, "lon", "lat", "soc"), where, ProfileError)
     for name, dimensions in FORCING_DIMENSIONS.items():
@@ -140,7 +151,18 @@ def validate_sites(sites: xr.Dataset, where: str = "sites") -> xr.Dataset:
         raise ProfileError(
             f"{where}: soc_depth, or soc_top and soc_bottom (m), must say where soc was measured"
         )
+    _require_units(sites, where)
     return sites
+
+
+def _require_units(sites: xr.Dataset, where: str) -> None:
+    for name, unit in _UNITS.items():
+        found = sites[name].attrs.get("units") if name in sites else None
+        if found is not None and canonical_unit(str(found)) != unit:
+            raise ProfileError(
+                f"{where}: {name} is in '{found}', must be in '{unit}'; convert the values and the "
+                "attribute `units` together"
+            )
 
 
 def covariate_names(dataset: xr.Dataset) -> list[str]:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from ctsm_socnn.assimilation.prior import Prior
+from ctsm_socnn.errors import AssimilationError
 from ctsm_socnn.model import Columns, soil_carbon, steady_state_vjp
 from ctsm_socnn.parameters import lower_bounds, to_physical, upper_bounds
 
@@ -49,10 +50,13 @@ CostOfSoc = Callable[[Array], tuple[Array, Array]]
 _COLUMNS_WORTH_THREADS: Final = 1000
 """Below, starting threads takes longer than what they save."""
 
+_LEAST_SITES: Final = 2
 _DIFFERENCE_STEP: Final = 0.1
 _FARTHEST_START: Final = 2.5
 """Probit: an optimum on a bound lies at infinity."""
 _ROUNDS: Final = 2
+_LEAST_CLUSTERS: Final = 10
+"""A single-point run has one forcing for all profiles, whose scatter tells nothing."""
 _ENERGY_TOLERANCE: Final = 1e-6
 """Relative; energies are about as many as there are clusters, and differences of 0.1 mean little."""
 
@@ -74,8 +78,8 @@ class PooledCost:
         self._width = upper_bounds() - lower_bounds()
         climate = columns.climate.reshape(len(columns), -1)
         inputs = columns.annual_input.reshape(len(columns), -1)
-        _, self.cluster = np.unique(np.hstack([climate, inputs]), axis=0, return_inverse=True)
-        """Cluster of each site, shape (site,): those with the same forcing."""
+        self.cluster = _clusters(np.hstack([climate, inputs]))
+        """Cluster of each site, shape (site,)."""
 
     def of_sites(self, unit: Array, weight: Array | None = None) -> tuple[float, Array]:
         """Cost, and its gradient by the parameters of each site.
@@ -103,6 +107,17 @@ class PooledCost:
         """Cost, and its gradient, of one vector, shape (parameter,), at all sites."""
         value, gradient = self.of_sites(np.broadcast_to(unit, (len(self._columns), unit.size)))
         return value, gradient.sum(axis=0)
+
+
+def _clusters(forcing: Array) -> NDArray[np.int64]:
+    """Group sites with the same forcing; each for itself where that makes too few groups.
+
+    Parameters
+    ----------
+    forcing : ndarray, shape (site, any)
+    """
+    unlike, cluster = np.unique(forcing, axis=0, return_inverse=True)
+    return cluster if len(unlike) >= _LEAST_CLUSTERS else np.arange(len(forcing))
 
 
 def curvature(gradient: Callable[[Array], Array], point: Array) -> Array:
@@ -164,9 +179,19 @@ class PooledPosterior:
     ----------
     scale : float
         What the cost is divided by.
+
+    Raises
+    ------
+    AssimilationError
+        If there are too few sites.
     """
 
     def __init__(self, cost: PooledCost, prior: Prior, optimum: Array) -> None:
+        if cost.cluster.size < _LEAST_SITES:
+            raise AssimilationError(
+                f"one batch weighs sites against each other, and there is {cost.cluster.size}; "
+                f"give at least {_LEAST_SITES}, or assimilate site by site"
+            )
         self._cost = cost
         self._prior = prior
         self._mode = np.clip(prior.to_probit(optimum), -_FARTHEST_START, _FARTHEST_START)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["read_estimate", "template_estimate", "with_assignments"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 def read_estimate(path: Path) -> tuple[NDArray[np.float64], TurnoverConvention]:
@@ -108,7 +112,14 @@ def with_assignments(
                 f"{word!r}: {name!r} is no parameter; choose from {', '.join(PARAMETER_NAMES)}"
             )
         try:
-            changed[PARAMETER_NAMES.index(name)] = float(number)
+            value = float(number)
         except ValueError as error:
             raise ExportError(f"{word!r} is not of the form name=number") from error
+        known = parameter(name)
+        if not known.lower <= value <= known.upper:
+            _LOG.warning(
+                "%s lies outside the published range, %g to %g",
+                word, known.lower, known.upper,
+            )  # fmt: skip
+        changed[PARAMETER_NAMES.index(name)] = value
     return changed

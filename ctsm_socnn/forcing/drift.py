@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import MonthSample
-from ctsm_socnn.forcing.units import canonical_unit
+from ctsm_socnn.units import canonical_unit
 
 __all__ = ["SOIL_CARBON", "CarbonDrift"]
 

@@ -11,9 +11,9 @@ import netCDF4
 
 from ctsm_socnn.errors import ForcingError
 from ctsm_socnn.forcing.field_names import GENERATIONS, LITTER_POOLS, Generation
-from ctsm_socnn.forcing.units import require_unit
 from ctsm_socnn.schemas import INPUT_VARIABLES
 from ctsm_socnn.shipped import shipped_directory
+from ctsm_socnn.units import require_unit
 
 __all__ = [
     "BEDROCK",

@@ -22,8 +22,8 @@ from ctsm_socnn.forcing.field_names import LITTER_POOLS, Generation
 from ctsm_socnn.forcing.fields import DENSITY_UNIT
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import MonthSample, open_history, stored_values
-from ctsm_socnn.forcing.units import require_unit
 from ctsm_socnn.netcdf_reading import reading
+from ctsm_socnn.units import require_unit
 
 __all__ = ["DAY_DIGITS", "ChangeFromEnds", "ChangeFromMeans", "PoolChange", "read_instants"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ctsm_socnn.forcing.units import canonical_unit
 from ctsm_socnn.observations import read_profiles
 from ctsm_socnn.observations.column_map import UNITS
+from ctsm_socnn.units import canonical_unit
 
 QUANTITIES = ("top", "bottom", "oc", "bulk_density", "coarse_fragments")
 SOIL = {"top": 0.1, "bottom": 0.3, "oc": 25.0, "bulk_density": 1.25, "coarse_fragments": 12.0}

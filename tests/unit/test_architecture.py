@@ -11,7 +11,16 @@ PACKAGE = PROJECT / "ctsm_socnn"
 
 LEVELS = (
     {"errors", "interruption", "progress", "_kernel"},
-    {"parameters", "provenance", "netcdf", "netcdf_reading", "locks", "processor", "shipped"},
+    {
+        "parameters",
+        "provenance",
+        "netcdf",
+        "netcdf_reading",
+        "locks",
+        "processor",
+        "shipped",
+        "units",
+    },
     {"schemas", "stages"},
     {"model"},
     {"observations", "forcing", "regrid"},

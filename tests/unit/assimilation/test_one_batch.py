@@ -12,6 +12,7 @@ from ctsm_socnn.assimilation.pooled import PooledCost
 from ctsm_socnn.errors import AssimilationError, ConfigError
 from ctsm_socnn.model import Columns, steady_state
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, to_physical, upper_bounds
+from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 LAYERS = [0, 2, 4, 6, 8]
 
@@ -109,3 +110,22 @@ def test_several_starts_find_the_lower_of_two_valleys() -> None:
     many = minimise_from_several_starts(two_valleys, 2, starts=12, seed=0)
     assert one[0].value == pytest.approx(0.0, abs=1e-10)
     assert many[0].value == pytest.approx(-0.1)
+
+
+def at_one_point(sites: xr.Dataset) -> xr.Dataset:
+    """Profiles of a single-point run: all with the same forcing."""
+    first = sites.isel(site=np.zeros(sites.sizes["site"], dtype=int))
+    return sites.assign({name: first[name] for name in FORCING_DIMENSIONS})
+
+
+def test_profiles_of_a_single_point_run_have_a_posterior(
+    twin: tuple[xr.Dataset, np.ndarray],
+) -> None:
+    found = one_batch(at_one_point(twin[0]), starts=2, seed=1, draws=20)
+    assert np.isfinite(found["draws"]).all()
+    assert (found["draws"].std("draw") > 0.0).all()
+
+
+def test_one_site_is_no_batch(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    with pytest.raises(AssimilationError, match="weighs sites against each other, and there is 1"):
+        one_batch(twin[0].isel(site=[0]), starts=1, seed=1, draws=5)

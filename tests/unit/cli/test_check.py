@@ -89,6 +89,20 @@ def test_what_build_params_would_refuse_is_refused(configuration, override, mess
     assert err.count("\n") == 1
 
 
+def test_covariates_of_the_sites_that_the_map_lacks_are_named_at_once(
+    configuration, sites, tmp_path, capsys
+):
+    """And not at the stage that makes the maps, hours later."""
+    sites.to_netcdf(configuration.parent / "sites.nc")
+    text = configuration.read_text().replace('file = "profiles.csv"', 'sites = "sites.nc"')
+    before, after = text.split("[profiles.columns]")
+    own = configuration.parent / "with_sites.toml"
+    own.write_text(before + after[after.index("[covariates]") :])
+    for command in (["check", str(own)], ["build-params", str(own), "-o", str(tmp_path / "o")]):
+        assert main(command) == 2
+        assert "has no covariate Land_Cover, noise, warmth" in capsys.readouterr().err
+
+
 def test_errors_by_source_are_told(configuration, tmp_path, capsys):
     table = tmp_path / "errors.toml"
     table.write_text("[default]\nobservation_sd = 0.3\n[NEON]\nobservation_sd = 0.1\n")

@@ -88,3 +88,12 @@ def test_assignments_do_not_touch_the_values_given() -> None:
     assert changed[PARAMETER_NAMES.index("q10")] == 2.0
     assert changed[PARAMETER_NAMES.index("beta")] == 0.9
     np.testing.assert_array_equal(values, clm5_defaults())
+
+
+def test_a_value_outside_the_published_range_is_said_to_be(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with_assignments(clm5_defaults(), ["q10=1.5"])
+    assert caplog.text == ""
+    with_assignments(clm5_defaults(), ["q10=18"])
+    assert "q10=18 lies outside the published range, 1.2 to 3\n" in caplog.text

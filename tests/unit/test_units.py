@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ctsm_socnn.errors import ForcingError
-from ctsm_socnn.forcing.units import canonical_unit, require_unit
+from ctsm_socnn.units import canonical_unit, require_unit
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Units of history fields: recognised in CLM's many spellings, never guessed.
+"""Units of fields: recognised in CLM's many spellings, never guessed.
 
 A field in another unit is refused and not converted: a history file in degrees Celsius or in
 kilograms of carbon was edited by someone, and what else was edited cannot be known.
@@ -26,6 +26,7 @@ _SAME: Final = {
     "metres": "m",
     "%": "percent",
     "gC m-2 mon-1": "gC m-2 month-1",
+    "g C m-3": "gC m-3",
 }
 
 
