@@ -66,6 +66,10 @@ def test_covariates_are_mixed_from_training_sites(sites: xr.Dataset) -> None:
     covariates = [i for i, item in enumerate(transform.numeric) if "forcing" not in item.name]
     for column in covariates:
         assert np.isin(found.inputs.numeric[:, column], inputs.numeric[:, column]).all()
+    # With so many neighbours to mix with, hardly two imagined sites of a place are the same.
+    many = imagine(sites, per_site=20).inputs.numeric[:, covariates].reshape(20, len(inputs), -1)
+    different = [len(np.unique(many[:, site], axis=0)) for site in range(len(inputs))]
+    assert np.mean(different) > 8
     own = np.tile(inputs.numeric, (3, 1))[:, covariates]
     kept = (found.inputs.numeric[:, covariates] == own).mean()
     # Half of the covariates are kept on the average, and sometimes the other site is the same.
@@ -83,6 +87,16 @@ def test_what_is_expected_at_a_training_site_is_near_what_its_profile_shows(
     observed = np.log(operator.values[unchanged])
     for expected in (found.operator.values[unchanged], found.typical[unchanged]):
         assert np.corrcoef(np.log(expected), observed)[0, 1] > 0.9
+
+
+def test_networks_learn_both_answers_of_the_teachers(sites: xr.Dataset) -> None:
+    transform, inputs, operator = prepared(sites)
+    teachers = Teachers.fit(inputs, transform, operator, positions_km(sites), 0)
+    found = imagined_sites(teachers, inputs, transform, operator, 2, 0)
+    answers = teachers.expect(found.inputs, found.operator.site, found.operator.depth)
+    np.testing.assert_array_equal(found.operator.values, answers.average)
+    np.testing.assert_array_equal(found.typical, answers.typical)
+    assert (answers.average != answers.typical).mean() > 0.9
 
 
 def test_the_same_seed_imagines_the_same(sites: xr.Dataset) -> None:

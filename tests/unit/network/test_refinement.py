@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
@@ -16,6 +17,7 @@ from ctsm_socnn.network import Model, default_settings, load_model, save_model, 
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.refinement import Refinement, Scales
 from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.stocks import depth_weights
 from ctsm_socnn.network.teachers import Expectation
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
 
@@ -78,6 +80,37 @@ def test_carbon_that_the_kernel_can_hold_is_reached(
     after = wrong(carbon(refined, places), wanted)
     assert before.mean() > 0.2
     assert after.max() < 0.02
+
+
+def test_steps_end_where_errors_and_the_pull_back_are_least_together(
+    places: xr.Dataset, expecting: Expecting
+) -> None:
+    """A stronger pull leaves parameters that carbon hardly sees where the networks put them."""
+    places["nbedrock"][:] = 18
+    start, wanted = unit_cube(4), carbon(unit_cube(5), places)
+    refinement = expecting(wanted, wanted)
+    settings = SETTINGS.with_changes(refinement_steps=60)
+    end = refinement(start, INPUTS, places, settings)
+
+    def cost(unit: Array) -> Array:
+        soc = carbon(unit, places)
+        apart = [
+            (soc - wanted) ** 2 / refinement.scales.value,
+            settings.log_weight * np.log(soc / wanted) ** 2 / refinement.scales.log,
+        ]
+        stock = (soc - wanted) @ depth_weights(DEPTH, 1.0)
+        pull = ((logit(unit) - logit(start)) ** 2).sum(axis=1)
+        of_stock = settings.stock_weight * stock**2 / refinement.scales.stock
+        return np.asarray(sum(a.mean(axis=1) for a in apart) + of_stock + 2e-3 * pull)
+
+    least = cost(end)
+    generator = np.random.default_rng(0)
+    for size in (0.3, 0.03):
+        for _ in range(20):
+            aside = expit(logit(end) + size * generator.normal(size=end.shape))
+            assert (cost(aside) > least).all()
+    # Towards the start there is nothing to gain either, though that is where the pull goes.
+    assert (cost(expit(0.98 * logit(end) + 0.02 * logit(start))) > least * (1.0 - 1e-6)).all()
 
 
 def test_no_step_makes_a_place_worse(places: xr.Dataset, expecting: Expecting) -> None:
