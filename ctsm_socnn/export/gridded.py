@@ -347,5 +347,7 @@ def _ctsm_variables(
 
 
 def _attributes(formula: str, units: str, name: str | None = None) -> dict[str, Any]:
-    name = formula if name is None else name
-    return {"long_name": f"{formula}; {name} is: {parameter(name).meaning}", "units": units}
+    """Attributes of a variable that holds a parameter, or a formula of the parameter `name`."""
+    if name is None:
+        return {"long_name": f"{formula}: {parameter(formula).meaning}", "units": units}
+    return {"long_name": f"{formula}; {name}: {parameter(name).meaning}", "units": units}
