@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.grid_pieces import Place
 from ctsm_socnn.regrid.geometry import rectilinear_grid
 
 __all__ = ["LandArea"]
@@ -75,19 +76,22 @@ class LandArea:
         cells = "boxes" if self.area is None else str(self.area.name)
         return f"{cells} times {self.land.name}" if self.land is not None else f"whole {cells}"
 
-    def of_rows(self, rows: slice) -> NDArray[np.float64]:
-        """Land (m2) of the cells of some rows, flattened; 0 where it is not known."""
+    def of_cells(self, place: Place | None = None) -> NDArray[np.float64]:
+        """Land (m2) of all cells or those of a place, flattened; 0 where it is not known."""
+        place = place or (slice(None),) * len(self.dimensions)
         if self.boxes is not None:
-            metres = np.outer(self.boxes[0][rows], self.boxes[1]).ravel()
+            first, second = (sides[along] for sides, along in zip(self.boxes, place, strict=True))
+            metres = np.outer(first, second).ravel()
         elif self.area is not None:
             unit = _SQUARE_METRES[str(self.area.attrs["units"])]
-            metres = self._values(self.area, rows) * unit
+            metres = self._values(self.area, place) * unit
         if self.land is not None:
-            metres = metres * self._values(self.land, rows)
+            metres = metres * self._values(self.land, place)
         return np.asarray(np.nan_to_num(metres))
 
-    def _values(self, field: xr.DataArray, rows: slice) -> NDArray[np.float64]:
-        part = field.isel({self.dimensions[0]: rows}).transpose(*self.dimensions)
+    def _values(self, field: xr.DataArray, place: Place) -> NDArray[np.float64]:
+        part = field.isel(dict(zip(self.dimensions, place, strict=True)))
+        part = part.transpose(*self.dimensions)
         return np.asarray(part.values, dtype=np.float64).ravel()
 
 

@@ -1,6 +1,6 @@
 """Maps of parameters and of soil carbon as files, written while they are computed.
 
-No more than a block of rows is in memory, so that a grid may have any size.
+No more than a block of cells is in memory, so that a grid may have any size.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import LARGEST_SOC
-from ctsm_socnn.netcdf import written_in_parts
-from ctsm_socnn.network.grid_cells import GridCells
+from ctsm_socnn.netcdf import written_in_pieces
+from ctsm_socnn.network.grid_cells import CellBlock, GridCells
 from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.land_area import LandArea
 from ctsm_socnn.network.model import Model
@@ -174,27 +174,32 @@ def write_maps(
     summary = MapSummary(
         InputCheck(model.transform), area_source=None if area is None else area.source
     )
+    stamp = dict(attributes or {})
     with ExitStack() as files:
-
-        def opened(path: Path) -> Callable[[xr.Dataset], None]:
-            rows, length = grid.dimensions[0], grid.shape[0]
-            parts = written_in_parts(rows, path, length=length, overwrite=overwrite)
-            return files.enter_context(parts)
-
-        write_parameters = opened(maps) if maps is not None else None
-        write_carbon = opened(soil_carbon) if soil_carbon is not None else None
+        write_parameters = _opened(files, maps, grid, overwrite)
+        write_carbon = _opened(files, soil_carbon, grid, overwrite)
         for predicted in predict_blocks(model, grid):
             summary.add_parameters(predicted)
+            block = predicted.block
             if write_parameters is not None:
-                write_parameters(parameter_maps(model, predicted).assign_attrs(attributes or {}))
+                write_parameters(block, parameter_maps(model, predicted).assign_attrs(stamp))
             if write_carbon is not None:
-                carbon = ensemble_carbon(predicted.block.cells, predicted.centre, predicted.members)
-                made = map_attributes(model) | dict(attributes or {})
-                write_carbon(carbon.maps(predicted, model.intervals).assign_attrs(made))
-                summary.add_carbon(
-                    carbon, None if area is None else area.of_rows(predicted.block.rows)
-                )
+                carbon = ensemble_carbon(block.cells, predicted.centre, predicted.members)
+                of_block = carbon.maps(predicted, model.intervals)
+                write_carbon(block, of_block.assign_attrs(map_attributes(model) | stamp))
+                summary.add_carbon(carbon, None if area is None else area.of_cells(block.place))
     return summary
+
+
+def _opened(
+    files: ExitStack, path: Path | None, grid: GridCells, overwrite: bool
+) -> Callable[[CellBlock, xr.Dataset], None] | None:
+    """Open a file of the size of the grid; give what writes a block's part of it."""
+    if path is None:
+        return None
+    sizes = dict(zip(grid.dimensions, grid.shape, strict=True))
+    put = files.enter_context(written_in_pieces(sizes, path, overwrite=overwrite))
+    return lambda block, part: put(part, dict(zip(block.dimensions, block.place, strict=True)))
 
 
 def _spread(of_members: NDArray[np.float64]) -> float:

@@ -100,9 +100,24 @@ def predict_maps(
         Naming what the grid or the forcing lacks.
     """
     grid = GridCells.from_dataset(covariates, model.transform.covariates, forcing)
-    parts = [parameter_maps(model, predicted) for predicted in predict_blocks(model, grid)]
-    whole = xr.concat(parts, dim=grid.dimensions[0], data_vars="minimal", coords="minimal")
-    return validate_maps(whole)
+    parts = {
+        tuple(along.start for along in predicted.block.place): parameter_maps(model, predicted)
+        for predicted in predict_blocks(model, grid)
+    }
+    return validate_maps(_joined(parts, grid.dimensions))
+
+
+def _joined(parts: dict[tuple[int, ...], xr.Dataset], dimensions: tuple[str, ...]) -> xr.Dataset:
+    """Join parts, by where they start along each dimension, to the whole."""
+    for axis, name in reversed(list(enumerate(dimensions))):
+        alike: dict[tuple[int, ...], list[xr.Dataset]] = {}
+        for start, maps in parts.items():
+            alike.setdefault(start[:axis], []).append(maps)
+        parts = {
+            start: xr.concat(row, dim=name, data_vars="minimal", coords="minimal")
+            for start, row in alike.items()
+        }
+    return parts[()]
 
 
 def parameter_maps(model: Model, predicted: PredictedCells) -> xr.Dataset:

@@ -19,7 +19,10 @@ def globe() -> xr.Dataset:
 def test_boxes_of_a_globe_add_up_to_the_earth() -> None:
     area = LandArea.from_grid(globe(), ("lat", "lon"))
     assert area is not None
-    halves = area.of_rows(slice(0, 18)), area.of_rows(slice(18, 36))
+    halves = (
+        area.of_cells((slice(0, 18), slice(None))),
+        area.of_cells((slice(18, 36), slice(None))),
+    )
     assert halves[0].shape == (18 * 72,)
     assert sum(half.sum() for half in halves) == pytest.approx(EARTH_M2)
     assert area.source == "whole boxes"
@@ -29,7 +32,7 @@ def test_land_is_a_share_of_the_cell() -> None:
     land = (("lat", "lon"), np.full((36, 72), 0.25))
     area = LandArea.from_grid(globe().assign(landfrac=land), ("lat", "lon"))
     assert area is not None
-    assert area.of_rows(slice(None)).sum() == pytest.approx(EARTH_M2 / 4.0)
+    assert area.of_cells().sum() == pytest.approx(EARTH_M2 / 4.0)
     assert area.source == "boxes times landfrac"
 
 
@@ -39,7 +42,7 @@ def test_areas_of_cells_are_taken_in_their_unit() -> None:
     cells["area"] = ("cell", [2.0, np.nan], {"units": "km^2"})
     area = LandArea.from_grid(cells, ("cell",))
     assert area is not None
-    np.testing.assert_array_equal(area.of_rows(slice(None)), [2e6, 0.0])
+    np.testing.assert_array_equal(area.of_cells(), [2e6, 0.0])
     cells["area"].attrs["units"] = "acres"
     with pytest.raises(NetworkError, match=r"has the unit 'acres'; state one of m2"):
         LandArea.from_grid(cells, ("cell",))

@@ -42,14 +42,21 @@ def opened(path: Path) -> xr.Dataset:
         return file.load()
 
 
+@pytest.mark.parametrize("cells_at_once", [4, 3])
 def test_files_hold_the_maps_whatever_the_blocks(
-    model: Model, grid: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model,
+    grid: xr.Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cells_at_once: int,
 ) -> None:
+    expected = predict_maps(model, grid)
     write_maps(model, grid, tmp_path / "whole.nc", soil_carbon=tmp_path / "soc.nc")
     blocks = grid_cells_module.GridCells.blocks
-    monkeypatch.setattr(grid_cells_module.GridCells, "blocks", lambda self: blocks(self, 4))
+    monkeypatch.setattr(
+        grid_cells_module.GridCells, "blocks", lambda self: blocks(self, cells_at_once)
+    )
     write_maps(model, grid, tmp_path / "rows.nc", soil_carbon=tmp_path / "soc_rows.nc")
-    expected = predict_maps(model, grid)
     xr.testing.assert_equal(opened(tmp_path / "whole.nc"), expected)
     # Matrices of another size may be multiplied in another order.
     in_rows = opened(tmp_path / "rows.nc")

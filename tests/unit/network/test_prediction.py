@@ -73,16 +73,30 @@ def test_only_cells_unlike_the_sites_are_marked(model: Model, sites: xr.Dataset)
 def test_blocks_do_not_change_the_maps(model: Model, sites: xr.Dataset) -> None:
     cells = GridCells.from_dataset(as_grid(sites), model.transform.covariates, None)
     blocks = list(cells.blocks(cells_at_once=9))
-    assert [(block.rows, block.shape) for block in blocks] == [
-        (slice(0, 2), (2, 4)),
-        (slice(2, 3), (1, 4)),
+    assert [(block.place, block.shape) for block in blocks] == [
+        ((slice(0, 2), slice(0, 4)), (2, 4)),
+        ((slice(2, 3), slice(0, 4)), (1, 4)),
     ]
     joined = np.concatenate([block.cells["cov_warmth"].values for block in blocks])
     np.testing.assert_array_equal(joined, as_grid(sites)["cov_warmth"].values.ravel())
     np.testing.assert_array_equal(
         np.concatenate([block.cells["lon"].values for block in blocks]), np.tile([1, 2, 3, 4], 3)
     )
-    assert [block.shape for block in cells.blocks(cells_at_once=1)] == [(1, 4)] * 3
+    pieces = list(cells.blocks(cells_at_once=3))
+    assert [block.shape for block in pieces] == [(1, 3), (1, 1)] * 3
+    assert pieces[3].place == (slice(1, 2), slice(3, 4))
+    joined = np.concatenate([block.cells["cov_warmth"].values for block in pieces])
+    np.testing.assert_array_equal(joined, as_grid(sites)["cov_warmth"].values.ravel())
+
+
+@pytest.mark.parametrize("cells_at_once", [3, 4, 9])
+def test_maps_of_blocks_are_joined(
+    model: Model, sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch, cells_at_once: int
+) -> None:
+    whole = predict_maps(model, as_grid(sites))
+    blocks = GridCells.blocks
+    monkeypatch.setattr(GridCells, "blocks", lambda self: blocks(self, cells_at_once))
+    xr.testing.assert_allclose(predict_maps(model, as_grid(sites)), whole, rtol=1e-12)
 
 
 def test_names_without_the_prefix_and_positions_as_variables_are_taken(
