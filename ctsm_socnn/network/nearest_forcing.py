@@ -13,8 +13,6 @@ from scipy.spatial import cKDTree
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.grid_pieces import (
-    CELLS_AT_ONCE,
-    Place,
     horizontal_dimensions,
     one_value_a_cell,
     pieces,
@@ -27,8 +25,8 @@ __all__ = ["FARTHEST_KM", "NearestForcing"]
 FARTHEST_KM: Final = 100.0
 """Farthest cell of the forcing's grid that may stand for a cell of the covariates' grid."""
 _POSITION: Final = ("lat", "lon")
-_HELD_BYTES: Final = 1 << 28
-"""Forcing up to this size is read once, as f09 is; more is read where it is used."""
+_CELLS_HELD: Final = 30_000
+"""In memory at a time, 130 MB; files in large compressed chunks are slow to read in smaller parts."""
 
 
 class NearestForcing:
@@ -49,9 +47,9 @@ class NearestForcing:
         forcing = climatology.set_coords(_POSITION)[list(FORCING_DIMENSIONS)]
         self._dimensions = horizontal_dimensions(forcing, "nbedrock")
         self._forcing = one_value_a_cell(forcing, self._dimensions)
-        if self._forcing.nbytes <= _HELD_BYTES:
-            self._forcing = self._forcing.compute()
         self._shape = tuple(self._forcing.sizes[name] for name in self._dimensions)
+        self._places = list(pieces(self._shape, _CELLS_HELD))
+        self._held: tuple[int, xr.Dataset] | None = None
         positions = positions_km(self._positions())
         complete, piece = self._complete()
         complete &= np.isfinite(positions).all(axis=1)
@@ -75,7 +73,7 @@ class NearestForcing:
         }
         for number in np.unique(self._piece[nearest]):
             here = self._piece[nearest] == number
-            for name, found in self._read(self._cells[nearest[here]]):
+            for name, found in self._read(int(number), self._cells[nearest[here]]):
                 values[name][rows[here]] = found
         return {name: (dims, values[name]) for name, dims in FORCING_DIMENSIONS.items()}
 
@@ -88,13 +86,16 @@ class NearestForcing:
         near = distance <= FARTHEST_KM
         return rows[near], np.asarray(nearest)[near]
 
-    def _read(self, cells: NDArray[np.intp]) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """Read the variables at cells of one piece, from the smallest box around them."""
-        index = np.unravel_index(cells, self._shape)
-        box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in index)
-        part = self._part(box)
-        inside = [i - along.start for i, along in zip(index, box, strict=True)]
+    def _read(
+        self, number: int, cells: NDArray[np.intp]
+    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Take the variables at cells of one piece, from the smallest box around them."""
+        whole = np.unravel_index(cells, self._shape)
+        index = [i - p.start for i, p in zip(whole, self._places[number], strict=True)]
+        box = [slice(int(i.min()), int(i.max()) + 1) for i in index]
+        part = self._part(number).isel(dict(zip(self._dimensions, box, strict=True)))
         sizes = {name: part.sizes[name] for name in self._dimensions}
+        inside = [i - along.start for i, along in zip(index, box, strict=True)]
         flat = np.ravel_multi_index(inside, tuple(sizes.values()))
         for name in FORCING_DIMENSIONS:
             yield name, raveled(part[name], sizes)[flat]
@@ -103,19 +104,26 @@ class NearestForcing:
         """Whether each cell has all variables, and the number of its piece, shape (cell,)."""
         complete = np.ones(self._shape, dtype=bool)
         piece = np.empty(self._shape, dtype=np.int32)
-        for number, place in enumerate(pieces(self._shape, CELLS_AT_ONCE)):
+        for number, place in enumerate(self._places):
             piece[place] = number
-            part = self._part(place)
+            part = self._part(number)
             sizes = {name: part.sizes[name] for name in self._dimensions}
             # Sand may be missing everywhere: the published model does not use it.
             for name in FORCING_DIMENSIONS.keys() - {"CELLSAND"}:
-                known = np.isfinite(raveled(part[name], sizes))
-                every = known.reshape(len(known), -1).all(axis=1)
-                complete[place] &= every.reshape(tuple(sizes.values()))
+                trailing = [d for d in FORCING_DIMENSIONS[name] if d != "site"]
+                known = part[name].copy(data=np.isfinite(part[name].values)).all(trailing)
+                complete[place] &= raveled(known, sizes).reshape(tuple(sizes.values()))
         return complete.ravel(), piece.ravel()
 
-    def _part(self, place: Place) -> xr.Dataset:
-        return self._forcing.isel(dict(zip(self._dimensions, place, strict=True))).load()
+    def _part(self, number: int) -> xr.Dataset:
+        """Give a piece of the forcing; the last one is held."""
+        if self._held is not None and self._held[0] == number:
+            return self._held[1]
+        self._held = None  # so that there are never two
+        place = dict(zip(self._dimensions, self._places[number], strict=True))
+        part = self._forcing.isel(place).load()
+        self._held = number, part
+        return part
 
     def _positions(self) -> xr.Dataset:
         sizes = dict(zip(self._dimensions, self._shape, strict=True))

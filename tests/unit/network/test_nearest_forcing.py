@@ -54,9 +54,8 @@ def test_what_is_read_at_a_time_does_not_change_the_forcing(
 ) -> None:
     expected = at_all_cells(NearestForcing(climatology), climatology)
     climatology.to_netcdf(tmp_path / "forcing.nc")
-    monkeypatch.setattr(module, "_HELD_BYTES", 0)
-    for cells_at_once in (25, 100):
-        monkeypatch.setattr(module, "CELLS_AT_ONCE", cells_at_once)
+    for cells in (25, 100):
+        monkeypatch.setattr(module, "_CELLS_HELD", cells)
         with open_file(tmp_path / "forcing.nc", load=False) as file:
             found = at_all_cells(NearestForcing(file), climatology)
         for name, values in expected.items():
@@ -67,8 +66,7 @@ def test_forcing_in_a_file_does_not_fill_the_memory(
     climatology: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     climatology.to_netcdf(tmp_path / "forcing.nc")
-    monkeypatch.setattr(module, "_HELD_BYTES", 0)
-    monkeypatch.setattr(module, "CELLS_AT_ONCE", 30)
+    monkeypatch.setattr(module, "_CELLS_HELD", 30)
     positions = positions_km(as_cells(climatology))
     tracemalloc.start()
     with open_file(tmp_path / "forcing.nc", load=False) as file:
