@@ -7,7 +7,8 @@
 A model that takes forcing summaries needs --forcing: CLM history files or what ctsm-socnn forcing
 wrote, unless the grid file holds the forcing. With --soil-carbon each cell's parameters are run
 through the kernel on its forcing: carbon by layer, stocks, their spread over the ensemble, and
-totals over land. Cells unlike all training sites are marked in `extrapolated`. Written some
+totals over land. Cells unlike all training sites, or without the forcing that the model takes,
+are marked in `extrapolated`. Written some
 cells at a time, so that the grid may have any size. Figures hatch the cells marked in `extrapolated`. Exits 1 if a physical limit is broken.
 """
 
@@ -119,6 +120,8 @@ def _forcing(patterns: list[str]) -> xr.Dataset:
 def _lines(summary: MapSummary) -> list[str]:
     found = summary.as_json()
     lines = [f"{found['cells']} cells, {found['cells_extrapolated']} of them unlike the sites"]
+    if found.get("cells_without_forcing"):
+        lines.append(f"{found['cells_without_forcing']} cells with covariates but without forcing")
     if not found["cells_with_soil_carbon"]:
         return lines
     lines.append(f"soil carbon of {found['cells_with_soil_carbon']} cells")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.network.grid_cells import CellBlock, GridCells
 from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import (
     PARAMETERS,
     TurnoverConvention,
@@ -42,13 +43,17 @@ class PredictedCells:
         NaN where more than half of the inputs are missing.
     centre : ndarray, shape (cell, 21), in the registry's units
     extrapolated : ndarray of int8, shape (cell,)
-        1 where a cell is unlike the training sites.
+        1 where a cell is unlike the training sites, or lacks the forcing that is an input.
+    without_forcing : ndarray of bool, shape (cell,)
+        Cells with at least half of the covariates, but no forcing near; False everywhere if the
+        grid has no forcing at all.
     """
 
     block: CellBlock
     members: NDArray[np.float64]
     centre: NDArray[np.float64]
     extrapolated: NDArray[np.int8]
+    without_forcing: NDArray[np.bool_]
 
 
 def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
@@ -63,13 +68,26 @@ def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
         inputs = model.transform(block.cells)
         distance = model.domain.distance(inputs)
         members = model.predict_members(inputs, distance)
-        outside = model.domain.outside(distance) & inputs.usable
+        no_forcing = _without_forcing(model, grid, block)
+        outside = model.domain.outside(distance)
+        if model.transform.needs_forcing:
+            outside |= no_forcing
         yield PredictedCells(
             block,
             members,
             model.physical_centre(members, inputs, block.cells),
-            outside.astype(np.int8),
+            (outside & inputs.usable).astype(np.int8),
+            no_forcing,
         )
+
+
+def _without_forcing(model: Model, grid: GridCells, block: CellBlock) -> NDArray[np.bool_]:
+    """Cells with at least half of the covariates, but no forcing."""
+    names = model.transform.covariates
+    if grid.forcing is None or not names:
+        return np.zeros(block.cells.sizes["site"], dtype=bool)
+    lacking = np.sum([np.isnan(block.cells[name].values) for name in names], axis=0)
+    return np.asarray((2 * lacking <= len(names)) & without_forcing(block.cells))
 
 
 def predict_maps(
@@ -92,7 +110,8 @@ def predict_maps(
     xarray.Dataset
         Parameter maps: for each parameter the ensemble's centre and `<name>_sd`, its standard
         deviation over members, in the registry's units, NaN where more than half of the inputs
-        are missing; `extrapolated`, 1 where a cell is unlike the training sites.
+        are missing; `extrapolated`, 1 where a cell is unlike the training sites, or lacks the
+        forcing that is an input.
 
     Raises
     ------
@@ -145,11 +164,12 @@ def map_attributes(model: Model) -> dict[str, str]:
 
 
 def mark_extrapolation(maps: xr.Dataset, predicted: PredictedCells) -> xr.Dataset:
-    """Add the flag of cells that are unlike the training sites."""
+    """Add the flag of cells that are unlike the training sites, or lack what tells."""
     flag = predicted.block.map_of(
         predicted.extrapolated,
         units="1",
-        long_name="whether the cell's covariates are unlike those of all training sites",
+        long_name="whether the cell's inputs are unlike those of all training sites, or forcing "
+        "among them is missing",
         flag_values=np.array([0, 1], dtype=np.int8),
         flag_meanings="inside_training_domain outside_training_domain",
     )
