@@ -121,6 +121,51 @@ def test_a_list_of_cells_is_a_grid_too(model: Model, sites: xr.Dataset) -> None:
     )
 
 
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_list_of_places_may_be_called_site(
+    sites: xr.Dataset, posterior: xr.Dataset, numbered: bool
+) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    whole = grid.merge(as_climatology(sites, grid))
+    listed = whole.stack(site=("lat", "lon"), create_index=False)
+    if numbered:
+        listed = listed.assign_coords(site=100 + np.arange(12))
+    maps = predict_maps(model, listed)
+    assert maps["q10"].dims == ("site",)
+    np.testing.assert_array_equal(
+        maps["q10"].values, predict_maps(model, whole)["q10"].values.ravel()
+    )
+
+
+def test_dimensions_of_length_1_do_not_matter(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    climatology = as_climatology(sites, grid)
+    expected = predict_maps(model, grid, forcing=climatology)
+    of_a_time = grid.expand_dims(time=[0])
+    found = predict_maps(model, of_a_time, forcing=climatology.expand_dims(time=[0]))
+    xr.testing.assert_equal(found, expected)
+
+
+def test_two_values_a_cell_are_refused(model: Model, sites: xr.Dataset) -> None:
+    twice = as_grid(sites).expand_dims(time=[0, 1])
+    with pytest.raises(NetworkError, match="cov_.* has 2 values along time, but lat and lon run"):
+        predict_maps(model, twice)
+
+
+def test_a_place_that_is_not_known_has_no_forcing(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    listed = grid.stack(cell=("lat", "lon"), create_index=False)
+    listed["lat"][5] = np.nan
+    maps = predict_maps(model, listed, forcing=as_climatology(sites, grid))
+    whole = predict_maps(model, grid, forcing=as_climatology(sites, grid))
+    others = np.arange(12) != 5
+    np.testing.assert_array_equal(maps["q10"][others], whole["q10"].values.ravel()[others])
+    assert maps["extrapolated"].values[5] == 1
+
+
 def test_forcing_comes_from_the_nearest_cell(sites: xr.Dataset, posterior: xr.Dataset) -> None:
     model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
     grid = as_grid(sites)
