@@ -41,7 +41,7 @@ class LandArea:
     area : xarray.DataArray or None
         On the grid, with `units` of m2 or km2.
     boxes : tuple of ndarray or None
-        Heights and widths of the rows and columns of a regular grid, whose product is m2.
+        Sides of the cells of a regular grid along each dimension, whose product is m2.
     land : xarray.DataArray or None
         Share of land, 1; a cell without it is all land.
     """
@@ -65,7 +65,8 @@ class LandArea:
         area = _first(grid, _AREA_NAMES, dimensions)
         if area is not None:
             _require_unit(area)
-        boxes = _boxes(grid) if area is None and dimensions == ("lat", "lon") else None
+        regular = set(dimensions) == {"lat", "lon"}
+        boxes = _boxes(grid, dimensions) if area is None and regular else None
         if area is None and boxes is None:
             return None
         return cls(dimensions, area, boxes, _first(grid, _LAND_NAMES, dimensions))
@@ -99,8 +100,11 @@ def _first(
     grid: xr.Dataset, names: tuple[str, ...], dimensions: tuple[str, ...]
 ) -> xr.DataArray | None:
     for name in names:
-        if name in grid.variables and set(grid[name].dims) == set(dimensions):
-            return grid[name]
+        if name in grid.variables:
+            single = [d for d, n in grid[name].sizes.items() if n == 1 and d not in dimensions]
+            field = grid[name].isel(dict.fromkeys(single, 0), drop=True)
+            if set(field.dims) == set(dimensions):
+                return field
     return None
 
 
@@ -112,11 +116,14 @@ def _require_unit(area: xr.DataArray) -> None:
         )
 
 
-def _boxes(grid: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _boxes(
+    grid: xr.Dataset, dimensions: tuple[str, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     boxes = rectilinear_grid("the grid", grid["lon"].values, grid["lat"].values)
     if not boxes.has_corners:
         return None
     lon_bounds, lat_bounds = boxes.bounds()
     height = np.abs(np.diff(np.sin(np.deg2rad(lat_bounds)), axis=1)[:, 0])
     width = np.deg2rad(np.abs(lon_bounds[:, 1] - lon_bounds[:, 0]))
-    return height * _EARTH_RADIUS_M**2, width
+    sides = {"lat": height * _EARTH_RADIUS_M**2, "lon": width}
+    return sides[dimensions[0]], sides[dimensions[1]]

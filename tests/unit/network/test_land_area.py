@@ -28,6 +28,24 @@ def test_boxes_of_a_globe_add_up_to_the_earth() -> None:
     assert area.source == "whole boxes"
 
 
+def test_boxes_are_known_whichever_dimension_comes_first() -> None:
+    shape = {"lat": slice(0, 2), "lon": slice(0, 5)}
+    usual = LandArea.from_grid(globe(), ("lat", "lon"))
+    turned = LandArea.from_grid(globe(), ("lon", "lat"))
+    assert usual is not None
+    assert turned is not None
+    expected = usual.of_cells(tuple(shape.values())).reshape(2, 5)
+    found = turned.of_cells((shape["lon"], shape["lat"])).reshape(5, 2)
+    np.testing.assert_array_equal(found, expected.T)
+
+
+def test_land_of_one_time_is_land() -> None:
+    land = (("time", "lat", "lon"), np.full((1, 36, 72), 0.25))
+    area = LandArea.from_grid(globe().assign(landfrac=land), ("lat", "lon"))
+    assert area is not None
+    assert area.of_cells().sum() == pytest.approx(EARTH_M2 / 4.0)
+
+
 def test_land_is_a_share_of_the_cell() -> None:
     land = (("lat", "lon"), np.full((36, 72), 0.25))
     area = LandArea.from_grid(globe().assign(landfrac=land), ("lat", "lon"))

@@ -150,7 +150,7 @@ def test_dimensions_of_length_1_do_not_matter(sites: xr.Dataset, posterior: xr.D
 
 def test_two_values_a_cell_are_refused(model: Model, sites: xr.Dataset) -> None:
     twice = as_grid(sites).expand_dims(time=[0, 1])
-    with pytest.raises(NetworkError, match="cov_.* has 2 values along time, but lat and lon run"):
+    with pytest.raises(NetworkError, match=r"cov_.* has 2 values along time, but lat and lon run"):
         predict_maps(model, twice)
 
 
