@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,10 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Predict, write, say what came out."""
     outputs = [p for p in (arguments.output, arguments.soil_carbon) if p is not None]
+    history = find_history(arguments.forcing) if arguments.forcing else []
+    read = [arguments.grid, arguments.model, *arguments.model.glob("*"), *history]
+    _require_own_names(outputs, read)
     for path in outputs:
         require_absent(path, overwrite=arguments.overwrite)
     model = load_model(arguments.model)
-    forcing = _forcing(arguments.forcing) if arguments.forcing else None
+    forcing = _forcing(history) if history else None
     inputs = {"grid": arguments.grid, "model": arguments.model / "model.json"}
     with open_file(arguments.grid, load=False) as grid:
         if arguments.figures is not None:
@@ -85,6 +89,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if summary.broken else 0
 
 
+def _require_own_names(outputs: Sequence[Path], read: Sequence[Path]) -> None:
+    """Refuse an output that would replace another, or what is read."""
+    inputs, written = {path.resolve() for path in read}, set()
+    for path in outputs:
+        if path.resolve() in inputs:
+            raise ConfigError(f"{path} is read by this command; give the output another name")
+        if path.resolve() in written:
+            raise ConfigError(f"-o and --soil-carbon both name {path}; give them two names")
+        written.add(path.resolve())
+
+
 def _require_drawable(arguments: argparse.Namespace, grid: xr.Dataset) -> None:
     """Refuse, before anything is computed, what could not be drawn."""
     if not {"lat", "lon"} <= set(grid.dims):
@@ -107,8 +122,7 @@ def _draw(arguments: argparse.Namespace) -> None:
                 draw(maps, arguments.figures / name, overwrite=arguments.overwrite)
 
 
-def _forcing(patterns: list[str]) -> xr.Dataset:
-    paths = find_history(patterns)
+def _forcing(paths: list[Path]) -> xr.Dataset:
     if len(paths) == 1:
         with open_file(paths[0], load=False) as file:
             averaged = "period" in file.attrs
