@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -30,6 +30,7 @@ __all__ = [
     "write_dataset",
     "write_in_parts",
     "written_in_parts",
+    "written_in_pieces",
 ]
 
 _LOG: Final = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def write_in_parts(
 
 @contextmanager
 def written_in_parts(
-    dimension: str, path: str | Path, *, length: int | None = None, overwrite: bool = False
+    dimension: str, path: str | Path, *, overwrite: bool = False
 ) -> Iterator[Callable[[xr.Dataset], None]]:
     """Give a function that appends parts to a file, which appears when the block ends well.
 
@@ -152,10 +153,8 @@ def written_in_parts(
     Parameters
     ----------
     dimension : str
+        Becomes the file's unlimited dimension, which some programs (CDO) take for time.
     path : Path
-    length : int, optional
-        Of all parts together. Where it is not given, the file's dimension is unlimited, which some
-        programs (CDO) take for time.
     overwrite : bool
 
     Raises
@@ -170,12 +169,50 @@ def written_in_parts(
             nonlocal done
             clean = part.drop_encoding()
             if done == 0:
-                _begin(clean, dimension, length, temporary, path)
-            if done > 0 or length is not None:
-                _append(clean, dimension, done, temporary, path)
+                encoding = _encoding_of_parts(clean, {dimension})
+                _store(clean, temporary, path, "NETCDF4", encoding, unlimited=[dimension])
+            else:
+                _put(
+                    clean, {dimension: slice(done, done + clean.sizes[dimension])}, temporary, path
+                )
             done += clean.sizes[dimension]
 
         yield append
+
+
+@contextmanager
+def written_in_pieces(
+    sizes: Mapping[str, int], path: str | Path, *, overwrite: bool = False
+) -> Iterator[Callable[[xr.Dataset, Mapping[str, slice]], None]]:
+    """Give a function that puts pieces at their places, in a file that appears as above.
+
+    Pieces are alike in all but their place; together they must be the whole. Pieces of equal shape
+    are written fastest.
+
+    Parameters
+    ----------
+    sizes : mapping of str to int
+        Of the whole, along the dimensions that pieces are cut along. None is unlimited.
+    path : Path
+    overwrite : bool
+
+    Raises
+    ------
+    FileError
+        If the output exists, or cannot be written.
+    """
+    path, begun = Path(path), False
+    with atomic_output(path, overwrite=overwrite) as temporary:
+
+        def put(piece: xr.Dataset, place: Mapping[str, slice]) -> None:
+            nonlocal begun
+            clean = piece.drop_encoding()
+            if not begun:
+                _make_room(clean, sizes, temporary, path)
+                begun = True
+            _put(clean, place, temporary, path)
+
+        yield put
 
 
 def write_ctsm_input(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
@@ -236,33 +273,24 @@ def _store(
         raise FileError(f"{path} cannot be written ({error}); is the disk full?") from error
 
 
-def _begin(
-    part: xr.Dataset, dimension: str, length: int | None, temporary: Path, path: Path
-) -> None:
-    """Write the first part, or, where the length of all is known, room for all without values."""
-    encoding = {
-        str(name): _encoding_of_part(variable, dimension)
-        for name, variable in part.variables.items()
-    }
-    if length is None:
-        _store(part, temporary, path, "NETCDF4", encoding, unlimited=[dimension])
-        return
+def _make_room(piece: xr.Dataset, sizes: Mapping[str, int], temporary: Path, path: Path) -> None:
+    """Begin a file that has room for all pieces, without their values."""
     # Lazy, so that no room is taken in memory and no values are written yet.
-    growing = {name: item.chunk() for name, item in part.items() if dimension in item.dims}
-    room = part.assign(growing).isel({dimension: np.zeros(length, dtype=np.int64)})
+    growing = {name: item.chunk() for name, item in piece.items() if sizes.keys() & set(item.dims)}
+    everywhere = {name: np.zeros(size, dtype=np.int64) for name, size in sizes.items()}
+    room = piece.assign(growing).isel(everywhere)
+    encoding = _encoding_of_parts(piece, sizes.keys())
     _store(room, temporary, path, "NETCDF4", encoding, compute=False)
 
 
-def _append(part: xr.Dataset, dimension: str, start: int, temporary: Path, path: Path) -> None:
-    """Write a part behind what the file holds."""
-    stop = start + part.sizes[dimension]
+def _put(part: xr.Dataset, place: Mapping[str, slice], temporary: Path, path: Path) -> None:
+    """Write a part at its place in what the file holds."""
     try:
         with netCDF4.Dataset(temporary, "a") as file:
             for name, variable in part.variables.items():
-                if dimension in variable.dims:
-                    before = (slice(None),) * variable.dims.index(dimension)
-                    place = (*before, slice(start, stop))
-                    file[str(name)][place] = _with_fill_value(variable.values)
+                if place.keys() & set(variable.dims):
+                    there = tuple(place.get(str(d), slice(None)) for d in variable.dims)
+                    file[str(name)][there] = _with_fill_value(variable.values)
     except RuntimeError as error:
         raise FileError(f"{path} cannot be written ({error}); is the disk full?") from error
 
@@ -273,14 +301,17 @@ def _with_fill_value(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return values.astype(object) if values.dtype.kind == "U" else values
 
 
-def _encoding_of_part(variable: xr.Variable, dimension: str) -> dict[str, Any]:
-    """Choose an encoding that suits later parts too: any of them may have missing values."""
-    encoding = _encoding(variable)
-    if dimension in variable.dims:
-        encoding["chunksizes"] = variable.shape
-        if variable.dtype.kind == "f":
-            encoding["_FillValue"] = variable.dtype.type(FILL_VALUE)
-    return encoding
+def _encoding_of_parts(part: xr.Dataset, cut: Set[str]) -> dict[str, dict[str, Any]]:
+    """Choose encodings that suit later parts too: any of them may have missing values."""
+    encodings = {}
+    for name, variable in part.variables.items():
+        encoding = _encoding(variable)
+        if cut & set(variable.dims):
+            encoding["chunksizes"] = variable.shape
+            if variable.dtype.kind == "f":
+                encoding["_FillValue"] = variable.dtype.type(FILL_VALUE)
+        encodings[str(name)] = encoding
+    return encodings
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:

@@ -7,14 +7,16 @@
 A model that takes forcing summaries needs --forcing: CLM history files or what ctsm-socnn forcing
 wrote, unless the grid file holds the forcing. With --soil-carbon each cell's parameters are run
 through the kernel on its forcing: carbon by layer, stocks, their spread over the ensemble, and
-totals over land. Cells unlike all training sites are marked in `extrapolated`. Written a block of
-rows at a time, so that the grid may have any size. Figures hatch the cells marked in `extrapolated`. Exits 1 if a physical limit is broken.
+totals over land. Cells unlike all training sites, or without the forcing that the model takes,
+are marked in `extrapolated`. Written some
+cells at a time, so that the grid may have any size. Figures hatch the cells marked in `extrapolated`. Exits 1 if a physical limit is broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -56,10 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Predict, write, say what came out."""
     outputs = [p for p in (arguments.output, arguments.soil_carbon) if p is not None]
+    history = find_history(arguments.forcing) if arguments.forcing else []
+    read = [arguments.grid, arguments.model, *arguments.model.glob("*"), *history]
+    _require_own_names(outputs, read)
     for path in outputs:
         require_absent(path, overwrite=arguments.overwrite)
     model = load_model(arguments.model)
-    forcing = _forcing(arguments.forcing) if arguments.forcing else None
+    forcing = _forcing(history) if history else None
     inputs = {"grid": arguments.grid, "model": arguments.model / "model.json"}
     with open_file(arguments.grid, load=False) as grid:
         if arguments.figures is not None:
@@ -84,6 +89,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if summary.broken else 0
 
 
+def _require_own_names(outputs: Sequence[Path], read: Sequence[Path]) -> None:
+    """Refuse an output that would replace another, or what is read."""
+    inputs, written = {path.resolve() for path in read}, set()
+    for path in outputs:
+        if path.resolve() in inputs:
+            raise ConfigError(f"{path} is read by this command; give the output another name")
+        if path.resolve() in written:
+            raise ConfigError(f"-o and --soil-carbon both name {path}; give them two names")
+        written.add(path.resolve())
+
+
 def _require_drawable(arguments: argparse.Namespace, grid: xr.Dataset) -> None:
     """Refuse, before anything is computed, what could not be drawn."""
     if not {"lat", "lon"} <= set(grid.dims):
@@ -106,8 +122,7 @@ def _draw(arguments: argparse.Namespace) -> None:
                 draw(maps, arguments.figures / name, overwrite=arguments.overwrite)
 
 
-def _forcing(patterns: list[str]) -> xr.Dataset:
-    paths = find_history(patterns)
+def _forcing(paths: list[Path]) -> xr.Dataset:
     if len(paths) == 1:
         with open_file(paths[0], load=False) as file:
             averaged = "period" in file.attrs
@@ -119,6 +134,8 @@ def _forcing(patterns: list[str]) -> xr.Dataset:
 def _lines(summary: MapSummary) -> list[str]:
     found = summary.as_json()
     lines = [f"{found['cells']} cells, {found['cells_extrapolated']} of them unlike the sites"]
+    if found.get("cells_without_forcing"):
+        lines.append(f"{found['cells_without_forcing']} cells with covariates but without forcing")
     if not found["cells_with_soil_carbon"]:
         return lines
     lines.append(f"soil carbon of {found['cells_with_soil_carbon']} cells")

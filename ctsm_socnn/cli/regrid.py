@@ -38,7 +38,7 @@ from ctsm_socnn.schemas import open_file, validate_maps
 __all__ = ["add_arguments", "run"]
 
 _NO_MASK: Final = (
-    "the ocean cells of {} are filled too, because nothing says that they are no land; --mask FILE "
+    "the ocean cells of {} {} too, because nothing says that they are no land; --mask FILE "
     "(surface dataset, domain or history file of that grid) does"
 )
 
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_dataset(result.assign_attrs(stamp), arguments.output, overwrite=arguments.overwrite)
     if arguments.save_weights is not None:
         write_weights(weights, arguments.save_weights, overwrite=arguments.overwrite)
-    print_result(arguments, _counts(result), _report(result, weights, arguments.output))
+    print_result(arguments, _counts(result), _report(result, weights, arguments))
     return 0
 
 
@@ -146,12 +146,15 @@ def _biomes(argument: str | None, target: Grid) -> NDArray[np.integer] | None:
     return np.where(np.isfinite(values), values, -1).astype(np.int64)
 
 
-def _report(result: xr.Dataset, weights: RemapWeights, output: Path) -> str:
+def _report(result: xr.Dataset, weights: RemapWeights, arguments: argparse.Namespace) -> str:
     counts = _counts(result).items()
     cells = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
     target = weights.target
     line = (
-        f"{output}: {' x '.join(str(n) for n in target.shape)} {target.kind} cells of "
+        f"{arguments.output}: {' x '.join(str(n) for n in target.shape)} {target.kind} cells of "
         f"{target.name}, {weights.method} by {weights.backend}: {cells}"
     )
-    return f"{line}\n{_NO_MASK.format(target.name)}" if takes_sea_for_land(target) else line
+    if not takes_sea_for_land(target):
+        return line
+    become = "count as gaps" if arguments.fill is Fill.NONE else "are filled"
+    return f"{line}\n{_NO_MASK.format(target.name, become)}"

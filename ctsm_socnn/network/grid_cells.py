@@ -1,4 +1,4 @@
-"""The cells of a grid in the form of sites, some rows at a time."""
+"""The cells of a grid in the form of sites, so many at a time."""
 
 from __future__ import annotations
 
@@ -6,76 +6,35 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.folds import positions_km
-from ctsm_socnn.schemas import COVARIATE_PREFIX, FORCING_DIMENSIONS, N_LAYERS, N_MONTHS
+from ctsm_socnn.network.grid_pieces import (
+    CELLS_AT_ONCE,
+    Place,
+    horizontal_dimensions,
+    one_value_a_cell,
+    pieces,
+    raveled,
+)
+from ctsm_socnn.network.nearest_forcing import NearestForcing
+from ctsm_socnn.schemas import COVARIATE_PREFIX, FORCING_DIMENSIONS
 
-__all__ = ["CellBlock", "GridCells", "NearestForcing"]
+__all__ = ["CellBlock", "GridCells"]
 
 _POSITION: Final = ("lat", "lon")
-_CELLS_AT_ONCE: Final = 5_000
-_FARTHEST_KM: Final = 100.0
-"""Farthest cell of the forcing's grid that may stand for a cell of the covariates' grid."""
-_DIMENSION_SIZES: Final = {"month": N_MONTHS, "layer": N_LAYERS}
-
-
-class NearestForcing:
-    """Forcing at any position, from the nearest cell that has all of it.
-
-    Parameters
-    ----------
-    climatology : xarray.Dataset
-        Forcing on `(month, layer, lat, lon)` or `(month, layer, cell)` of any name, with `lat` and
-        `lon`.
-    """
-
-    def __init__(self, climatology: xr.Dataset) -> None:
-        missing = [name for name in FORCING_DIMENSIONS if name not in climatology]
-        if missing:
-            raise NetworkError(f"the forcing lacks {', '.join(missing)}")
-        cells = _flatten(climatology.set_coords(_POSITION)[list(FORCING_DIMENSIONS)])
-        values = {name: _as_sites(cells[name]) for name in FORCING_DIMENSIONS}
-        # Sand may be missing everywhere: the published model does not use it.
-        complete = np.all(
-            [
-                np.isfinite(field.reshape(len(field), -1)).all(axis=1)
-                for name, field in values.items()
-                if name != "CELLSAND"
-            ],
-            axis=0,
-        )
-        if not complete.any():
-            raise NetworkError("no cell of the forcing has all variables; check its land mask")
-        self._values = {name: field[complete] for name, field in values.items()}
-        self._tree = cKDTree(positions_km(cells)[complete])
-
-    def at(
-        self, positions: NDArray[np.float64]
-    ) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
-        """Return the forcing at positions (km, shape (n, 3)); NaN beyond 100 km from any cell."""
-        distance, nearest = self._tree.query(positions)
-        far = distance > _FARTHEST_KM
-        forcing = {}
-        for name, dimensions in FORCING_DIMENSIONS.items():
-            values = self._values[name][nearest]
-            values[far] = np.nan
-            forcing[name] = (dimensions, values)
-        return forcing
 
 
 @dataclass(frozen=True)
 class CellBlock:
-    """Some whole rows of a grid.
+    """Some whole rows of a grid, or a part of one row.
 
     Attributes
     ----------
-    rows : slice
-        Along the first horizontal dimension.
+    place : tuple of slice
+        Along each horizontal dimension.
     dimensions : tuple of str
         Horizontal dimensions.
     shape : tuple of int
@@ -86,7 +45,7 @@ class CellBlock:
         Covariates, and forcing if there is any, along `site`.
     """
 
-    rows: slice
+    place: Place
     dimensions: tuple[str, ...]
     shape: tuple[int, ...]
     positions: Mapping[str, xr.DataArray]
@@ -101,7 +60,7 @@ class CellBlock:
 
 @dataclass(frozen=True)
 class GridCells:
-    """A grid of covariates that is walked through in blocks of rows.
+    """A grid of covariates that is walked through in blocks of cells.
 
     Attributes
     ----------
@@ -133,7 +92,8 @@ class GridCells:
         Raises
         ------
         NetworkError
-            If covariates, positions or the forcing are missing.
+            If covariates, positions or the forcing are missing, or hold more than one value a
+            cell.
         """
         covariates = _prefixed(covariates, names)
         missing = [name for name in (*names, *_POSITION) if name not in covariates.variables]
@@ -141,11 +101,13 @@ class GridCells:
             raise NetworkError(f"the grid lacks {', '.join(missing)}")
         covariates = covariates.set_coords(_POSITION)
         wanted = [name for name in names if name not in _POSITION]
-        dimensions = tuple(str(d) for d in covariates[wanted[0]].dims) if wanted else ("lat", "lon")
+        dimensions = horizontal_dimensions(covariates, (*wanted, *_POSITION)[0])
         if forcing is None and set(FORCING_DIMENSIONS) <= set(covariates.variables):
             forcing = covariates
         return cls(
-            covariates[wanted], dimensions, None if forcing is None else NearestForcing(forcing)
+            one_value_a_cell(covariates[[*wanted, *_POSITION]], dimensions),
+            dimensions,
+            None if forcing is None else NearestForcing(forcing),
         )
 
     @property
@@ -153,21 +115,20 @@ class GridCells:
         """Size along each horizontal dimension."""
         return tuple(self.covariates.sizes[name] for name in self.dimensions)
 
-    def blocks(self, cells_at_once: int = _CELLS_AT_ONCE) -> Iterator[CellBlock]:
-        """Give as many whole rows at a time as hold the cells, and at least one."""
-        first, n_rows = self.dimensions[0], self.shape[0]
-        row_size = int(np.prod(self.shape[1:]))
-        step = max(cells_at_once // row_size, 1)
-        for start in range(0, n_rows, step):
-            rows = slice(start, min(start + step, n_rows))
-            part = self.covariates.isel({first: rows}).load()
-            cells = _flatten(part, self.dimensions)
+    def blocks(self, cells_at_once: int = CELLS_AT_ONCE) -> Iterator[CellBlock]:
+        """Give as many whole rows at a time as hold the cells, or parts of rows that hold more."""
+        for place in pieces(self.shape, cells_at_once):
+            part = self.covariates.isel(dict(zip(self.dimensions, place, strict=True))).load()
+            sizes = {name: part.sizes[name] for name in self.dimensions}
+            cells = xr.Dataset(
+                {name: ("site", raveled(part[name], sizes)) for name in (*part, *_POSITION)}
+            )
             if self.forcing is not None:
                 cells = cells.assign(self.forcing.at(positions_km(cells)))
             yield CellBlock(
-                rows=rows,
+                place=place,
                 dimensions=self.dimensions,
-                shape=tuple(part.sizes[name] for name in self.dimensions),
+                shape=tuple(sizes.values()),
                 positions={name: part[name] for name in _POSITION},
                 cells=cells,
             )
@@ -179,22 +140,3 @@ def _prefixed(covariates: xr.Dataset, names: tuple[str, ...]) -> xr.Dataset:
     return covariates.rename(
         {old: new for old, new in bare.items() if old in covariates and new not in covariates}
     )
-
-
-def _flatten(dataset: xr.Dataset, dimensions: tuple[str, ...] | None = None) -> xr.Dataset:
-    """Put all horizontal dimensions into one, `site`, with `lat` and `lon` along it."""
-    horizontal = dimensions or tuple(
-        str(d) for d in dataset["nbedrock"].dims if d not in _DIMENSION_SIZES
-    )
-    stacked = dataset.stack(site=horizontal, create_index=False)
-    lat, lon = xr.broadcast(dataset["lat"], dataset["lon"])
-    return stacked.drop_vars(["lat", "lon"], errors="ignore").assign(
-        lat=("site", lat.transpose(*horizontal).values.ravel()),
-        lon=("site", lon.transpose(*horizontal).values.ravel()),
-    )
-
-
-def _as_sites(field: xr.DataArray) -> NDArray[np.float64]:
-    order = [name for name in ("site", "month", "layer") if name in field.dims]
-    values = field.transpose(*order).values.astype(np.float64)
-    return np.asarray(values)

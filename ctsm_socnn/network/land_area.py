@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.network.grid_pieces import Place
 from ctsm_socnn.regrid.geometry import rectilinear_grid
 
 __all__ = ["LandArea"]
@@ -40,7 +41,7 @@ class LandArea:
     area : xarray.DataArray or None
         On the grid, with `units` of m2 or km2.
     boxes : tuple of ndarray or None
-        Heights and widths of the rows and columns of a regular grid, whose product is m2.
+        Sides of the cells of a regular grid along each dimension, whose product is m2.
     land : xarray.DataArray or None
         Share of land, 1; a cell without it is all land.
     """
@@ -64,7 +65,8 @@ class LandArea:
         area = _first(grid, _AREA_NAMES, dimensions)
         if area is not None:
             _require_unit(area)
-        boxes = _boxes(grid) if area is None and dimensions == ("lat", "lon") else None
+        regular = set(dimensions) == {"lat", "lon"}
+        boxes = _boxes(grid, dimensions) if area is None and regular else None
         if area is None and boxes is None:
             return None
         return cls(dimensions, area, boxes, _first(grid, _LAND_NAMES, dimensions))
@@ -75,19 +77,22 @@ class LandArea:
         cells = "boxes" if self.area is None else str(self.area.name)
         return f"{cells} times {self.land.name}" if self.land is not None else f"whole {cells}"
 
-    def of_rows(self, rows: slice) -> NDArray[np.float64]:
-        """Land (m2) of the cells of some rows, flattened; 0 where it is not known."""
+    def of_cells(self, place: Place | None = None) -> NDArray[np.float64]:
+        """Land (m2) of all cells or those of a place, flattened; 0 where it is not known."""
+        place = place or (slice(None),) * len(self.dimensions)
         if self.boxes is not None:
-            metres = np.outer(self.boxes[0][rows], self.boxes[1]).ravel()
+            first, second = (sides[along] for sides, along in zip(self.boxes, place, strict=True))
+            metres = np.outer(first, second).ravel()
         elif self.area is not None:
             unit = _SQUARE_METRES[str(self.area.attrs["units"])]
-            metres = self._values(self.area, rows) * unit
+            metres = self._values(self.area, place) * unit
         if self.land is not None:
-            metres = metres * self._values(self.land, rows)
+            metres = metres * self._values(self.land, place)
         return np.asarray(np.nan_to_num(metres))
 
-    def _values(self, field: xr.DataArray, rows: slice) -> NDArray[np.float64]:
-        part = field.isel({self.dimensions[0]: rows}).transpose(*self.dimensions)
+    def _values(self, field: xr.DataArray, place: Place) -> NDArray[np.float64]:
+        part = field.isel(dict(zip(self.dimensions, place, strict=True)))
+        part = part.transpose(*self.dimensions)
         return np.asarray(part.values, dtype=np.float64).ravel()
 
 
@@ -95,8 +100,11 @@ def _first(
     grid: xr.Dataset, names: tuple[str, ...], dimensions: tuple[str, ...]
 ) -> xr.DataArray | None:
     for name in names:
-        if name in grid.variables and set(grid[name].dims) == set(dimensions):
-            return grid[name]
+        if name in grid.variables:
+            single = [d for d, n in grid[name].sizes.items() if n == 1 and d not in dimensions]
+            field = grid[name].isel(dict.fromkeys(single, 0), drop=True)
+            if set(field.dims) == set(dimensions):
+                return field
     return None
 
 
@@ -108,11 +116,14 @@ def _require_unit(area: xr.DataArray) -> None:
         )
 
 
-def _boxes(grid: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _boxes(
+    grid: xr.Dataset, dimensions: tuple[str, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     boxes = rectilinear_grid("the grid", grid["lon"].values, grid["lat"].values)
     if not boxes.has_corners:
         return None
     lon_bounds, lat_bounds = boxes.bounds()
     height = np.abs(np.diff(np.sin(np.deg2rad(lat_bounds)), axis=1)[:, 0])
     width = np.deg2rad(np.abs(lon_bounds[:, 1] - lon_bounds[:, 0]))
-    return height * _EARTH_RADIUS_M**2, width
+    sides = {"lat": height * _EARTH_RADIUS_M**2, "lon": width}
+    return sides[dimensions[0]], sides[dimensions[1]]

@@ -1,6 +1,6 @@
 """Maps of parameters and of soil carbon as files, written while they are computed.
 
-No more than a block of rows is in memory, so that a grid may have any size.
+No more than a block of cells is in memory, so that a grid may have any size.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import LARGEST_SOC
-from ctsm_socnn.netcdf import written_in_parts
-from ctsm_socnn.network.grid_cells import GridCells
+from ctsm_socnn.netcdf import written_in_pieces
+from ctsm_socnn.network.grid_cells import CellBlock, GridCells
 from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.land_area import LandArea
 from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.nearest_forcing import FARTHEST_KM
 from ctsm_socnn.network.prediction import (
     PredictedCells,
     map_attributes,
@@ -50,6 +51,10 @@ class MapSummary:
         Of the covariates of the grid.
     cells, extrapolated : int
         Cells with parameters, and those of them that are unlike the training sites.
+    without_forcing : int or None
+        Cells with covariates but no forcing near; None if the grid has no forcing at all.
+    lost : tuple of str
+        What such cells go without.
     cells_with_carbon : int
     broken : Counter
         Cells that break a physical limit, by limit.
@@ -64,6 +69,8 @@ class MapSummary:
     inputs: InputCheck
     cells: int = 0
     extrapolated: int = 0
+    without_forcing: int | None = None
+    lost: tuple[str, ...] = ()
     cells_with_carbon: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     land_km2: float = 0.0
@@ -76,6 +83,8 @@ class MapSummary:
         known = np.isfinite(predicted.centre).all(axis=1)
         self.cells += int(known.sum())
         self.extrapolated += int(predicted.extrapolated.sum())
+        if self.without_forcing is not None:
+            self.without_forcing += int(predicted.without_forcing.sum())
         self._check_parameters(predicted.centre[known])
 
     def add_carbon(self, carbon: EnsembleCarbon, land: NDArray[np.float64] | None) -> None:
@@ -95,9 +104,9 @@ class MapSummary:
             self.totals[name] = self.totals.get(name, np.zeros(len(every))) + total
 
     def warnings(self) -> list[str]:
-        """Say what is odd about the covariates, and which limits are broken."""
+        """Say what is odd about the covariates and the forcing, and which limits are broken."""
         limits = [f"{count} cells: {limit}" for limit, count in self.broken.items()]
-        return [*self.inputs.warnings(), *limits]
+        return [*self.inputs.warnings(), *self._of_forcing(), *limits]
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers under fixed names; totals in PgC."""
@@ -107,7 +116,10 @@ class MapSummary:
             "cells_with_soil_carbon": self.cells_with_carbon,
             "broken_limits": dict(self.broken),
             **self.inputs.as_json(),
+            "warnings": [*self.inputs.warnings(), *self._of_forcing()],
         }
+        if self.without_forcing is not None:
+            result["cells_without_forcing"] = self.without_forcing
         if self.area_source is not None:
             result["land_km2"] = self.land_km2
             result["totals_pgc"] = {
@@ -115,6 +127,14 @@ class MapSummary:
                 for name, values in self.totals.items()
             }
         return result
+
+    def _of_forcing(self) -> list[str]:
+        if not self.without_forcing or not self.lost:
+            return []
+        return [
+            f"{self.without_forcing} cells with covariates have no forcing within "
+            f"{FARTHEST_KM:.0f} km: {', '.join(self.lost)}; give forcing that covers them"
+        ]
 
     def _check_parameters(self, parameters: NDArray[np.float64]) -> None:
         slack = _ROUNDING * (upper_bounds() - lower_bounds())
@@ -163,7 +183,8 @@ def write_maps(
     Raises
     ------
     NetworkError
-        Naming what the grid or the forcing lacks.
+        Naming what the grid or the forcing lacks; also if there is no soil carbon to write, because
+        no cell has forcing.
     FileError
         If a file exists or cannot be written. No file appears then, nor after any other error.
     """
@@ -172,29 +193,52 @@ def write_maps(
         raise NetworkError("soil carbon needs the forcing of the grid; give it")
     area = LandArea.from_grid(covariates, grid.dimensions) if soil_carbon is not None else None
     summary = MapSummary(
-        InputCheck(model.transform), area_source=None if area is None else area.source
+        InputCheck(model.transform),
+        without_forcing=None if grid.forcing is None else 0,
+        lost=_lost_without_forcing(model, soil_carbon is not None),
+        area_source=None if area is None else area.source,
     )
+    stamp = dict(attributes or {})
     with ExitStack() as files:
-
-        def opened(path: Path) -> Callable[[xr.Dataset], None]:
-            rows, length = grid.dimensions[0], grid.shape[0]
-            parts = written_in_parts(rows, path, length=length, overwrite=overwrite)
-            return files.enter_context(parts)
-
-        write_parameters = opened(maps) if maps is not None else None
-        write_carbon = opened(soil_carbon) if soil_carbon is not None else None
+        write_parameters = _opened(files, maps, grid, overwrite)
+        write_carbon = _opened(files, soil_carbon, grid, overwrite)
         for predicted in predict_blocks(model, grid):
             summary.add_parameters(predicted)
+            block = predicted.block
             if write_parameters is not None:
-                write_parameters(parameter_maps(model, predicted).assign_attrs(attributes or {}))
+                write_parameters(block, parameter_maps(model, predicted).assign_attrs(stamp))
             if write_carbon is not None:
-                carbon = ensemble_carbon(predicted.block.cells, predicted.centre, predicted.members)
-                made = map_attributes(model) | dict(attributes or {})
-                write_carbon(carbon.maps(predicted, model.intervals).assign_attrs(made))
-                summary.add_carbon(
-                    carbon, None if area is None else area.of_rows(predicted.block.rows)
-                )
+                carbon = ensemble_carbon(block.cells, predicted.centre, predicted.members)
+                of_block = carbon.maps(predicted, model.intervals)
+                write_carbon(block, of_block.assign_attrs(map_attributes(model) | stamp))
+                summary.add_carbon(carbon, None if area is None else area.of_cells(block.place))
+        if write_carbon is not None and summary.without_forcing and not summary.cells_with_carbon:
+            raise NetworkError(
+                f"none of the {summary.without_forcing} cells with covariates has forcing within "
+                f"{FARTHEST_KM:.0f} km, so none has soil carbon; give forcing of the same region"
+            )
     return summary
+
+
+def _lost_without_forcing(model: Model, carbon: bool) -> tuple[str, ...]:
+    """Say what cells go without that have no forcing."""
+    lost = {
+        "training medians stand in for it among the inputs": model.transform.needs_forcing,
+        "parameters are not refined": model.refinement is not None,
+        "no soil carbon": carbon,
+    }
+    return tuple(words for words, true in lost.items() if true)
+
+
+def _opened(
+    files: ExitStack, path: Path | None, grid: GridCells, overwrite: bool
+) -> Callable[[CellBlock, xr.Dataset], None] | None:
+    """Open a file of the size of the grid; give what writes a block's part of it."""
+    if path is None:
+        return None
+    sizes = dict(zip(grid.dimensions, grid.shape, strict=True))
+    put = files.enter_context(written_in_pieces(sizes, path, overwrite=overwrite))
+    return lambda block, part: put(part, dict(zip(block.dimensions, block.place, strict=True)))
 
 
 def _spread(of_members: NDArray[np.float64]) -> float:

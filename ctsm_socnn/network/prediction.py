@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.network.grid_cells import CellBlock, GridCells
 from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import (
     PARAMETERS,
     TurnoverConvention,
@@ -42,13 +43,17 @@ class PredictedCells:
         NaN where more than half of the inputs are missing.
     centre : ndarray, shape (cell, 21), in the registry's units
     extrapolated : ndarray of int8, shape (cell,)
-        1 where a cell is unlike the training sites.
+        1 where a cell is unlike the training sites, or lacks the forcing that is an input.
+    without_forcing : ndarray of bool, shape (cell,)
+        Cells with at least half of the covariates, but no forcing near; False everywhere if the
+        grid has no forcing at all.
     """
 
     block: CellBlock
     members: NDArray[np.float64]
     centre: NDArray[np.float64]
     extrapolated: NDArray[np.int8]
+    without_forcing: NDArray[np.bool_]
 
 
 def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
@@ -63,8 +68,26 @@ def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
         inputs = model.transform(block.cells)
         distance = model.domain.distance(inputs)
         predicted = model.predict(inputs, block.cells, distance)
-        outside = model.domain.outside(distance) & inputs.usable
-        yield PredictedCells(block, predicted.members, predicted.centre, outside.astype(np.int8))
+        no_forcing = _without_forcing(model, grid, block)
+        outside = model.domain.outside(distance)
+        if model.transform.needs_forcing:
+            outside |= no_forcing
+        yield PredictedCells(
+            block,
+            predicted.members,
+            predicted.centre,
+            (outside & inputs.usable).astype(np.int8),
+            no_forcing,
+        )
+
+
+def _without_forcing(model: Model, grid: GridCells, block: CellBlock) -> NDArray[np.bool_]:
+    """Cells with at least half of the covariates, but no forcing."""
+    names = model.transform.covariates
+    if grid.forcing is None or not names:
+        return np.zeros(block.cells.sizes["site"], dtype=bool)
+    lacking = np.sum([np.isnan(block.cells[name].values) for name in names], axis=0)
+    return np.asarray((2 * lacking <= len(names)) & without_forcing(block.cells))
 
 
 def predict_maps(
@@ -87,7 +110,8 @@ def predict_maps(
     xarray.Dataset
         Parameter maps: for each parameter the ensemble's centre and `<name>_sd`, its standard
         deviation over members, in the registry's units, NaN where more than half of the inputs
-        are missing; `extrapolated`, 1 where a cell is unlike the training sites.
+        are missing; `extrapolated`, 1 where a cell is unlike the training sites, or lacks the
+        forcing that is an input.
 
     Raises
     ------
@@ -95,9 +119,24 @@ def predict_maps(
         Naming what the grid or the forcing lacks.
     """
     grid = GridCells.from_dataset(covariates, model.transform.covariates, forcing)
-    parts = [parameter_maps(model, predicted) for predicted in predict_blocks(model, grid)]
-    whole = xr.concat(parts, dim=grid.dimensions[0], data_vars="minimal", coords="minimal")
-    return validate_maps(whole)
+    parts = {
+        tuple(along.start for along in predicted.block.place): parameter_maps(model, predicted)
+        for predicted in predict_blocks(model, grid)
+    }
+    return validate_maps(_joined(parts, grid.dimensions))
+
+
+def _joined(parts: dict[tuple[int, ...], xr.Dataset], dimensions: tuple[str, ...]) -> xr.Dataset:
+    """Join parts, by where they start along each dimension, to the whole."""
+    for axis, name in reversed(list(enumerate(dimensions))):
+        alike: dict[tuple[int, ...], list[xr.Dataset]] = {}
+        for start, maps in parts.items():
+            alike.setdefault(start[:axis], []).append(maps)
+        parts = {
+            start: xr.concat(row, dim=name, data_vars="minimal", coords="minimal")
+            for start, row in alike.items()
+        }
+    return parts[()]
 
 
 def parameter_maps(model: Model, predicted: PredictedCells) -> xr.Dataset:
@@ -125,11 +164,12 @@ def map_attributes(model: Model) -> dict[str, str]:
 
 
 def mark_extrapolation(maps: xr.Dataset, predicted: PredictedCells) -> xr.Dataset:
-    """Add the flag of cells that are unlike the training sites."""
+    """Add the flag of cells that are unlike the training sites, or lack what tells."""
     flag = predicted.block.map_of(
         predicted.extrapolated,
         units="1",
-        long_name="whether the cell's covariates are unlike those of all training sites",
+        long_name="whether the cell's inputs are unlike those of all training sites, or forcing "
+        "among them is missing",
         flag_values=np.array([0, 1], dtype=np.int8),
         flag_meanings="inside_training_domain outside_training_domain",
     )

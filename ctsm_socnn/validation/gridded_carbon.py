@@ -193,9 +193,8 @@ def _land_area(dataset: xr.Dataset, dims: tuple[str, ...], path: Path) -> LandCe
             "spaced lat and lon"
         )
     shape = tuple(dataset.sizes[dim] for dim in dims)
-    every = slice(None)
     whole = LandArea(land.dimensions, land.area, land.boxes, None)
-    return LandCells(whole.of_rows(every).reshape(shape), land.of_rows(every).reshape(shape))
+    return LandCells(whole.of_cells().reshape(shape), land.of_cells().reshape(shape))
 
 
 def _filled(dataset: netCDF4.Dataset, name: str) -> Array:

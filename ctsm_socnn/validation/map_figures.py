@@ -175,7 +175,7 @@ def _draw_maps(panels: Sequence[_Map], maps: xr.Dataset, path: Path, overwrite: 
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
     with matplotlib.style.context(dict(STYLE)):
-        height = min(2.9 / _aspect(maps), 4.0) + 0.6
+        height = float(np.clip(2.9 / _aspect(maps), 0.8, 4.0)) + 0.6
         figure = Figure(figsize=(4.0 * columns, height * rows + 0.5), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for axis, panel in zip(axes.flat, panels, strict=False):
@@ -185,7 +185,9 @@ def _draw_maps(panels: Sequence[_Map], maps: xr.Dataset, path: Path, overwrite: 
         figure.supxlabel("longitude (degrees east)", fontsize=9)
         figure.supylabel("latitude (degrees north)", fontsize=9)
         if "extrapolated" in maps:
-            figure.suptitle("hatched: covariates outside the training range", fontsize=9)
+            figure.suptitle(
+                "hatched: inputs outside the training range, or forcing missing", fontsize=9
+            )
         save_figure(figure, path, overwrite=overwrite)
 
 
@@ -233,16 +235,11 @@ def _difference_panel(axis: Axes, check: xr.Dataset, values: xr.DataArray) -> An
 
 
 def _map_panel(axis: Axes, maps: xr.Dataset, panel: _Map) -> None:
-    lon, lat = maps["lon"].values, maps["lat"].values
+    lon, lat = _edges(maps["lon"].values), _edges(maps["lat"].values)
     values = panel.values.transpose("lat", "lon").values
     low, high = np.nanpercentile(values, _COLOURED)
     mesh = axis.pcolormesh(
-        *(lon, lat, values),
-        cmap=panel.colours,
-        vmin=low,
-        vmax=high,
-        shading="nearest",
-        rasterized=True,
+        *(lon, lat, values), cmap=panel.colours, vmin=low, vmax=high, rasterized=True
     )
     if "extrapolated" in maps:
         flag = maps["extrapolated"].transpose("lat", "lon").values
@@ -266,12 +263,20 @@ def _hatch(
     if flagged.any():
         masked = np.ma.masked_where(~flagged, flagged)
         unseen = ListedColormap(["none"])
-        cells = axis.pcolor(lon, lat, masked, cmap=unseen, shading="nearest", hatch="/////")
+        cells = axis.pcolor(lon, lat, masked, cmap=unseen, hatch="/////")
         cells.set(edgecolor="black", linewidth=0.0)
 
 
 def _aspect(maps: xr.Dataset) -> float:
     """Width of the map over its height on paper."""
-    lon, lat = maps["lon"].values, maps["lat"].values
-    height = max(float(np.ptp(lat)), 1e-6)
-    return float(np.ptp(lon)) * float(np.cos(np.radians(lat.mean()))) / height
+    width, height = (float(np.ptp(_edges(maps[name].values))) for name in ("lon", "lat"))
+    return width * float(np.cos(np.radians(maps["lat"].values.mean()))) / height
+
+
+def _edges(centres: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Edges of cells halfway between their centres; a single cell is drawn one degree wide."""
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5], dtype=np.float64)
+    inner = (centres[1:] + centres[:-1]) / 2.0
+    first, last = 2.0 * centres[0] - inner[0], 2.0 * centres[-1] - inner[-1]
+    return np.array([first, *inner, last], dtype=np.float64)

@@ -17,6 +17,7 @@ from ctsm_socnn.netcdf import (
     write_dataset,
     write_in_parts,
     written_in_parts,
+    written_in_pieces,
 )
 
 
@@ -122,18 +123,32 @@ def many_kinds() -> xr.Dataset:
     )
 
 
-@pytest.mark.parametrize("length", [None, 10])
-def test_parts_make_the_same_dataset_as_the_whole(tmp_path: Path, length: int | None) -> None:
+def test_parts_make_the_same_dataset_as_the_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.nc"
-    with written_in_parts("n", path, length=length) as append:
+    with written_in_parts("n", path) as append:
         for piece in pieces():
             append(piece)
+    require_whole(path, unlimited=True)
+
+
+@pytest.mark.parametrize("width", [2, 1])
+def test_pieces_make_the_same_dataset_as_the_whole(tmp_path: Path, width: int) -> None:
+    path = tmp_path / "a.nc"
+    with written_in_pieces({"n": 10, "m": 2}, path) as put:
+        for start in (0, 4, 8):
+            for column in range(0, 2, width):
+                place = {"n": slice(start, min(start + 4, 10)), "m": slice(column, column + width)}
+                put(many_kinds().isel(place), place)
+    require_whole(path, unlimited=False)
+
+
+def require_whole(path: Path, *, unlimited: bool) -> None:
     with xr.open_dataset(path) as again:
         xr.testing.assert_identical(again.load(), many_kinds())
     with netCDF4.Dataset(path) as raw:
         raw.set_auto_mask(False)
         assert raw["x"][5, 1] == FILL_VALUE
-        assert raw.dimensions["n"].isunlimited() == (length is None)
+        assert raw.dimensions["n"].isunlimited() == unlimited
 
 
 def test_parts_that_stop_leave_nothing(tmp_path: Path) -> None:

@@ -66,6 +66,10 @@ def test_only_land_of_the_mask_is_filled(
         assert result.attrs["input_mask"].startswith("run.nc sha256:")
     assert main([*words, "--overwrite"]) == 0
     assert "the ocean cells of f45 are filled too" in capsys.readouterr().out
+    assert main([*words, "--overwrite", "--fill", "none"]) == 0
+    printed = capsys.readouterr().out
+    assert "filled" not in printed
+    assert "the ocean cells of f45 count as gaps too, because nothing says" in printed
 
 
 def test_weights_are_kept_and_used_again(

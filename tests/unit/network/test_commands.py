@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,26 @@ def test_damaged_models_and_models_of_other_versions_are_refused_by_every_comman
         changed = json.loads(description.read_text()) | {"format": 99}
         description.write_text(json.dumps(changed))
     assert not (files / "out").exists()
+
+
+def test_outputs_replace_neither_each_other_nor_what_is_read(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(files, "--method", "two-step", "--posterior", str(files / "posterior.nc")) == 0
+    shutil.copy(files / "sites.nc", files / "forcing.nc")
+    words = ["predict", str(files / "model"), str(files / "grid.nc"), "--overwrite"]
+    words += ["--forcing", str(files / "forc*.nc")]
+    out, read = str(files / "out.nc"), ("grid.nc", "model/model.json", "model", "forcing.nc")
+    capsys.readouterr()
+    for name in read:
+        for option in (["-o", str(files / name)], ["-o", out, "--soil-carbon", str(files / name)]):
+            assert main([*words, *option]) == 2
+            assert f"{name} is read by this command" in capsys.readouterr().err
+    same = str(files / "model" / ".." / "out.nc")
+    assert main([*words, "-o", out, "--soil-carbon", same]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "-o and --soil-carbon both name" in line
+    assert not (files / "out.nc").exists()
 
 
 def test_maps_are_drawn_on_request(

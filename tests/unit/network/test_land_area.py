@@ -19,17 +19,38 @@ def globe() -> xr.Dataset:
 def test_boxes_of_a_globe_add_up_to_the_earth() -> None:
     area = LandArea.from_grid(globe(), ("lat", "lon"))
     assert area is not None
-    halves = area.of_rows(slice(0, 18)), area.of_rows(slice(18, 36))
+    halves = (
+        area.of_cells((slice(0, 18), slice(None))),
+        area.of_cells((slice(18, 36), slice(None))),
+    )
     assert halves[0].shape == (18 * 72,)
     assert sum(half.sum() for half in halves) == pytest.approx(EARTH_M2)
     assert area.source == "whole boxes"
+
+
+def test_boxes_are_known_whichever_dimension_comes_first() -> None:
+    shape = {"lat": slice(0, 2), "lon": slice(0, 5)}
+    usual = LandArea.from_grid(globe(), ("lat", "lon"))
+    turned = LandArea.from_grid(globe(), ("lon", "lat"))
+    assert usual is not None
+    assert turned is not None
+    expected = usual.of_cells(tuple(shape.values())).reshape(2, 5)
+    found = turned.of_cells((shape["lon"], shape["lat"])).reshape(5, 2)
+    np.testing.assert_array_equal(found, expected.T)
+
+
+def test_land_of_one_time_is_land() -> None:
+    land = (("time", "lat", "lon"), np.full((1, 36, 72), 0.25))
+    area = LandArea.from_grid(globe().assign(landfrac=land), ("lat", "lon"))
+    assert area is not None
+    assert area.of_cells().sum() == pytest.approx(EARTH_M2 / 4.0)
 
 
 def test_land_is_a_share_of_the_cell() -> None:
     land = (("lat", "lon"), np.full((36, 72), 0.25))
     area = LandArea.from_grid(globe().assign(landfrac=land), ("lat", "lon"))
     assert area is not None
-    assert area.of_rows(slice(None)).sum() == pytest.approx(EARTH_M2 / 4.0)
+    assert area.of_cells().sum() == pytest.approx(EARTH_M2 / 4.0)
     assert area.source == "boxes times landfrac"
 
 
@@ -39,7 +60,7 @@ def test_areas_of_cells_are_taken_in_their_unit() -> None:
     cells["area"] = ("cell", [2.0, np.nan], {"units": "km^2"})
     area = LandArea.from_grid(cells, ("cell",))
     assert area is not None
-    np.testing.assert_array_equal(area.of_rows(slice(None)), [2e6, 0.0])
+    np.testing.assert_array_equal(area.of_cells(), [2e6, 0.0])
     cells["area"].attrs["units"] = "acres"
     with pytest.raises(NetworkError, match=r"has the unit 'acres'; state one of m2"):
         LandArea.from_grid(cells, ("cell",))

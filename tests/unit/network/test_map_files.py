@@ -42,14 +42,21 @@ def opened(path: Path) -> xr.Dataset:
         return file.load()
 
 
+@pytest.mark.parametrize("cells_at_once", [4, 3])
 def test_files_hold_the_maps_whatever_the_blocks(
-    model: Model, grid: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model,
+    grid: xr.Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cells_at_once: int,
 ) -> None:
+    expected = predict_maps(model, grid)
     write_maps(model, grid, tmp_path / "whole.nc", soil_carbon=tmp_path / "soc.nc")
     blocks = grid_cells_module.GridCells.blocks
-    monkeypatch.setattr(grid_cells_module.GridCells, "blocks", lambda self: blocks(self, 4))
+    monkeypatch.setattr(
+        grid_cells_module.GridCells, "blocks", lambda self: blocks(self, cells_at_once)
+    )
     write_maps(model, grid, tmp_path / "rows.nc", soil_carbon=tmp_path / "soc_rows.nc")
-    expected = predict_maps(model, grid)
     xr.testing.assert_equal(opened(tmp_path / "whole.nc"), expected)
     # Matrices of another size may be multiplied in another order.
     in_rows = opened(tmp_path / "rows.nc")
@@ -112,6 +119,58 @@ def test_soil_carbon_asks_for_forcing(model: Model, grid: xr.Dataset, tmp_path: 
     covariates = grid.drop_vars(list(FORCING_DIMENSIONS))
     with pytest.raises(NetworkError, match="soil carbon needs the forcing"):
         write_maps(model, covariates, tmp_path / "maps.nc", soil_carbon=tmp_path / "soc.nc")
+
+
+@pytest.fixture
+def climatic(sites: xr.Dataset, posterior: xr.Dataset) -> Model:
+    return train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+
+
+def without_columns(grid: xr.Dataset, first: int) -> tuple[xr.Dataset, xr.Dataset]:
+    """Covariates, and the forcing of so many columns only; of none: forcing of far away."""
+    names = list(FORCING_DIMENSIONS)
+    forcing = grid[names].isel(lon=slice(0, max(first, 1)))
+    moved = forcing if first else forcing.assign_coords(lon=forcing["lon"] + 90.0)
+    return grid.drop_vars(names), moved
+
+
+def test_cells_without_forcing_are_counted_warned_about_and_marked(
+    model: Model, climatic: Model, grid: xr.Dataset, tmp_path: Path
+) -> None:
+    # Columns 3 and 4 are more than 200 km from the others; one of their cells has no covariates.
+    grid = grid.assign_coords(lat=[0.0, 1.0, 2.0], lon=[1.0, 2.0, 4.0, 5.0])
+    covariates, forcing = without_columns(grid, 2)
+    whole = predict_maps(climatic, grid)["extrapolated"].values
+    far = np.isfinite(grid["cov_warmth"].values) & (grid["lon"].values > 3.0)
+    out = {"soil_carbon": tmp_path / "soc.nc", "overwrite": True}
+    summary = write_maps(climatic, covariates, tmp_path / "maps.nc", forcing=forcing, **out)
+    marked = opened(tmp_path / "maps.nc")["extrapolated"]
+    np.testing.assert_array_equal(marked.values[far], 1)
+    np.testing.assert_array_equal(marked.values[~far], whole[~far])
+    assert "or forcing among them is missing" in marked.attrs["long_name"]
+    found = summary.as_json()
+    assert found["cells_without_forcing"] == 5
+    assert found["cells_with_soil_carbon"] == 6
+    (warning,) = found["warnings"]
+    assert warning in summary.warnings()
+    assert warning.startswith("5 cells with covariates have no forcing within 100 km: training med")
+    assert warning.endswith("no soil carbon; give forcing that covers them")
+
+    summary = write_maps(model, covariates, tmp_path / "maps.nc", forcing=forcing, overwrite=True)
+    assert summary.without_forcing == 5
+    assert summary.warnings() == []
+    assert opened(tmp_path / "maps.nc")["extrapolated"].values.sum() == 0
+    summary = write_maps(model, covariates, tmp_path / "maps.nc", overwrite=True)
+    assert "cells_without_forcing" not in summary.as_json()
+
+
+def test_soil_carbon_of_no_cell_is_refused(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
+    covariates, forcing = without_columns(grid, 0)
+    with pytest.raises(NetworkError, match="none of the 11 cells with covariates has forcing"):
+        write_maps(
+            model, covariates, tmp_path / "m.nc", forcing=forcing, soil_carbon=tmp_path / "s.nc"
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_leaves_no_file(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:

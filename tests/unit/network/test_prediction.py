@@ -73,16 +73,30 @@ def test_only_cells_unlike_the_sites_are_marked(model: Model, sites: xr.Dataset)
 def test_blocks_do_not_change_the_maps(model: Model, sites: xr.Dataset) -> None:
     cells = GridCells.from_dataset(as_grid(sites), model.transform.covariates, None)
     blocks = list(cells.blocks(cells_at_once=9))
-    assert [(block.rows, block.shape) for block in blocks] == [
-        (slice(0, 2), (2, 4)),
-        (slice(2, 3), (1, 4)),
+    assert [(block.place, block.shape) for block in blocks] == [
+        ((slice(0, 2), slice(0, 4)), (2, 4)),
+        ((slice(2, 3), slice(0, 4)), (1, 4)),
     ]
     joined = np.concatenate([block.cells["cov_warmth"].values for block in blocks])
     np.testing.assert_array_equal(joined, as_grid(sites)["cov_warmth"].values.ravel())
     np.testing.assert_array_equal(
         np.concatenate([block.cells["lon"].values for block in blocks]), np.tile([1, 2, 3, 4], 3)
     )
-    assert [block.shape for block in cells.blocks(cells_at_once=1)] == [(1, 4)] * 3
+    pieces = list(cells.blocks(cells_at_once=3))
+    assert [block.shape for block in pieces] == [(1, 3), (1, 1)] * 3
+    assert pieces[3].place == (slice(1, 2), slice(3, 4))
+    joined = np.concatenate([block.cells["cov_warmth"].values for block in pieces])
+    np.testing.assert_array_equal(joined, as_grid(sites)["cov_warmth"].values.ravel())
+
+
+@pytest.mark.parametrize("cells_at_once", [3, 4, 9])
+def test_maps_of_blocks_are_joined(
+    model: Model, sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch, cells_at_once: int
+) -> None:
+    whole = predict_maps(model, as_grid(sites))
+    blocks = GridCells.blocks
+    monkeypatch.setattr(GridCells, "blocks", lambda self: blocks(self, cells_at_once))
+    xr.testing.assert_allclose(predict_maps(model, as_grid(sites)), whole, rtol=1e-12)
 
 
 def test_names_without_the_prefix_and_positions_as_variables_are_taken(
@@ -105,6 +119,51 @@ def test_a_list_of_cells_is_a_grid_too(model: Model, sites: xr.Dataset) -> None:
     np.testing.assert_array_equal(
         maps["q10"].values, predict_maps(model, grid)["q10"].values.ravel()
     )
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_list_of_places_may_be_called_site(
+    sites: xr.Dataset, posterior: xr.Dataset, numbered: bool
+) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    whole = grid.merge(as_climatology(sites, grid))
+    listed = whole.stack(site=("lat", "lon"), create_index=False)
+    if numbered:
+        listed = listed.assign_coords(site=100 + np.arange(12))
+    maps = predict_maps(model, listed)
+    assert maps["q10"].dims == ("site",)
+    np.testing.assert_array_equal(
+        maps["q10"].values, predict_maps(model, whole)["q10"].values.ravel()
+    )
+
+
+def test_dimensions_of_length_1_do_not_matter(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    climatology = as_climatology(sites, grid)
+    expected = predict_maps(model, grid, forcing=climatology)
+    of_a_time = grid.expand_dims(time=[0])
+    found = predict_maps(model, of_a_time, forcing=climatology.expand_dims(time=[0]))
+    xr.testing.assert_equal(found, expected)
+
+
+def test_two_values_a_cell_are_refused(model: Model, sites: xr.Dataset) -> None:
+    twice = as_grid(sites).expand_dims(time=[0, 1])
+    with pytest.raises(NetworkError, match=r"cov_.* has 2 values along time, but lat and lon run"):
+        predict_maps(model, twice)
+
+
+def test_a_place_that_is_not_known_has_no_forcing(sites: xr.Dataset, posterior: xr.Dataset) -> None:
+    model = train_two_step(sites, posterior, NetworkSettings(members=1, epochs=2), seed=0)
+    grid = as_grid(sites)
+    listed = grid.stack(cell=("lat", "lon"), create_index=False)
+    listed["lat"][5] = np.nan
+    maps = predict_maps(model, listed, forcing=as_climatology(sites, grid))
+    whole = predict_maps(model, grid, forcing=as_climatology(sites, grid))
+    others = np.arange(12) != 5
+    np.testing.assert_array_equal(maps["q10"][others], whole["q10"].values.ravel()[others])
+    assert maps["extrapolated"].values[5] == 1
 
 
 def test_forcing_comes_from_the_nearest_cell(sites: xr.Dataset, posterior: xr.Dataset) -> None:

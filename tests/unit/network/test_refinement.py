@@ -13,13 +13,22 @@ from scipy.special import expit, logit
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.model.observation import ObservationOperator
-from ctsm_socnn.network import Model, default_settings, load_model, save_model, train
+from ctsm_socnn.network import (
+    Model,
+    default_settings,
+    load_model,
+    predict_maps,
+    save_model,
+    train,
+)
+from ctsm_socnn.network.grid_cells import GridCells
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.refinement import Refinement, Scales
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.stocks import depth_weights
 from ctsm_socnn.network.teachers import Expectation
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
+from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 Array = NDArray[np.float64]
 
@@ -238,6 +247,24 @@ def test_a_model_answers_with_refined_parameters(model: Model, sites: xr.Dataset
         modelled = operator.apply(soil_carbon(Columns.from_sites(sites), each.predict_sites(sites)))
         errors.append(np.abs(np.log(modelled / typical)).mean())
     assert errors[0] < 0.5 * errors[1]
+
+
+def test_maps_hold_refined_parameters(
+    model: Model, sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    covariates = [str(name) for name in sites if str(name).startswith("cov_")]
+    grid = sites[[*covariates, *FORCING_DIMENSIONS]]
+    # Farther apart than forcing reaches.
+    apart = {"lat": np.linspace(-60.0, 60.0, 40), "lon": np.arange(40.0)}
+    grid = grid.drop_vars(list(grid.coords)).rename_dims(site="cell")
+    grid = grid.assign_coords({name: ("cell", values) for name, values in apart.items()})
+    blocks = GridCells.blocks
+    monkeypatch.setattr(GridCells, "blocks", lambda self: blocks(self, 7))
+    maps = predict_maps(model, grid)
+    found = np.stack([maps[name].values for name in PARAMETER_NAMES], axis=1)
+    np.testing.assert_allclose(found, model.predict_sites(sites), rtol=1e-9)
+    plain = replace(model, refinement=None).predict_sites(sites)
+    assert np.abs(found / plain - 1.0).max() > 0.05
 
 
 def test_a_loaded_model_refines_to_the_same_bits(

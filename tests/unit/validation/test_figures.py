@@ -86,6 +86,16 @@ def test_maps_are_drawn_with_and_without_extrapolation(maps, tmp_path):
     assert _is_drawn(plain)
 
 
+@pytest.mark.parametrize("lines", [{"lat": [2]}, {"lon": [3]}, {"lat": [2], "lon": [3]}])
+def test_a_single_row_column_or_cell_is_drawn(maps, tmp_path, lines):
+    draw_parameter_maps(maps.isel(lines), tmp_path / "few.png", names=["q10"])
+    axis = Figure().subplots()
+    few = maps.isel(lines)
+    _map_panel(axis, few, _parameter_map(few, "q10"))
+    box = axis.collections[0].get_datalim(axis.transData)
+    assert min(box.width, box.height) == 1.0
+
+
 def test_an_odd_cell_does_not_take_all_the_colours(maps):
     usual = maps["tau_s3"].values.copy()
     maps["tau_s3"][0, 0] = 100.0 * usual.max()
