@@ -13,6 +13,7 @@ from ctsm_socnn.errors import FileError, NetworkError
 from ctsm_socnn.network import (
     Model,
     NetworkSettings,
+    default_settings,
     load_model,
     save_model,
     train_two_step,
@@ -128,6 +129,7 @@ def test_other_parameters_are_refused(saved: Path) -> None:
         ({"settings": {"epoch": 3}}, "1 validation error for NetworkSettings"),
         ({"inputs": {}}, "'numeric'"),
         ({"seed": None}, r"int\(\) argument must be"),
+        ({"members": ["member_0.pt", "member_7.pt"]}, r"member_7\.pt"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -170,6 +172,17 @@ def test_inputs_that_run_code_are_refused(saved: Path, tmp_path: Path) -> None:
 def test_a_forged_description_that_fits_is_read(saved: Path) -> None:
     forge_description(saved, seed=9)
     assert load_model(saved).seed == 9
+
+
+def test_two_step_settings_may_speak_of_imagined_sites(
+    sites: xr.Dataset, posterior: xr.Dataset, tmp_path: Path
+) -> None:
+    settings = default_settings("end-to-end").with_changes(members=1, epochs=1)
+    model = train_two_step(sites, posterior, settings, seed=0)
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.refinement is None
+    np.testing.assert_array_equal(loaded.predict_sites(sites), model.predict_sites(sites))
 
 
 def test_an_edited_description_is_refused(saved: Path) -> None:
