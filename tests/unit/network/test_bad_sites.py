@@ -11,7 +11,7 @@ import xarray as xr
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.network import NetworkSettings, save_model, train, training
+from ctsm_socnn.network import NetworkSettings, default_settings, save_model, train, training
 
 Spoil = Callable[[xr.Dataset], xr.Dataset]
 
@@ -80,6 +80,17 @@ def test_sites_of_another_kind_are_refused_or_counted(
     assert said in line
 
 
+@pytest.mark.parametrize("gap", [np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["cov_warmth", "cov_Land_Cover"])
+def test_infinity_at_a_training_site_is_a_gap(sites: xr.Dataset, name: str, gap: float) -> None:
+    def predicted(value: float) -> np.ndarray:
+        spoilt = sites.assign({name: sites[name].where(np.arange(40) != 3, value)})
+        settings = default_settings("end-to-end").with_changes(members=1, epochs=1)
+        return train(spoilt, "end-to-end", settings, 0).predict_sites(sites)
+
+    np.testing.assert_array_equal(predicted(gap), predicted(np.nan))
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate", "importance"])
 def test_fewer_sites_than_folds_are_told_before_any_training(
     model: str, sites: xr.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
@@ -107,7 +118,7 @@ def test_fewer_sites_than_folds_are_told_before_any_training(
         (["2", "--by", "block", "--block-km", "nan"], "blocks of nan km"),
         (["41", "--by", "region"], "40 locations cannot be divided into 41 regions"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_folds_that_make_no_sense_are_told_before_any_training(
