@@ -78,7 +78,8 @@ def predict_out_of_sample(
     fold : ndarray of int, shape (site,)
         Sites of one fold are answered together, by what all others taught.
     finished : Checkpoint, optional
-        Answers of an interrupted run are taken from there and new ones kept there.
+        Answers of an interrupted run are taken from there and new ones kept there, and networks
+        whose training is under way.
     progress : callable, optional
         Called with the row, the fold that is next and the number of folds.
 
@@ -106,7 +107,8 @@ def predict_out_of_sample(
             block = finished.load(index) if finished is not None else None
             if block is None:
                 past = None if posterior is None else posterior.isel(site=known)
-                lesson = Lesson(sites.isel(site=known), past, settings, int(number))
+                work = None if finished is None else finished.scratch(index)
+                lesson = Lesson(sites.isel(site=known), past, settings, int(number), work)
                 block = {_ANSWER: answer(method, lesson, sites.isel(site=tested))}
                 if finished is not None:
                     finished.save(index, block)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -103,12 +104,15 @@ class Lesson:
     settings : MethodSettings
     fold : int
         Number of the fold that is left out; networks of different folds start differently.
+    work : Path or None
+        Directory in which networks keep their training for resuming.
     """
 
     sites: xr.Dataset
     posterior: xr.Dataset | None
     settings: MethodSettings
     fold: int = 0
+    work: Path | None = None
 
 
 def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
@@ -209,6 +213,7 @@ def _network(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
         settings.networks[method],
         settings.seed + lesson.fold,
         posterior=lesson.posterior if method in NEEDS_POSTERIOR else None,
+        work=lesson.work,
     )
     return soc_of_parameters(tested, model.predict_sites(tested))
 
