@@ -18,7 +18,7 @@ from ctsm_socnn.network.site_selection import require_same_sites
 from ctsm_socnn.schemas import N_LAYERS
 from ctsm_socnn.validation.comparison import Prediction, comparison_json
 from ctsm_socnn.validation.figures import draw_observed_modelled
-from ctsm_socnn.validation.methods import Lesson, MethodSettings, answer
+from ctsm_socnn.validation.methods import Lesson, MethodSettings, answer, require_methods
 
 __all__ = [
     "COMPARISON_FILE",
@@ -51,7 +51,13 @@ def predict_in_sample(
     rows : mapping of str to str
         Name in tables -> method.
     settings : MethodSettings
+
+    Raises
+    ------
+    ValidationError
+        If a method is not given what it learns from.
     """
+    require_methods(rows.values(), settings, posterior=posterior is not None)
     lesson = Lesson(sites, posterior, settings)
     return [Prediction(name, "in", answer(method, lesson, sites)) for name, method in rows.items()]
 
@@ -86,8 +92,10 @@ def predict_out_of_sample(
     Raises
     ------
     ValidationError
-        If the folds do not fit the sites, or there is only one.
+        If the folds do not fit the sites, or there is only one; or a method is not given what it
+        learns from.
     """
+    require_methods(rows.values(), settings, posterior=posterior is not None)
     numbers = np.unique(fold)
     if fold.shape != (sites.sizes["site"],) or numbers.size < 2:
         raise ValidationError(
