@@ -33,7 +33,6 @@ __all__ = ["Objective", "ParameterNetwork", "TrainingCurve", "fit_network", "see
 
 _LOG: Final = logging.getLogger(__name__)
 _CHECKPOINT_SECONDS: Final = 2.0
-_LARGEST_GRADIENT: Final = 1.0
 _LARGEST_INPUT: Final = 4.0
 _EARLY_EPOCHS: Final = 9
 _DAMAGE: Final = (
@@ -205,7 +204,8 @@ class _Run:
             self.optimiser.zero_grad()
             loss = self._loss(self.network, rows)
             torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(self.learnt, _LARGEST_GRADIENT)
+            if self.settings.largest_gradient is not None:
+                torch.nn.utils.clip_grad_norm_(self.learnt, self.settings.largest_gradient)
             self.optimiser.step()
             losses.append(float(loss.detach()))
         self.epoch += 1

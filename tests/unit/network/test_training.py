@@ -83,6 +83,18 @@ def test_validation_rows_are_never_trained_on() -> None:
     assert objective.seen == set(np.flatnonzero(~VALIDATION).tolist())
 
 
+@pytest.mark.parametrize("never_reached", [1e30, float("inf")])
+def test_long_gradients_are_shortened_if_asked(never_reached: float) -> None:
+    def fitted(largest: float | None) -> ParameterNetwork:
+        return fit(SETTINGS.with_changes(largest_gradient=largest), scale=100.0)[0]
+
+    as_they_are, as_usual = fitted(None), fit(scale=100.0)[0]
+    assert_same(as_they_are, fitted(never_reached))
+    assert_same(as_usual, fitted(1.0))
+    for one, other in zip(weights(as_they_are), weights(as_usual), strict=True):
+        assert not torch.equal(one, other)
+
+
 def test_the_same_seed_gives_the_same_bits() -> None:
     assert_same(fit()[0], fit()[0])
 
