@@ -355,7 +355,7 @@ class _Run:
         model = train(sites, method, settings, self.config.seed, posterior=posterior, work=parts)
         if folds is not None:
             chosen = self._folds(sites, folds)
-            model = calibrate(model, sites, chosen.fold, posterior=posterior)
+            model = calibrate(model, sites, chosen.fold, posterior=posterior, work=parts)
         save_model(model, path, overwrite=True)
         shutil.rmtree(parts)
         intervals = f", intervals from {chosen.description}" if folds is not None else ""

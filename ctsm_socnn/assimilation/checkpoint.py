@@ -85,6 +85,10 @@ class Checkpoint:
     ) -> None:
         self._lock.close()
 
+    def scratch(self, index: int) -> Path:
+        """Directory, yet to be made, for work on a block that is not finished."""
+        return self._directory / f"scratch_{index:06d}"
+
     def load(self, index: int) -> Block | None:
         """Return a finished block, or None if there is none that can be read."""
         try:
@@ -94,7 +98,7 @@ class Checkpoint:
             return None
 
     def save(self, index: int, block: Block) -> None:
-        """Keep a finished block.
+        """Keep a finished block; what was left in its `scratch` is removed.
 
         Raises
         ------
@@ -114,6 +118,7 @@ class Checkpoint:
                 f"{path} cannot be written: {error.strerror}; the sites done so far are kept in "
                 f"{self._directory} and the same command goes on from there"
             ) from error
+        shutil.rmtree(self.scratch(index), ignore_errors=True)
         stop_if_asked()
 
     def finish(self) -> None:

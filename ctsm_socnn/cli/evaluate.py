@@ -31,6 +31,7 @@ from ctsm_socnn.validation.methods import (
     METHODS,
     NEEDS_POSTERIOR,
     MethodSettings,
+    require_methods,
 )
 
 __all__ = ["add_arguments", "run"]
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     rows = _rows(arguments)
     settings = _settings(arguments)
+    require_methods(rows.values(), settings, posterior=arguments.posterior is not None)
     sites, posterior = _usable(arguments)
     chosen = asked_folds(arguments, sites, arguments.folds)
     inputs = {"sites": arguments.sites}

@@ -166,7 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
     in_sample = score_model(model, sites)
     model = replace(model, training={**model.training, "in_sample": in_sample})
     if folds is not None:
-        model = _calibrated(model, sites, posterior, folds, device)
+        model = _calibrated(model, sites, posterior, folds, device, work)
     save_model(model, arguments.output, overwrite=arguments.overwrite)
     shutil.rmtree(work, ignore_errors=True)
     result = {**model.training, "model": str(arguments.output)}
@@ -180,6 +180,7 @@ def _calibrated(
     posterior: xr.Dataset | None,
     folds: NDArray[np.intp],
     device: Device,
+    work: Path,
 ) -> Model:
     shown = progress_wanted()
     with tqdm(total=len(np.unique(folds)), unit="fold", disable=None if shown else True) as bar:
@@ -187,7 +188,9 @@ def _calibrated(
         def show(done: int, _: int) -> None:
             bar.update(done - bar.n)
 
-        return calibrate(model, sites, folds, posterior=posterior, device=device, progress=show)
+        return calibrate(
+            model, sites, folds, posterior=posterior, device=device, work=work, progress=show
+        )
 
 
 def _report(model: Model, output: Path) -> str:

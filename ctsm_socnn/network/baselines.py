@@ -25,6 +25,7 @@ from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.model.observation import LARGEST_SOC, ObservationOperator
 from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.forcing_summary import forcing_summaries
+from ctsm_socnn.network.inputs import finite_or_missing
 from ctsm_socnn.schemas import covariate_names
 
 __all__ = ["BASELINES", "predict_baseline"]
@@ -125,7 +126,7 @@ def _predictors(sites: xr.Dataset, kind: Predictors) -> NDArray[np.float64]:
     if kind == "place":
         return positions_km(sites) / _KM_PER_LOG_DEPTH
     covariates = [sites[name].values.astype(np.float64) for name in covariate_names(sites)]
-    return np.column_stack([*covariates, forcing_summaries(sites)])
+    return finite_or_missing(np.column_stack([*covariates, forcing_summaries(sites)]))
 
 
 def _with_depth(by_site: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def calibrate(
     *,
     posterior: xr.Dataset | None = None,
     device: Device = CPU,
+    work: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Train as the model was trained on all but each fold; learn intervals from the errors there.
@@ -43,6 +45,8 @@ def calibrate(
     posterior : xarray.Dataset, optional
         Of the same sites; needed by the two-step method.
     device : Device
+    work : Path, optional
+        Directory for resuming; the caller removes it when the result is safe.
     progress : callable, optional
         Called with the fold done and the number of folds.
 
@@ -70,6 +74,7 @@ def calibrate(
         settings=model.settings,
         posterior=posterior,
         device=device,
+        work=work,
     )
     for tested, other in models:
         here = sites.isel(site=tested)

@@ -113,6 +113,7 @@ def fold_models(
     settings: NetworkSettings | None = None,
     posterior: xr.Dataset | None = None,
     device: Device = CPU,
+    work: Path | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], Model]]:
     """Train a model for each fold, on the others; give the sites of the fold and the model.
 
@@ -122,6 +123,8 @@ def fold_models(
         As `cross_validate`.
     fold : ndarray of int, shape (site,)
     device : Device
+    work : Path, optional
+        Directory for resuming; each fold keeps its training in a directory of its own there.
 
     Raises
     ------
@@ -140,5 +143,6 @@ def fold_models(
                 seed + int(number),
                 posterior=None if posterior is None else posterior.isel(site=known),
                 device=device,
+                work=None if work is None else work / f"fold_{number}",
             ),
         )

@@ -7,7 +7,6 @@ with the same weights.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.model import Model, build_network
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.training import Objective, ParameterNetwork, fit_network, seeded
+from ctsm_socnn.network.training_key import training_key
 
 __all__ = ["Lesson", "Progress", "TrainingSet", "train_ensemble"]
 
@@ -39,7 +39,7 @@ class TrainingSet:
     Attributes
     ----------
     sites : xarray.Dataset
-        The usable training sites.
+        The usable training sites, with all that is learnt at them.
     excluded : dict of str to int
         Sites that were given but not used, by reason.
     transform : InputTransform
@@ -137,6 +137,8 @@ def train_ensemble(
     """
     seeds = np.random.SeedSequence(seed).spawn(settings.members)
     groups = location_groups(training.sites)
+    how = f"{method} {device.name}"
+    key = training_key(how, training.sites, training.inputs, settings, seed, start)
     members: list[ParameterNetwork] = []
     epochs: list[int] = []
     losses: list[float] = []
@@ -155,9 +157,7 @@ def train_ensemble(
                 validation,
                 settings,
                 device=device,
-                checkpoint=_member_file(
-                    work, number, f"{method} {device.name}", training, settings, seed
-                ),
+                checkpoint=_member_file(work, number, key),
                 progress=_of_member(progress, number),
             )
         members.append(network)
@@ -212,22 +212,12 @@ def _of_member(progress: Progress | None, number: int) -> Callable[[int, float],
     return lambda epoch, loss: progress(number, epoch, loss)
 
 
-def _member_file(
-    work: Path | None,
-    number: int,
-    how: str,
-    training: TrainingSet,
-    settings: NetworkSettings,
-    seed: int,
-) -> Path | None:
+def _member_file(work: Path | None, number: int, key: str) -> Path | None:
     """Checkpoint of a member; its name holds what decides the result, so that none is mixed up."""
     if work is None:
         return None
     work.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(f"{how} {settings.model_dump_json()} {seed}".encode())
-    digest.update(training.inputs.numeric.tobytes())
-    digest.update(training.sites["soc"].values.tobytes())
-    return work / f"member_{number}_{digest.hexdigest()[:16]}.pt"
+    return work / f"member_{number}_{key}.pt"
 
 
 def _record(

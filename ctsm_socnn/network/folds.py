@@ -62,7 +62,8 @@ def make_folds(
     Raises
     ------
     NetworkError
-        If there are fewer locations, blocks or sites than folds.
+        If there are fewer locations, blocks or sites than folds, fewer than two folds, or the
+        side of a block is no length.
     """
     if kind == "location":
         return location_folds(sites, folds, seed)
@@ -104,7 +105,7 @@ def location_folds(
     Raises
     ------
     NetworkError
-        If there are fewer locations than folds.
+        If there are fewer locations than folds, or fewer than two folds.
     """
     return _group_folds(location_groups(sites, separation_km), folds, seed, "locations")
 
@@ -115,8 +116,11 @@ def block_folds(sites: xr.Dataset, folds: int, block_km: float, seed: int) -> ND
     Raises
     ------
     NetworkError
-        If there are fewer occupied blocks than folds.
+        If the side is no length, there are fewer occupied blocks than folds, or fewer than two
+        folds.
     """
+    if not (np.isfinite(block_km) and block_km > 0.0):
+        raise NetworkError(f"blocks of {block_km:g} km were asked for; give a side above 0 km")
     lat = sites["lat"].values
     north = np.radians(lat) * _EARTH_RADIUS_KM
     row = np.floor(north / block_km)
@@ -133,10 +137,11 @@ def region_folds(sites: xr.Dataset, regions: int, seed: int) -> NDArray[np.intp]
     Raises
     ------
     NetworkError
-        If there are fewer sites than regions.
+        If there are fewer locations than regions, or fewer than two regions.
     """
     positions = positions_km(sites)
     distinct = len(np.unique(positions, axis=0))
+    _require_folds(regions)
     if distinct < regions:
         raise NetworkError(f"{distinct} locations cannot be divided into {regions} regions")
     clusters = KMeans(n_clusters=regions, n_init=4, random_state=seed).fit_predict(positions)
@@ -164,7 +169,15 @@ def hold_out(
     return held
 
 
+def _require_folds(folds: int) -> None:
+    if folds < 2:
+        raise NetworkError(
+            f"folds: {folds} asked for, but each is tested by what others taught; ask for 2 or more"
+        )
+
+
 def _group_folds(groups: NDArray[np.intp], folds: int, seed: int, kind: str) -> NDArray[np.intp]:
+    _require_folds(folds)
     labels = np.unique(groups)
     if len(labels) < folds:
         raise NetworkError(

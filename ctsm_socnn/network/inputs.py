@@ -2,6 +2,7 @@
 
 Everything here is fitted on training sites only and stored with the model. Rules for gaps:
 a missing number takes the training median, a missing, rare or never-seen class takes class 0.
+Infinity counts as missing, as NaN does.
 A site or cell that lacks more than half of its covariates, or of all inputs, is `unusable`.
 """
 
@@ -21,7 +22,13 @@ from ctsm_socnn.network.forcing_summary import FORCING_SUMMARIES, forcing_summar
 from ctsm_socnn.network.settings import InputSettings
 from ctsm_socnn.schemas import covariate_names
 
-__all__ = ["CategoricalInput", "InputTransform", "Inputs", "NumericInput"]
+__all__ = [
+    "CategoricalInput",
+    "InputTransform",
+    "Inputs",
+    "NumericInput",
+    "finite_or_missing",
+]
 
 _LOCATION = ("lon", "lat")
 _FORCING_PREFIX = "forcing_"
@@ -174,7 +181,7 @@ class InputTransform:
         classes = np.zeros((len(raw), len(self.categorical)), dtype=np.int64)
         for i, (item_, code) in enumerate(zip(self.categorical, codes, strict=True)):
             classes[:, i] = item_.indices(code)
-        return Inputs(numeric, classes, self._usable(np.isnan(raw), np.isnan(codes)))
+        return Inputs(numeric, classes, self._usable(np.isnan(raw), ~np.isfinite(codes)))
 
     def _usable(
         self, no_number: NDArray[np.bool_], no_class: NDArray[np.bool_]
@@ -242,7 +249,12 @@ def _raw_numeric(sites: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]
         for name in names
     ]
     n = sites.sizes["site"]
-    return np.stack(columns, axis=1) if columns else np.empty((n, 0))
+    return finite_or_missing(np.stack(columns, axis=1)) if columns else np.empty((n, 0))
+
+
+def finite_or_missing(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give numbers as they are and NaN for infinity, which measures nothing."""
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _fit_numeric(

@@ -95,9 +95,20 @@ def load_model(path: str | Path) -> Model:
                 name: ErrorScale.from_json(values)
                 for name, values in description.get("intervals", {}).items()
             },
-            refinement=_read_refinement(path / _REFINEMENT) if settings.refines else None,
+            refinement=(
+                _read_refinement(path / _REFINEMENT)
+                if _REFINEMENT in description["sha256"]
+                else None
+            ),
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        pickle.UnpicklingError,
+    ) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
 
 

@@ -131,6 +131,9 @@ class NetworkSettings(_Settings):
         Memory of the running average of weights, per epoch; 0 keeps each epoch's own.
     optimiser : {"adamw", "adadelta"}
     learning_rate, weight_decay : float
+    largest_gradient : float or None
+        Norm to which longer gradients are shortened before a step; None, or `inf` in a
+        configuration, takes them as they are.
     loss : {"log", "sqrt", "mixed", "student", "published"}
         Of the end-to-end method, see `ctsm_socnn.network.losses`.
     log_weight : float
@@ -166,6 +169,7 @@ class NetworkSettings(_Settings):
     optimiser: Literal["adamw", "adadelta"] = "adamw"
     learning_rate: float = Field(default=3e-3, gt=0.0)
     weight_decay: float = Field(default=1e-2, ge=0.0)
+    largest_gradient: float | None = Field(default=1.0, gt=0.0)
     loss: LossName = "mixed"
     log_weight: float = Field(default=1.0, ge=0.0)
     stock_weight: float = Field(default=0.3, ge=0.0)
@@ -244,8 +248,8 @@ def published_settings() -> NetworkSettings:
     """Return the two-step network as published.
 
     256-512-512-256 ReLU units, min-max scaled inputs with classes as plain numbers, linear
-    outputs, Adadelta at rate 1, batches of 32, at most 6,000 epochs with patience 1,200
-    (Tao et al. 2020, `ensemble_neural_networking`).
+    outputs, Adadelta at rate 1 on gradients as they are, batches of 32, at most 6,000 epochs with
+    patience 1,200 (Tao et al. 2020, `ensemble_neural_networking`).
     """
     return NetworkSettings(
         preset="published",
@@ -260,4 +264,5 @@ def published_settings() -> NetworkSettings:
         optimiser="adadelta",
         learning_rate=1.0,
         weight_decay=0.0,
+        largest_gradient=None,
     )

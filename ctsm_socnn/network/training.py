@@ -8,6 +8,9 @@ rows decide when to stop and which average to keep; nothing of a test fold ever 
 from __future__ import annotations
 
 import copy
+import logging
+import pickle
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,10 +31,22 @@ from ctsm_socnn.network.settings import NetworkSettings
 
 __all__ = ["Objective", "ParameterNetwork", "TrainingCurve", "fit_network", "seeded"]
 
+_LOG: Final = logging.getLogger(__name__)
 _CHECKPOINT_SECONDS: Final = 2.0
-_LARGEST_GRADIENT: Final = 1.0
 _LARGEST_INPUT: Final = 4.0
 _EARLY_EPOCHS: Final = 9
+_DAMAGE: Final = (
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    struct.error,
+    pickle.UnpicklingError,
+)
+"""What reading a file raises that is no state, by where it breaks off."""
 
 Progress = Callable[[int, float], None]
 """Called after each epoch with its number and validation loss."""
@@ -128,7 +143,8 @@ def fit_network(
     device : Device
         That of the objective. The network comes back to the CPU.
     checkpoint : Path, optional
-        File for resuming; if it exists, training goes on from its epoch to the same weights.
+        File for resuming; if it exists, training goes on from its epoch to the same weights. A
+        damaged one is as if it did not exist.
     progress : callable, optional
 
     Raises
@@ -188,7 +204,8 @@ class _Run:
             self.optimiser.zero_grad()
             loss = self._loss(self.network, rows)
             torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(self.learnt, _LARGEST_GRADIENT)
+            if self.settings.largest_gradient is not None:
+                torch.nn.utils.clip_grad_norm_(self.learnt, self.settings.largest_gradient)
             self.optimiser.step()
             losses.append(float(loss.detach()))
         self.epoch += 1
@@ -246,8 +263,10 @@ class _Run:
         }
 
     def restore(self, path: Path) -> None:
-        """Take up the state that `path` holds."""
-        state = torch.load(path, weights_only=True, map_location=self.place)
+        """Take up the state that `path` holds; if it is damaged, stay at the start."""
+        state = self._read(path)
+        if state is None:
+            return
         self.epoch, self.best_epoch = state["epoch"], state["best_epoch"]
         self.best_loss, self.best_weights = state["best_loss"], state["best_weights"]
         self.curve = list(state["curve"])
@@ -257,6 +276,17 @@ class _Run:
             value.data.copy_(stored)
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["generator"].cpu())
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        """State in a file, None if the file is not whole, as a full disk may leave it."""
+        try:
+            state = torch.load(path, weights_only=True, map_location=self.place)
+        except _DAMAGE:
+            state = None
+        if isinstance(state, dict) and state.keys() == self.state().keys():
+            return state
+        _LOG.warning("%s is damaged; this network is trained anew", path)
+        return None
 
 
 class _Saver:

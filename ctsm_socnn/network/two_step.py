@@ -27,6 +27,7 @@ from ctsm_socnn.schemas import validate_posterior
 
 __all__ = ["train_two_step"]
 
+_OF_POSTERIOR: Final = ("site", "parameter")
 _NUGGET: Final = 0.1
 """Spread in the unit cube between sites of equal covariates; keeps weights finite where a
 posterior is narrow."""
@@ -70,11 +71,12 @@ def train_two_step(
         "assimilation not converged": posterior["converged"].values != 1,
         "posterior missing": ~np.isfinite(mean).all(axis=1),
     }
-    positioned = sites.assign_coords(position=("site", np.arange(sites.sizes["site"])))
-    training = TrainingSet.prepare(positioned, reasons, settings)
-    rows = training.sites["position"].values
-    target = to_unit(mean[rows])
-    spread = posterior["sd"].values[rows] / (upper_bounds() - lower_bounds())
+    told = sites.assign(
+        posterior_mean=(_OF_POSTERIOR, mean), posterior_sd=(_OF_POSTERIOR, posterior["sd"].values)
+    )
+    training = TrainingSet.prepare(told, reasons, settings)
+    target = to_unit(training.sites["posterior_mean"].values)
+    spread = training.sites["posterior_sd"].values / (upper_bounds() - lower_bounds())
 
     def lesson(chosen: NDArray[np.intp]) -> Lesson:
         loss = (

@@ -27,6 +27,7 @@ from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network.baselines import predict_baseline
 from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.forcing_summary import forcing_summaries
+from ctsm_socnn.network.inputs import finite_or_missing
 from ctsm_socnn.schemas import covariate_names
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
@@ -108,7 +109,7 @@ def residual_variogram(sites: xr.Dataset, seed: int) -> Variogram:
 
 def _predictors(sites: xr.Dataset) -> Array:
     covariates = [sites[name].values.astype(np.float64) for name in covariate_names(sites)]
-    return np.column_stack([*covariates, forcing_summaries(sites)])
+    return finite_or_missing(np.column_stack([*covariates, forcing_summaries(sites)]))
 
 
 def _regression() -> Any:

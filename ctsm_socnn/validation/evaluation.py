@@ -18,7 +18,7 @@ from ctsm_socnn.network.site_selection import require_same_sites
 from ctsm_socnn.schemas import N_LAYERS
 from ctsm_socnn.validation.comparison import Prediction, comparison_json
 from ctsm_socnn.validation.figures import draw_observed_modelled
-from ctsm_socnn.validation.methods import Lesson, MethodSettings, answer
+from ctsm_socnn.validation.methods import Lesson, MethodSettings, answer, require_methods
 
 __all__ = [
     "COMPARISON_FILE",
@@ -51,7 +51,13 @@ def predict_in_sample(
     rows : mapping of str to str
         Name in tables -> method.
     settings : MethodSettings
+
+    Raises
+    ------
+    ValidationError
+        If a method is not given what it learns from.
     """
+    require_methods(rows.values(), settings, posterior=posterior is not None)
     lesson = Lesson(sites, posterior, settings)
     return [Prediction(name, "in", answer(method, lesson, sites)) for name, method in rows.items()]
 
@@ -78,15 +84,18 @@ def predict_out_of_sample(
     fold : ndarray of int, shape (site,)
         Sites of one fold are answered together, by what all others taught.
     finished : Checkpoint, optional
-        Answers of an interrupted run are taken from there and new ones kept there.
+        Answers of an interrupted run are taken from there and new ones kept there, and networks
+        whose training is under way.
     progress : callable, optional
         Called with the row, the fold that is next and the number of folds.
 
     Raises
     ------
     ValidationError
-        If the folds do not fit the sites, or there is only one.
+        If the folds do not fit the sites, or there is only one; or a method is not given what it
+        learns from.
     """
+    require_methods(rows.values(), settings, posterior=posterior is not None)
     numbers = np.unique(fold)
     if fold.shape != (sites.sizes["site"],) or numbers.size < 2:
         raise ValidationError(
@@ -106,7 +115,8 @@ def predict_out_of_sample(
             block = finished.load(index) if finished is not None else None
             if block is None:
                 past = None if posterior is None else posterior.isel(site=known)
-                lesson = Lesson(sites.isel(site=known), past, settings, int(number))
+                work = None if finished is None else finished.scratch(index)
+                lesson = Lesson(sites.isel(site=known), past, settings, int(number), work)
                 block = {_ANSWER: answer(method, lesson, sites.isel(site=tested))}
                 if finished is not None:
                     finished.save(index, block)

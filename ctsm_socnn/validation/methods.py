@@ -14,9 +14,10 @@ network that learns the profiles through the kernel. The black boxes of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -47,6 +48,7 @@ __all__ = [
     "MethodSettings",
     "answer",
     "default_parameters",
+    "require_methods",
 ]
 
 Array = NDArray[np.float64]
@@ -103,12 +105,15 @@ class Lesson:
     settings : MethodSettings
     fold : int
         Number of the fold that is left out; networks of different folds start differently.
+    work : Path or None
+        Directory in which networks keep their training for resuming.
     """
 
     sites: xr.Dataset
     posterior: xr.Dataset | None
     settings: MethodSettings
     fold: int = 0
+    work: Path | None = None
 
 
 def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
@@ -134,17 +139,37 @@ def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
     NetworkError, AssimilationError
         As the methods themselves.
     """
-    if method not in METHODS:
-        raise ValidationError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
-    if method in NEEDS_POSTERIOR and lesson.posterior is None:
-        raise ValidationError(
-            f"{method} learns from site posteriors; give the file that ctsm-socnn assimilate made"
-        )
-    if method == HIERARCHICAL and not lesson.settings.classes:
-        raise ValidationError(
-            "hierarchical learns by classes of sites; name the variable that holds them"
-        )
+    require_methods([method], lesson.settings, posterior=lesson.posterior is not None)
     return METHODS[method](lesson, tested)
+
+
+def require_methods(methods: Iterable[str], settings: MethodSettings, *, posterior: bool) -> None:
+    """Make sure, before anything is computed, that methods are given what they learn from.
+
+    Parameters
+    ----------
+    methods : iterable of str
+    settings : MethodSettings
+    posterior : bool
+        Whether there is a site-by-site posterior.
+
+    Raises
+    ------
+    ValidationError
+        If a method is unknown, or learns from posteriors or classes and there are none.
+    """
+    for method in methods:
+        if method not in METHODS:
+            raise ValidationError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+        if method in NEEDS_POSTERIOR and not posterior:
+            raise ValidationError(
+                f"{method} learns from site posteriors; give the file that ctsm-socnn assimilate "
+                "made"
+            )
+        if method == HIERARCHICAL and not settings.classes:
+            raise ValidationError(
+                "hierarchical learns by classes of sites; name the variable that holds them"
+            )
 
 
 def default_parameters(sites: xr.Dataset) -> Array:
@@ -209,6 +234,7 @@ def _network(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
         settings.networks[method],
         settings.seed + lesson.fold,
         posterior=lesson.posterior if method in NEEDS_POSTERIOR else None,
+        work=lesson.work,
     )
     return soc_of_parameters(tested, model.predict_sites(tested))
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.network import NetworkSettings, save_model, train
+from ctsm_socnn.network import NetworkSettings, default_settings, save_model, train, training
 
 Spoil = Callable[[xr.Dataset], xr.Dataset]
 
@@ -80,6 +80,17 @@ def test_sites_of_another_kind_are_refused_or_counted(
     assert said in line
 
 
+@pytest.mark.parametrize("gap", [np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["cov_warmth", "cov_Land_Cover"])
+def test_infinity_at_a_training_site_is_a_gap(sites: xr.Dataset, name: str, gap: float) -> None:
+    def predicted(value: float) -> np.ndarray:
+        spoilt = sites.assign({name: sites[name].where(np.arange(40) != 3, value)})
+        settings = default_settings("end-to-end").with_changes(members=1, epochs=1)
+        return train(spoilt, "end-to-end", settings, 0).predict_sites(sites)
+
+    np.testing.assert_array_equal(predicted(gap), predicted(np.nan))
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate", "importance"])
 def test_fewer_sites_than_folds_are_told_before_any_training(
     model: str, sites: xr.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
@@ -93,6 +104,42 @@ def test_fewer_sites_than_folds_are_told_before_any_training(
     }
     assert main([command, *words[command], *out]) == 2
     assert "fewer than 99 folds; ask for fewer folds" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["1"], "folds: 1 asked for"),
+        (["0"], "folds: 0 asked for"),
+        (["-1"], "folds: -1 asked for"),
+        (["1", "--by", "region"], "folds: 1 asked for"),
+        (["2", "--by", "block", "--block-km", "0"], "blocks of 0 km"),
+        (["2", "--by", "block", "--block-km", "nan"], "blocks of nan km"),
+        (["41", "--by", "region"], "40 locations cannot be divided into 41 regions"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_folds_that_make_no_sense_are_told_before_any_training(
+    sites: xr.Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    words: list[str],
+    said: str,
+) -> None:
+    def trained(*_: object) -> None:
+        pytest.fail("an epoch was trained")
+
+    monkeypatch.setattr(training._Run, "one_epoch", trained)
+    write_dataset(sites, tmp_path / "sites.nc")
+    asked = {"train": ["--method", "end-to-end", "--calibrate"], "evaluate": ["--folds"]}
+    line = [command, str(tmp_path / "sites.nc"), "-o", str(tmp_path / "out"), *asked[command]]
+    assert main([*line, *words]) == 2
+    (error,) = capsys.readouterr().err.strip().splitlines()
+    assert said in error
     assert not (tmp_path / "out").exists()
 
 

@@ -44,10 +44,17 @@ def test_covariates_help_where_carbon_follows_them(sites: xr.Dataset) -> None:
     assert error("random forest, log") < 0.6 * error("depth only, log")
 
 
-def test_missing_covariates_are_taken(sites: xr.Dataset) -> None:
+@pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["random forest, log", "gradient boosting"])
+def test_missing_covariates_are_taken(sites: xr.Dataset, name: str, missing: float) -> None:
     sites["cov_warmth"][5] = np.nan
+    sites["cov_noise"][36] = np.nan
+    expected = _answer(name, sites)
+    sites["cov_warmth"][5] = missing
+    sites["cov_noise"][36] = missing
     sites["TSOI"][36] = np.nan
-    assert np.isfinite(_answer("random forest, log", sites)).all()
+    np.testing.assert_array_equal(_answer(name, sites)[:6], expected[:6])
+    assert np.isfinite(_answer(name, sites)).all()
 
 
 @pytest.mark.parametrize("name", ["gradient boosting", "random forest, log"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,14 @@ from ctsm_socnn.network import (
     write_maps,
 )
 from ctsm_socnn.network import calibration as calibration_module
+from ctsm_socnn.network.cross_validation import fold_models
+from ctsm_socnn.network.error_scale import (
+    Errors,
+    ErrorScale,
+    coverage,
+    fit_scales,
+    join_errors,
+)
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 QUICK = NetworkSettings(members=2, epochs=3, inputs={"forcing_summaries": False})
@@ -46,23 +56,73 @@ def test_a_calibrated_model_knows_its_scores_and_coverage_at_sites_not_seen(
     assert "soc_stock_200cm" not in calibrated.intervals
 
 
-def test_nothing_of_a_fold_reaches_the_intervals_that_judge_it(noisy: xr.Dataset) -> None:
-    """Errors of a fold may change what the others are judged by, but not its own interval."""
-    model = train(noisy, "end-to-end", QUICK, 0)
-    fold = np.arange(40) // 20
-    judged: list[set[str]] = []
-    honest = calibration_module.join_errors
+FOLD = np.arange(40) // 14
+FACTOR = 0.2
 
-    def remember(parts: list[dict[str, object]]) -> object:
-        judged.append({str(id(part)) for part in parts})
-        return honest(parts)  # type: ignore[arg-type]
+
+@dataclass(frozen=True)
+class Judged:
+    """What a calibration went by: predictions of all sites; errors and scales that judge, by fold."""
+
+    model: Model
+    prediction: np.ndarray
+    errors: list[dict[str, Errors]]
+    scales: list[dict[str, ErrorScale]]
+
+
+def judge(sites: xr.Dataset, models: list[Any] | None = None) -> Judged:
+    """Train and calibrate; the folds are answered by `models`, if there are any, or anew."""
+    predictions: list[np.ndarray] = []
+    judged: list[tuple[dict[str, ErrorScale], dict[str, Errors]]] = []
+
+    def score(_: xr.Dataset, prediction: np.ndarray, *rest: Any) -> dict[str, float]:
+        predictions.append(prediction)
+        return {}
+
+    def cover(scales: dict[str, ErrorScale], errors: dict[str, Errors]) -> Any:
+        judged.append((scales, errors))
+        return coverage(scales, errors)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration_module, "join_errors", remember)
-        calibrate(model, noisy, fold)
-    of_folds = [parts for parts in judged if len(parts) == 1]
-    assert len(of_folds) == 2
-    assert of_folds[0].isdisjoint(of_folds[1])
+        patch.setattr(calibration_module, "score_parameters", score)
+        patch.setattr(calibration_module, "coverage", cover)
+        if models is not None:
+            patch.setattr(calibration_module, "fold_models", lambda *_, **__: models)
+        model = calibrate(train(sites, "end-to-end", QUICK, 0), sites, FOLD)
+    (prediction,) = predictions
+    return Judged(model, prediction, [e for _, e in judged], [s for s, _ in judged])
+
+
+def with_other_carbon(sites: xr.Dataset, fold: int) -> xr.Dataset:
+    return sites.assign(soc=sites["soc"] * np.where(fold == FOLD, FACTOR, 1.0)[:, None])
+
+
+def test_a_fold_is_predicted_by_what_others_taught(noisy: xr.Dataset) -> None:
+    """Less carbon at the sites of a fold moves their errors by as much, and nothing else."""
+    before, after = judge(noisy), judge(with_other_carbon(noisy, 1))
+    same = (before.prediction == after.prediction).all(axis=1)
+    np.testing.assert_array_equal(same, FOLD == 1)
+    for name, errors in before.errors[1].items():
+        found = after.errors[1][name]
+        np.testing.assert_allclose(found.error, errors.error + np.log(FACTOR), rtol=0, atol=1e-9)
+        np.testing.assert_array_equal(found.spread, errors.spread)
+        assert not np.allclose(after.errors[0][name].error, before.errors[0][name].error)
+
+
+def test_the_intervals_that_judge_a_fold_are_those_of_the_others(noisy: xr.Dataset) -> None:
+    """With the same models, carbon of a fold moves the intervals of the others, not its own."""
+    models = list(fold_models(noisy, "end-to-end", FOLD, 0, settings=QUICK))
+    before, after = judge(noisy, models), judge(with_other_carbon(noisy, 1), models)
+    assert before.scales[1] == after.scales[1]
+    for other in (0, 2):
+        assert before.scales[other].keys() == after.scales[other].keys()
+        for name, scale in before.scales[other].items():
+            assert scale != after.scales[other][name]
+
+
+def test_a_model_keeps_the_intervals_of_all_folds(noisy: xr.Dataset) -> None:
+    judged = judge(noisy)
+    assert judged.model.intervals == fit_scales(join_errors(judged.errors))
 
 
 def test_intervals_are_stored_and_scored(

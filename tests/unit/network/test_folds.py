@@ -6,10 +6,13 @@ import xarray as xr
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.folds import (
+    FOLD_KINDS,
+    FoldKind,
     block_folds,
     hold_out,
     location_folds,
     location_groups,
+    make_folds,
     region_folds,
 )
 
@@ -75,6 +78,19 @@ def test_regions_are_contiguous() -> None:
 def test_more_regions_than_locations_is_an_error() -> None:
     with pytest.raises(NetworkError, match="2 locations cannot be divided into 3 regions"):
         region_folds(at([0.0, 0.0, 9.0], [1.0, 1.0, 1.0]), 3, seed=0)
+
+
+@pytest.mark.parametrize("kind", FOLD_KINDS)
+@pytest.mark.parametrize("folds", [1, 0, -1])
+def test_fewer_than_two_folds_are_an_error(kind: FoldKind, folds: int) -> None:
+    with pytest.raises(NetworkError, match=f"folds: {folds} asked for.*; ask for 2 or more"):
+        make_folds(at([0.0, 3.0, 9.0], [1.0, 1.0, 1.0]), kind, folds, seed=0, block_km=20.0)
+
+
+@pytest.mark.parametrize("side", [0.0, -5.0, float("nan"), float("inf")])
+def test_a_block_has_a_side(side: float) -> None:
+    with pytest.raises(NetworkError, match=f"blocks of {side:g} km .* above 0 km"):
+        block_folds(at([0.0, 3.0, 9.0], [1.0, 1.0, 1.0]), 2, side, seed=0)
 
 
 def test_hold_out_takes_whole_groups_and_leaves_some() -> None:

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from ctsm_socnn.errors import FileError, NetworkError
-from ctsm_socnn.network import Model, NetworkSettings, load_model, save_model, train_two_step
+from ctsm_socnn.network import (
+    Model,
+    NetworkSettings,
+    default_settings,
+    load_model,
+    save_model,
+    train_two_step,
+)
+from ctsm_socnn.provenance import checksum
 
 QUICK = NetworkSettings(members=2, epochs=2)
 
@@ -25,8 +35,20 @@ def saved(model: Model, tmp_path: Path) -> Path:
 
 
 def change_description(saved: Path, **changes: object) -> None:
+    """Change entries by hand, which leaves the checksum of the whole as it was."""
     file = saved / "model.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def forge_description(saved: Path, **changes: object) -> None:
+    """Change entries and give all checksums anew, so that nothing is left to tell the change."""
+    listed = json.loads((saved / "model.json").read_text())["sha256"]
+    changes = {"sha256": {name: checksum(saved / name) for name in listed}} | changes
+    change_description(saved, **changes)
+    description = json.loads((saved / "model.json").read_text())
+    del description["description_sha256"]
+    text = json.dumps(description, sort_keys=True).encode()
+    change_description(saved, description_sha256=hashlib.sha256(text).hexdigest())
 
 
 def test_a_loaded_model_predicts_the_same_bits(
@@ -101,28 +123,66 @@ def test_other_parameters_are_refused(saved: Path) -> None:
         load_model(saved)
 
 
-@pytest.mark.parametrize("change", [{"settings": {"epoch": 3}}, {"inputs": {}}, {"seed": None}])
-def test_a_description_that_does_not_fit_is_noticed(saved: Path, change: dict[str, object]) -> None:
-    change_description(saved, **change)
-    with pytest.raises(NetworkError, match="is damaged"):
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"settings": {"epoch": 3}}, "1 validation error for NetworkSettings"),
+        ({"inputs": {}}, "'numeric'"),
+        ({"seed": None}, r"int\(\) argument must be"),
+        ({"members": ["member_0.pt", "member_7.pt"]}, r"member_7\.pt"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_description_that_does_not_fit_is_noticed(
+    saved: Path, change: dict[str, object], reason: str
+) -> None:
+    forge_description(saved, **change)
+    with pytest.raises(NetworkError, match=f"is damaged: .*{reason}.* Copy it again"):
         load_model(saved)
 
 
-def test_weights_that_run_code_are_refused(saved: Path) -> None:
-    import hashlib
-    import pickle
+def test_weights_that_run_code_are_refused(saved: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
 
     class Payload:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return eval, ("1/0",)
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (ran,)
 
-    file = saved / "member_0.pt"
-    file.write_bytes(pickle.dumps(Payload(), protocol=2))
-    sums = json.loads((saved / "model.json").read_text())["sha256"]
-    sums["member_0.pt"] = hashlib.sha256(file.read_bytes()).hexdigest()
-    change_description(saved, sha256=sums)
-    with pytest.raises(NetworkError, match="is damaged"):
+    torch.save(Payload(), saved / "member_0.pt")
+    forge_description(saved)
+    with pytest.raises(NetworkError, match="is damaged: Weights only load failed"):
         load_model(saved)
+    assert not ran.exists()
+
+
+def test_inputs_that_run_code_are_refused(saved: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (ran,)
+
+    np.save(saved / "training_inputs.npy", np.array([Payload()], dtype=object))
+    forge_description(saved)
+    with pytest.raises(NetworkError, match="is damaged: Object arrays cannot be loaded"):
+        load_model(saved)
+    assert not ran.exists()
+
+
+def test_a_forged_description_that_fits_is_read(saved: Path) -> None:
+    forge_description(saved, seed=9)
+    assert load_model(saved).seed == 9
+
+
+def test_two_step_settings_may_speak_of_imagined_sites(
+    sites: xr.Dataset, posterior: xr.Dataset, tmp_path: Path
+) -> None:
+    settings = default_settings("end-to-end").with_changes(members=1, epochs=1)
+    model = train_two_step(sites, posterior, settings, seed=0)
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.refinement is None
+    np.testing.assert_array_equal(loaded.predict_sites(sites), model.predict_sites(sites))
 
 
 def test_an_edited_description_is_refused(saved: Path) -> None:

@@ -83,6 +83,18 @@ def test_validation_rows_are_never_trained_on() -> None:
     assert objective.seen == set(np.flatnonzero(~VALIDATION).tolist())
 
 
+@pytest.mark.parametrize("never_reached", [1e30, float("inf")])
+def test_long_gradients_are_shortened_if_asked(never_reached: float) -> None:
+    def fitted(largest: float | None) -> ParameterNetwork:
+        return fit(SETTINGS.with_changes(largest_gradient=largest), scale=100.0)[0]
+
+    as_they_are, as_usual = fitted(None), fit(scale=100.0)[0]
+    assert_same(as_they_are, fitted(never_reached))
+    assert_same(as_usual, fitted(1.0))
+    for one, other in zip(weights(as_they_are), weights(as_usual), strict=True):
+        assert not torch.equal(one, other)
+
+
 def test_the_same_seed_gives_the_same_bits() -> None:
     assert_same(fit()[0], fit()[0])
 
@@ -136,6 +148,40 @@ def test_a_finished_member_is_not_trained_again(tmp_path: Path) -> None:
     again, _, objective = fit(checkpoint=checkpoint)
     assert objective.seen == set()
     assert_same(first, again)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.1, 0.5, 0.99], ids=str)
+def test_a_state_that_breaks_off_is_trained_anew(
+    tmp_path: Path, kept: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = tmp_path / "member.pt"
+    whole, whole_curve, _ = fit(checkpoint=checkpoint)
+    stored = checkpoint.read_bytes()
+    checkpoint.write_bytes(stored[: int(kept * len(stored))])
+    again, curve, objective = fit(checkpoint=checkpoint)
+    assert objective.seen
+    assert caplog.messages == [f"{checkpoint} is damaged; this network is trained anew"]
+    assert curve == whole_curve
+    assert_same(again, whole)
+    assert fit(checkpoint=checkpoint)[2].seen == set()
+
+
+def test_a_file_that_is_no_state_is_trained_anew(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "member.pt"
+    torch.save({"epoch": 40}, checkpoint)
+    assert_same(fit(checkpoint=checkpoint)[0], fit()[0])
+
+
+def test_a_state_that_runs_code_is_not_run(tmp_path: Path) -> None:
+    checkpoint, ran = tmp_path / "member.pt", tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (ran,)
+
+    torch.save({"epoch": Payload()}, checkpoint)
+    assert_same(fit(checkpoint=checkpoint)[0], fit()[0])
+    assert not ran.exists()
 
 
 def test_a_loss_that_is_no_number_is_an_error() -> None:

@@ -67,6 +67,18 @@ def test_the_published_preset_is_what_was_published(
     assert model.transform.categorical == ()
 
 
+def test_the_published_preset_takes_gradients_as_they_are(
+    sites: xr.Dataset, posterior: xr.Dataset
+) -> None:
+    def predicted(**changes: float) -> np.ndarray:
+        settings = published_settings().with_changes(epochs=2, **changes)
+        return train_two_step(sites, posterior, settings, seed=0).predict_sites(sites)
+
+    published = predicted()
+    np.testing.assert_array_equal(published, predicted(largest_gradient=1e30))
+    assert (published != predicted(largest_gradient=1.0)).any()
+
+
 def test_narrow_posteriors_count_more(sites: xr.Dataset, posterior: xr.Dataset) -> None:
     vague = posterior.copy(deep=True)
     odd = np.arange(sites.sizes["site"]) % 2 == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -27,6 +28,7 @@ SETTINGS = MethodSettings(
     networks={"two-step": QUICK, "end-to-end": QUICK},
 )
 FOLD = np.arange(40) % 2
+Predict = Callable[[xr.Dataset, xr.Dataset | None, dict[str, str]], dict[str, np.ndarray]]
 EVERY_METHOD = {name: name for name in METHODS}
 
 
@@ -36,6 +38,12 @@ def _out_of_sample(
     predictions = predict_out_of_sample(sites, posterior, rows, SETTINGS, FOLD)
     assert {p.sample for p in predictions} == {"out"}
     return {p.method: p.soc for p in predictions}
+
+
+def _in_sample(
+    sites: xr.Dataset, posterior: xr.Dataset | None, rows: dict[str, str]
+) -> dict[str, np.ndarray]:
+    return {p.method: p.soc for p in predict_in_sample(sites, posterior, rows, SETTINGS)}
 
 
 def test_no_method_uses_what_was_measured_at_the_sites_it_answers_for(
@@ -79,10 +87,14 @@ def test_in_sample_is_learnt_from_all_sites(sites: xr.Dataset) -> None:
     assert (whole != _out_of_sample(sites, None, rows)["curve"]).any()
 
 
+@pytest.mark.parametrize("predict", [_out_of_sample, _in_sample])
 @pytest.mark.parametrize("method", NEEDS_POSTERIOR)
-def test_a_method_without_its_posterior_says_so(sites: xr.Dataset, method: str) -> None:
+def test_a_method_without_its_posterior_says_so_before_others_have_run(
+    sites: xr.Dataset, method: str, predict: Predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "answer", lambda *_: pytest.fail("a method has run"))
     with pytest.raises(ValidationError, match=f"{method} learns from site posteriors"):
-        _out_of_sample(sites, None, {method: method})
+        predict(sites, None, {"default": "default", method: method})
 
 
 def test_hierarchical_without_its_classes_says_so(sites: xr.Dataset) -> None:
