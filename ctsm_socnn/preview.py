@@ -188,7 +188,7 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     imagined = _imagined(config, sites)
     seconds += _training_seconds(config, sites, imagined)
     to_predict = math.prod(counts["covariate_grid"].values())
-    if network_settings(config, config.network.method).refines:
+    if config.network.method == "end-to-end" and network_settings(config, "end-to-end").refines:
         seconds += to_predict * _SECONDS_PER_REFINED
     cells = counts["cells"] + to_predict
     peak = _BYTES_AT_LEAST + max(

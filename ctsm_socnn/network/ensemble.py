@@ -80,7 +80,8 @@ class TrainingSet:
         if used.sum() < 2:
             listed = ", ".join(f"{count} {reason}" for reason, count in excluded.items())
             raise NetworkError(
-                f"{int(used.sum())} of {len(used)} sites can be trained on ({listed})"
+                f"{int(used.sum())} of {len(used)} sites can be trained on"
+                f"{f' ({listed})' if listed else ''}; a network needs at least two"
             )
         kept = sites.isel(site=np.flatnonzero(used))
         transform = InputTransform.fit(kept, settings.inputs)

@@ -21,6 +21,9 @@ def template(tmp_path: Path) -> Path:
         for item in resolve_version("ctsm5.4").in_place(Place.PARAMFILE):
             value = {"minpsi_hr": -2.0, "maxpsi_hr": -0.002}.get(item.key, 0.5)
             dataset.createVariable(item.name, "f8", ())[...] = value
+        dataset.createDimension("variants", 2)
+        dataset.createDimension("pft", 15)
+        dataset.createVariable("rootprof_beta", "f8", ("variants", "pft"))[:] = 0.95
     return path
 
 

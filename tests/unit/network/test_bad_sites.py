@@ -146,7 +146,10 @@ def test_folds_that_make_no_sense_are_told_before_any_training(
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda sites: sites.isel(site=[0]), "1 of 1 sites can be trained on"),
+        (
+            lambda sites: sites.isel(site=[0]),
+            "1 of 1 sites can be trained on; a network needs at least two",
+        ),
         (lack_all_forcing, "0 of 40 sites can be trained on (40 forcing missing)"),
         (lambda s: s.assign(soc=s["soc"] * np.nan), "40 no usable observation"),
     ],
