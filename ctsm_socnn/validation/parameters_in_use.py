@@ -24,7 +24,7 @@ from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Item, Place
 from ctsm_socnn.shipped import shipped_directory
 from ctsm_socnn.validation.history_fields import HistoryFields
-from ctsm_socnn.validation.mapped_scalars import MappedScalars
+from ctsm_socnn.validation.mapped_scalars import FREEZING, REFERENCE, MappedScalars
 
 __all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence", "rates_are_told"]
 
@@ -32,8 +32,6 @@ Array = NDArray[np.float64]
 Verdict = Literal["used", "NOT used", "cannot tell"]
 
 _SECONDS_PER_YEAR: Final = 365.0 * 86400.0
-_FREEZING: Final = 273.15
-_REFERENCE: Final = 298.15
 _CALM_DEPTH: Final = 2.0
 """m; below it temperature hardly varies within a month."""
 _DEEP_ENOUGH: Final = 2.0
@@ -289,14 +287,14 @@ def _q10(fields: HistoryFields) -> dict[str, Array]:
         return {}
     scalar, temperature = read
     calm = (SOIL_GRID.node_depth > _CALM_DEPTH)[:, np.newaxis] & (scalar > 0.0)
-    exponent = 1.0 + (temperature - _REFERENCE) / 10.0
-    thawed = calm & (temperature > _FREEZING) & (np.abs(exponent) > _LEAST_EXPONENT)
+    exponent = 1.0 + (temperature - REFERENCE) / 10.0
+    thawed = calm & (temperature > FREEZING) & (np.abs(exponent) > _LEAST_EXPONENT)
     q10 = _base(scalar / float(century_normalisation(1.0)), exponent, thawed)
     found = {"q10": q10}
     if np.isfinite(q10).any():
         usual = float(np.nanmedian(q10))
         at_freezing = float(century_normalisation(usual)) * usual**-2.5
-        below = (temperature - _FREEZING) / 10.0
+        below = (temperature - FREEZING) / 10.0
         frozen = calm & (below < -_LEAST_EXPONENT)
         found["froz_q10"] = _base(scalar / at_freezing, below, frozen)
     return found
