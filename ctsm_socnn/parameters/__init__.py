@@ -12,14 +12,18 @@ from ctsm_socnn.parameters.registry import (
 )
 from ctsm_socnn.parameters.transforms import to_physical, to_unit
 from ctsm_socnn.parameters.turnover import (
+    FREEZING,
+    Q10_REFERENCE,
     TurnoverConvention,
     century_normalisation,
     convert_turnover_times,
 )
 
 __all__ = [
+    "FREEZING",
     "PARAMETERS",
     "PARAMETER_NAMES",
+    "Q10_REFERENCE",
     "TYPICAL_SAND",
     "Parameter",
     "TurnoverConvention",

@@ -10,11 +10,23 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["TurnoverConvention", "century_normalisation", "convert_turnover_times"]
+__all__ = [
+    "FREEZING",
+    "Q10_REFERENCE",
+    "TurnoverConvention",
+    "century_normalisation",
+    "convert_turnover_times",
+]
+
+FREEZING: Final = 273.15
+"""K. Below it CTSM takes the Q10 of frozen soil."""
+Q10_REFERENCE: Final = 298.15
+"""K, at which CTSM's Q10 function is 1 before its normalisation."""
 
 
 class TurnoverConvention(StrEnum):

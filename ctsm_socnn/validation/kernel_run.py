@@ -35,7 +35,7 @@ from ctsm_socnn.model import (
     CtsmSwitches,
 )
 from ctsm_socnn.model.ctsm_sites import potential_of_water_scalar
-from ctsm_socnn.parameters import century_normalisation
+from ctsm_socnn.parameters import FREEZING, Q10_REFERENCE, century_normalisation
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 from ctsm_socnn.validation.history_fields import HistoryFields
 
@@ -44,8 +44,6 @@ __all__ = ["POOL_NAMES", "KernelRun", "by_column", "kernel_scheme", "open_kernel
 Array = NDArray[np.float64]
 
 POOL_NAMES: Final = ("CWD", "L1", "L2", "L3", "S1", "S2", "S3")
-_FREEZING: Final = 273.15
-_REFERENCE: Final = 298.15
 _COLDEST, _WARMEST = 200.0, 340.0
 _NEEDED: Final = ("T_SCALAR", "W_SCALAR", "O_SCALAR", "FPI_vr", "ALTMAX", "ALTMAX_LASTYEAR")
 _UNKNOWN_SAND: Final = 50.0
@@ -255,10 +253,10 @@ def _temperature_of_scalar(scalar: Array, parameters: CtsmParameters) -> Array:
     normal = float(century_normalisation(parameters.q10))
     exponent = np.log(np.maximum(scalar, np.finfo(float).tiny) / normal)
     warm, cold = (max(np.log(q), 1e-6) for q in (parameters.q10, parameters.froz_q10))
-    temperature = _REFERENCE + 10.0 * exponent / warm
-    frozen = _FREEZING + 10.0 * (exponent + 2.5 * warm) / cold
-    kelvin = np.where(temperature < _FREEZING, frozen, temperature)
-    return np.clip(np.where(scalar > 0.0, kelvin, _FREEZING), _COLDEST, _WARMEST)
+    temperature = Q10_REFERENCE + 10.0 * exponent / warm
+    frozen = FREEZING + 10.0 * (exponent + 2.5 * warm) / cold
+    kelvin = np.where(temperature < FREEZING, frozen, temperature)
+    return np.clip(np.where(scalar > 0.0, kelvin, FREEZING), _COLDEST, _WARMEST)
 
 
 def _donor_cn(parameters: CtsmParameters) -> tuple[float, ...]:

@@ -18,14 +18,12 @@ from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.export.translation import RESPIRED_ITEMS
 from ctsm_socnn.forcing.land_grid import LandGrid
 from ctsm_socnn.netcdf_reading import open_netcdf
+from ctsm_socnn.parameters import FREEZING, Q10_REFERENCE
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
 
-__all__ = ["FREEZING", "REFERENCE", "MappedScalars"]
+__all__ = ["MappedScalars"]
 
-FREEZING: Final = 273.15
-REFERENCE: Final = 298.15
-"""K. Of CTSM's Q10 function."""
 _SAME: Final = 1e-3
 """Degrees within which cell centres are the same; history has them in single precision."""
 _Q10_ITEMS: Final = ("q10", "froz_q10")
@@ -121,9 +119,9 @@ class MappedScalars:
         if self.q10 is not None:
             change = self.q10 / scalars["q10"]
             frozen = change if self.froz_q10 is None else self.froz_q10 / scalars["froz_q10"]
-            warmer = (temperature - REFERENCE) / 10.0
+            warmer = (temperature - Q10_REFERENCE) / 10.0
             above = change ** (warmer + 1.0)
-            at_freezing = change ** ((FREEZING - REFERENCE) / 10.0 + 1.0)
+            at_freezing = change ** ((FREEZING - Q10_REFERENCE) / 10.0 + 1.0)
             below = at_freezing * frozen ** ((temperature - FREEZING) / 10.0)
             factor = factor * np.where(temperature >= FREEZING, above, below)
         if self.w_scaling is not None:

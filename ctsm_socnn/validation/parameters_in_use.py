@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model import SOIL_GRID
-from ctsm_socnn.parameters import century_normalisation
+from ctsm_socnn.parameters import FREEZING, Q10_REFERENCE, century_normalisation
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Item, Place
 from ctsm_socnn.shipped import shipped_directory
 from ctsm_socnn.validation.history_fields import HistoryFields
-from ctsm_socnn.validation.mapped_scalars import FREEZING, REFERENCE, MappedScalars
+from ctsm_socnn.validation.mapped_scalars import MappedScalars
 
 __all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence", "rates_are_told"]
 
@@ -287,7 +287,7 @@ def _q10(fields: HistoryFields) -> dict[str, Array]:
         return {}
     scalar, temperature = read
     calm = (SOIL_GRID.node_depth > _CALM_DEPTH)[:, np.newaxis] & (scalar > 0.0)
-    exponent = 1.0 + (temperature - REFERENCE) / 10.0
+    exponent = 1.0 + (temperature - Q10_REFERENCE) / 10.0
     thawed = calm & (temperature > FREEZING) & (np.abs(exponent) > _LEAST_EXPONENT)
     q10 = _base(scalar / float(century_normalisation(1.0)), exponent, thawed)
     found = {"q10": q10}
