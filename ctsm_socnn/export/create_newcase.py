@@ -13,8 +13,8 @@ from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
 
 __all__ = ["RESOLUTION_TO_NAME", "create_newcase_line"]
 
-RESOLUTION_TO_NAME: Final = "RESOLUTION"
-"""Stands in the command where the user has to say which grid the maps are on."""
+RESOLUTION_TO_NAME: Final = "RESOLUTION_OF_THE_MAPS"
+"""Stands in the command where only the user knows the name of the grid."""
 
 _GRIDS: Final[Mapping[tuple[int, ...], str]] = {
     (96, 144): "f19_g17",

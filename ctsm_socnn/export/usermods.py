@@ -20,7 +20,7 @@ from ctsm_socnn.errors import ExportError, VersionError
 from ctsm_socnn.export.bundle import atomic_directory, write_checksums
 from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
-from ctsm_socnn.export.create_newcase import RESOLUTION_TO_NAME, create_newcase_line
+from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.delivery import Delivery, require_all_delivered
 from ctsm_socnn.export.gridded import GriddedDelivery, convention_of, write_gridded_parameters
 from ctsm_socnn.export.loss import TranslationLoss, translation_loss
@@ -71,8 +71,6 @@ class Usermods:
         if self.gridded is not None:
             parts.append(self.gridded.table())
         parts.append(f"Make a case with it, from your CTSM checkout:\n  {self.create_newcase}")
-        if RESOLUTION_TO_NAME in self.create_newcase:
-            parts.append(f"  {RESOLUTION_TO_NAME} is the name of the grid that the maps are on")
         return "\n".join(parts)
 
 
