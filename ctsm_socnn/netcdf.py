@@ -29,7 +29,6 @@ __all__ = [
     "write_ctsm_input",
     "write_dataset",
     "write_in_parts",
-    "written_in_parts",
     "written_in_pieces",
 ]
 
@@ -125,33 +124,8 @@ def write_in_parts(
     Parameters
     ----------
     parts : iterable of xarray.Dataset
-        As `written_in_parts` takes them.
-    dimension : str
-        Becomes the file's unlimited dimension.
-    path : Path
-    overwrite : bool
-
-    Raises
-    ------
-    FileError
-        If the output exists, or cannot be written.
-    """
-    with written_in_parts(dimension, path, overwrite=overwrite) as append:
-        for part in parts:
-            append(part)
-
-
-@contextmanager
-def written_in_parts(
-    dimension: str, path: str | Path, *, overwrite: bool = False
-) -> Iterator[Callable[[xr.Dataset], None]]:
-    """Give a function that appends parts to a file, which appears when the block ends well.
-
-    Parts are consecutive along `dimension` and alike in all else; attributes and variables without
-    the dimension are those of the first. Parts of equal length are written fastest.
-
-    Parameters
-    ----------
+        Consecutive along `dimension` and alike in all else; attributes and variables without the
+        dimension are those of the first. Parts of equal length are written fastest.
     dimension : str
         Becomes the file's unlimited dimension, which some programs (CDO) take for time.
     path : Path
@@ -164,27 +138,21 @@ def written_in_parts(
     """
     path, done = Path(path), 0
     with atomic_output(path, overwrite=overwrite) as temporary:
-
-        def append(part: xr.Dataset) -> None:
-            nonlocal done
-            clean = part.drop_encoding()
-            if done == 0:
+        for part in parts:
+            clean, start = part.drop_encoding(), done
+            done += clean.sizes[dimension]
+            if start == 0:
                 encoding = _encoding_of_parts(clean, {dimension})
                 _store(clean, temporary, path, "NETCDF4", encoding, unlimited=[dimension])
             else:
-                _put(
-                    clean, {dimension: slice(done, done + clean.sizes[dimension])}, temporary, path
-                )
-            done += clean.sizes[dimension]
-
-        yield append
+                _put(clean, {dimension: slice(start, done)}, temporary, path)
 
 
 @contextmanager
 def written_in_pieces(
     sizes: Mapping[str, int], path: str | Path, *, overwrite: bool = False
 ) -> Iterator[Callable[[xr.Dataset, Mapping[str, slice]], None]]:
-    """Give a function that puts pieces at their places, in a file that appears as above.
+    """Give a function that puts pieces at their places, in a file that appears when all went well.
 
     Pieces are alike in all but their place; together they must be the whole. Pieces of equal shape
     are written fastest.
@@ -192,7 +160,7 @@ def written_in_pieces(
     Parameters
     ----------
     sizes : mapping of str to int
-        Of the whole, along the dimensions that pieces are cut along. None is unlimited.
+        Of the whole, along the dimensions that pieces are cut along, none of which is unlimited.
     path : Path
     overwrite : bool
 

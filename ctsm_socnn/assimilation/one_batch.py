@@ -29,6 +29,8 @@ __all__ = ["PooledFit", "fit_pooled", "one_batch"]
 
 _DRAWS: Final = 200
 """Of the posterior, each of which is a minimisation."""
+_LEAST_SITES: Final = 2
+"""The posterior is taken from how sites differ."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,11 @@ def fit_pooled(
     if usable.size == 0:
         raise AssimilationError(
             f"{method}: none of the sites can be used; see their forcing and soc"
+        )
+    if usable.size < _LEAST_SITES:
+        raise AssimilationError(
+            f"{method} weighs sites against each other, and there is {usable.size}; "
+            f"give at least {_LEAST_SITES}, or assimilate site by site"
         )
     used = sites.isel(site=usable)
     pooled = PooledCost(Columns.from_sites(used), ONE_BATCH_COSTS[cost](used, below_bedrock))

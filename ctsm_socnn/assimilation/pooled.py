@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from ctsm_socnn.assimilation.prior import Prior
-from ctsm_socnn.errors import AssimilationError
 from ctsm_socnn.model import Columns, soil_carbon, steady_state_vjp
 from ctsm_socnn.parameters import lower_bounds, to_physical, upper_bounds
 
@@ -50,7 +49,6 @@ CostOfSoc = Callable[[Array], tuple[Array, Array]]
 _COLUMNS_WORTH_THREADS: Final = 1000
 """Below, starting threads takes longer than what they save."""
 
-_LEAST_SITES: Final = 2
 _DIFFERENCE_STEP: Final = 0.1
 _FARTHEST_START: Final = 2.5
 """Probit: an optimum on a bound lies at infinity."""
@@ -179,19 +177,9 @@ class PooledPosterior:
     ----------
     scale : float
         What the cost is divided by.
-
-    Raises
-    ------
-    AssimilationError
-        If there are too few sites.
     """
 
     def __init__(self, cost: PooledCost, prior: Prior, optimum: Array) -> None:
-        if cost.cluster.size < _LEAST_SITES:
-            raise AssimilationError(
-                f"one batch weighs sites against each other, and there is {cost.cluster.size}; "
-                f"give at least {_LEAST_SITES}, or assimilate site by site"
-            )
         self._cost = cost
         self._prior = prior
         self._mode = np.clip(prior.to_probit(optimum), -_FARTHEST_START, _FARTHEST_START)

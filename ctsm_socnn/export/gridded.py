@@ -274,10 +274,10 @@ def _turnover_times(
     """Turnover times by CTSM item that its time step can carry, and where they were raised."""
     taus = century_turnover_times(named, convention)
     shortest = shortest_turnover_time(named.get("q10", parameter("q10").default))
-    parameter_of = {item: name for name, item in TURNOVER_ITEMS.items()}
     raised = {
-        parameter_of[item]: int((values < shortest)[grid.land].sum())
-        for item, values in taus.items()
+        name: int((taus[item] < shortest)[grid.land].sum())
+        for name, item in TURNOVER_ITEMS.items()
+        if item in taus
     }
     allowed = {item: np.maximum(values, shortest) for item, values in taus.items()}
     return allowed, {name: count for name, count in raised.items() if count}
@@ -324,8 +324,7 @@ def _ctsm_variables(
         items += [("q10", "q10", named["q10"]), ("froz_q10", "q10", named["q10"])]
     if "efolding" in named:
         items.append(("decomp_depth_efolding", "efolding", named["efolding"]))
-    by_item = {item: name for name, item in TURNOVER_ITEMS.items()}
-    items += [(item, by_item[item], values) for item, values in taus.items()]
+    items += [(item, name, taus[item]) for name, item in TURNOVER_ITEMS.items() if item in taus]
     if "fcwdl2" in named:
         items.append(("cwd_fcel", "fcwdl2", named["fcwdl2"]))
     variables = {

@@ -15,7 +15,7 @@ from ctsm_socnn.errors import ExportError
 from ctsm_socnn.regrid.geometry import unit_vectors
 from ctsm_socnn.regrid.grid_files import read_grid_file
 
-__all__ = ["MapGrid", "fill_outside_land", "map_grid", "require_same_cells"]
+__all__ = ["MapGrid", "fill_outside_land", "map_grid", "require_same_cells", "same_cells"]
 
 _SAME: Final = 1e-3
 """Degrees within which two cell centres are the same; surface datasets may be single precision."""
@@ -105,19 +105,20 @@ def require_same_cells(grid: MapGrid, model_grid: Path) -> MapGrid:
             f"parameter maps have {grid.land.size} cells {grid.land.shape}, but {model_grid} has "
             f"{model.size} {model.shape}; regrid the maps to the grid of the case"
         )
-    if not _same(grid.lat.ravel(), grid.lon.ravel(), lat, lon):
+    if not same_cells(grid.lat.ravel(), grid.lon.ravel(), lat, lon):
         raise ExportError(
             f"parameter maps are not on the cells of {model_grid}: {_difference(grid, lat, lon)}"
         )
     return replace(grid, land=np.asarray(model.mask, dtype=bool).reshape(grid.land.shape))
 
 
-def _same(
+def same_cells(
     lat: NDArray[np.float64],
     lon: NDArray[np.float64],
     model_lat: NDArray[np.float64],
     model_lon: NDArray[np.float64],
 ) -> bool:
+    """Whether cell centres, each of shape (cell,) and in degrees, are the same one by one."""
     turn = (lon - model_lon + 180.0) % 360.0 - 180.0
     at_pole = np.abs(np.abs(model_lat) - 90.0) < _SAME
     apart = np.where(at_pole, 0.0, np.abs(turn))
@@ -138,7 +139,7 @@ def _difference(
             np.roll(grid.lon, half, axis=1),
         )
     for words, (lat, lon) in arrangements.items():
-        if _same(lat.ravel(), lon.ravel(), model_lat, model_lon):
+        if same_cells(lat.ravel(), lon.ravel(), model_lat, model_lon):
             return words
     first = int(np.argmax(np.abs(grid.lat.ravel() - model_lat)))
     return (

@@ -22,6 +22,7 @@ from ctsm_socnn.parameters import (
 )
 from ctsm_socnn.parameters.ctsm_routes import (
     DAYS_PER_YEAR,
+    Q10_ITEMS,
     ROUTES,
     S2_TO_S1_SHARE,
     S2_TO_S3_SHARE,
@@ -54,7 +55,6 @@ _FRACTIONS: Final = (
     "beta",
 )
 _SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
-_Q10_ITEMS: Final = ("q10", "froz_q10")
 _TIME_STEP: Final = 1800.0
 """s. CTSM's usual one."""
 _HOTTEST: Final = 50.0
@@ -240,7 +240,7 @@ def translate(
         reason = closed_because(route, version)
         if reason:
             lost.append(_closed(route.parameter, numbers[route.parameter], reason))
-    left_out = _Q10_ITEMS if "q10" in elsewhere else ()
+    left_out = Q10_ITEMS if "q10" in elsewhere else ()
     open_items = {
         key: value
         for key, value in scalars.items()

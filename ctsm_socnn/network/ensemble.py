@@ -139,7 +139,11 @@ def train_ensemble(
     seeds = np.random.SeedSequence(seed).spawn(settings.members)
     groups = location_groups(training.sites)
     how = f"{method} {device.name}"
-    key = training_key(how, training.sites, training.inputs, settings, seed, start)
+    key = (
+        ""
+        if work is None
+        else training_key(how, training.sites, training.inputs, settings, seed, start)
+    )
     members: list[ParameterNetwork] = []
     epochs: list[int] = []
     losses: list[float] = []

@@ -14,6 +14,7 @@ from ctsm_socnn.parameters.registry import PARAMETERS
 
 __all__ = [
     "DAYS_PER_YEAR",
+    "Q10_ITEMS",
     "ROUTES",
     "S2_TO_S1_SHARE",
     "S2_TO_S3_SHARE",
@@ -39,6 +40,9 @@ TURNOVER_ITEMS: Final[dict[str, str]] = {
     "tau_s3": "tau_s3",
 }
 """Parameter -> CTSM item, for the turnover times."""
+
+Q10_ITEMS: Final = ("q10", "froz_q10")
+"""CTSM items that q10 sets: of thawed and of frozen soil."""
 
 _Q10_SIDE_EFFECT: Final = (
     "q10_mr also sets the Q10 of plant maintenance respiration; CTSM has one variable for both"
@@ -83,7 +87,7 @@ def _fraction(parameter: str, item: str) -> Route:
 ROUTES: Final[tuple[Route, ...]] = (
     Route("diffus", ("som_diffus",), "m2 s-1 = x / (86400 * 365)"),
     Route("cryo", ("cryoturb_diffusion_k",), "m2 s-1 = x / (86400 * 365)"),
-    Route("q10", ("q10", "froz_q10"), "both = x", side_effect=_Q10_SIDE_EFFECT),
+    Route("q10", Q10_ITEMS, "both = x", side_effect=_Q10_SIDE_EFFECT),
     Route("efolding", ("decomp_depth_efolding",), "m, as it is"),
     *(
         Route(name, (item,), _TAU_CONVERSION, side_effect=_SPIN_UP.get(name, ""))

@@ -15,22 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.export.model_grid import same_cells
 from ctsm_socnn.export.translation import RESPIRED_ITEMS
 from ctsm_socnn.forcing.land_grid import LandGrid
 from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import FREEZING, Q10_REFERENCE
-from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
+from ctsm_socnn.parameters.ctsm_routes import Q10_ITEMS, TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
 
 __all__ = ["MappedScalars"]
 
-_SAME: Final = 1e-3
-"""Degrees within which cell centres are the same; history has them in single precision."""
-_Q10_ITEMS: Final = ("q10", "froz_q10")
 _CARRIED: Final = (
     "som_diffus",
     "cryoturb_diffusion_k",
-    *_Q10_ITEMS,
+    *Q10_ITEMS,
     "decomp_depth_efolding",
     *TURNOVER_ITEMS.values(),
     *RESPIRED_ITEMS.values(),
@@ -90,7 +88,7 @@ class MappedScalars:
         if "fs2s1" in at_land:
             # One respired fraction for all that leaves the slow pool.
             by_item["rf_s2s1"] = by_item["rf_s2s3"] = 1.0 - at_land["fs2s1"] - at_land["fs2s3"]
-        q10, frozen = (by_item.pop(key, None) for key in _Q10_ITEMS)
+        q10, frozen = (by_item.pop(key, None) for key in Q10_ITEMS)
         return cls(by_item, q10, frozen, at_land.get("w_scaling"))
 
     @property
@@ -141,12 +139,9 @@ def _require_same_grid(fields: Mapping[str, Array], grid: LandGrid, path: Path) 
         )
     axes = np.meshgrid(grid.lat, grid.lon, indexing="ij") if len(grid.dims) == 2 else None
     run_lat, run_lon = (axes[0].ravel(), axes[1].ravel()) if axes else (grid.lat, grid.lon)
-    turn = np.abs((lon - run_lon + 180.0) % 360.0 - 180.0)
-    apart = np.maximum(np.abs(lat - run_lat), turn)[grid.land]
-    if apart.max() > _SAME:
-        cell = int(grid.land[np.argmax(apart)])
+    land = grid.land
+    if not same_cells(lat[land], lon[land], run_lat[land], run_lon[land]):
         raise ValidationError(
-            f"{path}: cell {cell} lies at lat {lat[cell]:g}, lon {lon[cell]:g}, in the history of "
-            f"the run at lat {run_lat[cell]:g}, lon {run_lon[cell]:g}; "
+            f"{path}: its cells do not lie where those of the run's history do; "
             "these maps are not those of this case"
         )

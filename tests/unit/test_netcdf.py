@@ -16,7 +16,6 @@ from ctsm_socnn.netcdf import (
     write_ctsm_input,
     write_dataset,
     write_in_parts,
-    written_in_parts,
     written_in_pieces,
 )
 
@@ -125,9 +124,7 @@ def many_kinds() -> xr.Dataset:
 
 def test_parts_make_the_same_dataset_as_the_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.nc"
-    with written_in_parts("n", path) as append:
-        for piece in pieces():
-            append(piece)
+    write_in_parts(pieces(), "n", path)
     require_whole(path, unlimited=True)
 
 
