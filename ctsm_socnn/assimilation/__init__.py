@@ -2,7 +2,7 @@
 
 from ctsm_socnn.assimilation.chains import SamplingPlan
 from ctsm_socnn.assimilation.diagnostics import Limits
-from ctsm_socnn.assimilation.hierarchical import hierarchical, parameters_by_class
+from ctsm_socnn.assimilation.hierarchical import class_labels, hierarchical, parameters_by_class
 from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, make_likelihood
 from ctsm_socnn.assimilation.one_batch import one_batch
 from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
@@ -27,6 +27,7 @@ __all__ = [
     "Settings",
     "Shard",
     "SiteStatus",
+    "class_labels",
     "hierarchical",
     "make_likelihood",
     "make_prior",

@@ -30,7 +30,7 @@ from ctsm_socnn.model.observation import BelowBedrock
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
 from ctsm_socnn.provenance import provenance_attributes
 
-__all__ = ["hierarchical", "parameters_by_class"]
+__all__ = ["class_labels", "hierarchical", "parameters_by_class"]
 
 Array = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ def hierarchical(
     ConfigError
         If there is no such cost, or no such variable.
     """
-    labels = _labels(sites, by)
+    labels = class_labels(sites, by)
     fit = fit_pooled(sites, "hierarchical", cost, starts, seed, below_bedrock, prior)
     known = np.unique(labels[fit.used][labels[fit.used] != ""])
     if known.size < 2:
@@ -144,13 +144,25 @@ def parameters_by_class(fitted: xr.Dataset, sites: xr.Dataset) -> Array:
         If the sites lack that variable.
     """
     known = fitted["class"].values.astype(str)
-    place = _places(_labels(sites, str(fitted.attrs["by"])), known)
+    place = _places(class_labels(sites, str(fitted.attrs["by"])), known)
     of_class = fitted["class_parameters"].values[place]
     return np.where(place[:, np.newaxis] == _WHOLE, fitted["parameters"].values, of_class)
 
 
-def _labels(sites: xr.Dataset, by: str) -> NDArray[np.str_]:
-    """Class of each site as text, empty where it is missing."""
+def class_labels(sites: xr.Dataset, by: str) -> NDArray[np.str_]:
+    """Class of each site as text, empty where it is missing, shape (site,).
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+    by : str
+        Variable (site) whose values are the classes.
+
+    Raises
+    ------
+    ConfigError
+        If the sites lack that variable.
+    """
     if by not in sites or sites[by].dims != ("site",):
         one_value = [str(n) for n in sites.data_vars if sites[n].dims == ("site",)]
         raise ConfigError(

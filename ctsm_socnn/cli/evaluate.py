@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Learn and answer fold by fold, write and print the scores."""
+    from ctsm_socnn.assimilation import class_labels
     from ctsm_socnn.assimilation.checkpoint import Checkpoint
     from ctsm_socnn.provenance import provenance_attributes
     from ctsm_socnn.validation.comparison import (
@@ -73,6 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     require_methods(rows.values(), settings, posterior=arguments.posterior is not None)
     sites, posterior = _usable(arguments)
+    if HIERARCHICAL in rows.values():
+        # A variable that the sites lack is told before the first fold.
+        class_labels(sites, arguments.classes)
     chosen = asked_folds(arguments, sites, arguments.folds)
     inputs = {"sites": arguments.sites}
     if arguments.posterior:

@@ -7,12 +7,13 @@ Groups of covariates are shuffled between sites, and the loss of skill is told. 
 of the training, models are trained anew without each fold and judged there; at other sites the model
 itself is. Predicted parameters are shuffled likewise, one by one. Gradients of soil carbon (through the kernel's adjoint) and of the parameters are those of the
 model at the sites, by one standard deviation of an input. DIR gets importance.nc, importance.json and
-two figures.
+two figures. A command that was stopped goes on at the fold it had come to when it is given again.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -63,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     require_absent(arguments.output, overwrite=arguments.overwrite)
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
+    work = arguments.output.with_name(f".{arguments.output.name}.training")
     importance = permutation_importance(
-        _judges(arguments, model, sites),
+        _judges(arguments, model, sites, work),
         sites,
         groups,
         arguments.seed,
@@ -75,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
     write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)
+    shutil.rmtree(work, ignore_errors=True)
     result = importance_json(importance, gradients)
     print(to_json(result) if arguments.json else _table(importance))
     return 0
@@ -91,7 +94,7 @@ def _groups(described: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _judges(
-    arguments: argparse.Namespace, model: Model, sites: xr.Dataset
+    arguments: argparse.Namespace, model: Model, sites: xr.Dataset, work: Path
 ) -> Iterable[tuple[NDArray[np.intp], Model]]:
     """Models and the sites that they have not seen."""
     trained_on = set(model.training.get("profile_id", []))
@@ -102,7 +105,13 @@ def _judges(
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     fold = asked_folds(arguments, sites, arguments.folds).fold
     return fold_models(
-        sites, model.method, fold, model.seed, settings=model.settings, posterior=posterior
+        sites,
+        model.method,
+        fold,
+        model.seed,
+        settings=model.settings,
+        posterior=posterior,
+        work=work,
     )
 
 

@@ -72,7 +72,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 """Command -> (module, one line for the overview), in the order in which they are shown."""
 
 RESUMING: Final = frozenset(
-    {"demo", "build-params", "forcing", "sites", "assimilate", "train", "evaluate"}
+    {"demo", "build-params", "forcing", "sites", "assimilate", "train", "evaluate", "importance"}
 )
 """Commands that keep what they have done when they are stopped."""
 

@@ -65,6 +65,10 @@ def test_an_existing_result_is_kept(files: Path, capsys: pytest.CaptureFixture[s
         (("--methods", "default", "two-step"), "two-step learns from site posteriors; give"),
         (("--methods", "default", "random sampling"), "random sampling learns from site post"),
         (("--methods", "default", "hierarchical"), "hierarchical learns by classes of sites"),
+        (
+            ("--methods", "default", "hierarchical", "--classes", "Nowhere"),
+            "the sites have no variable 'Nowhere' with one value a site",
+        ),
         (("--members", "0"), "network setting members: Input should be greater than"),
         (("--folds", "41"), "fewer than 41 folds"),
         (("--by", "block", "--block-km", "5000"), "fewer than 2 folds"),

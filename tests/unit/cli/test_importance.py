@@ -8,7 +8,7 @@ import xarray as xr
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.network import NetworkSettings, save_model, train
+from ctsm_socnn.network import NetworkSettings, save_model, train, training
 
 QUICK = NetworkSettings(members=1, epochs=3)
 
@@ -65,3 +65,28 @@ def test_a_group_that_cannot_be_read_is_explained(
     assert importance(files, "other.nc", "--group", "soil") == 2
     assert "--group soil: must read NAME=PATTERN,PATTERN" in capsys.readouterr().err
     assert not (files / "out").exists()
+
+
+def test_a_killed_command_goes_on_from_the_fold_it_had_come_to(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--folds", "2", "--repeats", "1", "--json")
+    assert importance(files, "sites.nc", *options) == 0
+    whole = (files / "out" / "importance.json").read_text()
+    epochs: list[int] = []
+    one_epoch = training._Run.one_epoch
+
+    def killed_in_second_fold(run: training._Run) -> None:
+        epochs.append(run.epoch)
+        if len(epochs) > QUICK.epochs + 1:
+            raise KeyboardInterrupt
+        one_epoch(run)
+
+    monkeypatch.setattr(training._Run, "one_epoch", killed_in_second_fold)
+    assert importance(files, "sites.nc", *options, "--overwrite") == 130
+    assert (files / ".out.training").is_dir()
+    epochs.clear()
+    assert importance(files, "sites.nc", *options, "--overwrite") == 0
+    assert len(epochs) <= QUICK.epochs
+    assert (files / "out" / "importance.json").read_text() == whole
+    assert not (files / ".out.training").exists()
