@@ -183,6 +183,8 @@ class _Run:
         self.objective = objective
         self.settings = settings
         self.average = copy.deepcopy(network).eval()
+        # Validated on what it is trained on: what a head clips is for predictions alone.
+        self.average.head.train()
         self.place = next(network.parameters()).device
         self.numeric = torch.from_numpy(inputs.numeric).to(self.place)
         self.classes = torch.from_numpy(inputs.classes).to(self.place)

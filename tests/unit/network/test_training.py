@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network import training
 from ctsm_socnn.network.inputs import Inputs
-from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.parameter_head import ClippedHead
+from ctsm_socnn.network.settings import NetworkSettings, ParameterSettings
 from ctsm_socnn.network.training import ParameterNetwork, TrainingCurve, fit_network, seeded
 
 N = 60
@@ -52,12 +53,15 @@ def make_inputs() -> Inputs:
 
 
 def fit(
-    settings: NetworkSettings = SETTINGS, checkpoint: Path | None = None, scale: float = 1.0
+    settings: NetworkSettings = SETTINGS,
+    checkpoint: Path | None = None,
+    scale: float = 1.0,
+    head: nn.Module | None = None,
 ) -> tuple[ParameterNetwork, TrainingCurve, Target]:
     inputs = make_inputs()
     objective = Target(scale * inputs.numeric[:, :2])
     with seeded(3):
-        network = ParameterNetwork(Linear(), nn.Identity())
+        network = ParameterNetwork(Linear(), head or nn.Identity())
         curve = fit_network(network, objective, inputs, VALIDATION, settings, checkpoint=checkpoint)
     return network, curve, objective
 
@@ -93,6 +97,14 @@ def test_long_gradients_are_shortened_if_asked(never_reached: float) -> None:
     assert_same(as_usual, fitted(1.0))
     for one, other in zip(weights(as_they_are), weights(as_usual), strict=True):
         assert not torch.equal(one, other)
+
+
+def test_a_network_is_judged_by_what_it_is_trained_on_and_not_by_what_is_clipped_later() -> None:
+    free, clipped = fit(), fit(head=ClippedHead(ParameterSettings(held=(), bounds={})))
+    assert clipped[1] == free[1]
+    assert_same(clipped[0].encoder, free[0].encoder)
+    inputs = torch.from_numpy(make_inputs().numeric)
+    assert float(clipped[0](inputs, torch.zeros(N, 0)).detach().min()) > 0.0
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:
