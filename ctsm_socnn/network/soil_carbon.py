@@ -7,6 +7,7 @@ would hold. The spread is that of the members, each run through the kernel by it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -35,10 +36,11 @@ MAPPED_LEVEL: Final = 0.9
 """Probability within the intervals of maps."""
 
 
+@dataclass(frozen=True, eq=False)
 class EnsembleCarbon:
     """Soil carbon of cells or sites.
 
-    Parameters
+    Attributes
     ----------
     known : ndarray of bool, shape (cell,)
         Places with parameters and forcing; the others have no carbon to tell.
@@ -46,15 +48,9 @@ class EnsembleCarbon:
     members : ndarray, shape (member, known cells, 20), gC m-3
     """
 
-    def __init__(
-        self,
-        known: NDArray[np.bool_],
-        centre: NDArray[np.float64],
-        members: NDArray[np.float64],
-    ) -> None:
-        self.known = known
-        self.centre = centre
-        self.members = members
+    known: NDArray[np.bool_]
+    centre: NDArray[np.float64]
+    members: NDArray[np.float64]
 
     def maps(
         self, predicted: PredictedCells, intervals: Mapping[str, ErrorScale] | None = None
