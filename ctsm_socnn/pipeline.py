@@ -366,7 +366,7 @@ class _Run:
             outside = predict_out_of_sample(
                 sites, posterior, rows, settings, chosen.fold, finished=finished
             )
-            comparison = compare_methods(sites, [*outside, *inside])
+            comparison = compare_methods(sites, [*outside, *inside], settings.below_bedrock)
             made = self._provenance() | chosen.attributes
             write_evaluation(comparison, path, made, overwrite=True)
             finished.finish()
