@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.translation import RESPIRED_ITEMS, WaterLimits
+from ctsm_socnn.model import CtsmParameters, CtsmScheme, CtsmSwitches
 from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults
 from ctsm_socnn.parameters.ctsm_routes import (
@@ -26,7 +27,7 @@ from ctsm_socnn.parameters.ctsm_routes import (
 )
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 
-__all__ = ["effective_parameters", "effective_scalars"]
+__all__ = ["effective_parameters", "effective_scalars", "effective_scheme"]
 
 _SECONDS_PER_YEAR: Final = 86400.0 * DAYS_PER_YEAR
 _CARBON_VARIANT: Final = 1
@@ -63,6 +64,24 @@ def effective_scalars(
         if version.item(key).place is Place.LITERAL
     }
     return read_scalars(paramfile, version) | namelist | literals
+
+
+def effective_scheme(
+    paramfile: Path, version: CtsmVersion, namelist: dict[str, float]
+) -> CtsmScheme:
+    """Scheme of the kernel with the scalars that a case of this version takes.
+
+    It takes the oxygen scalar as it is given.
+
+    Raises
+    ------
+    FileError, ExportError
+        If the paramfile cannot be read or does not belong to the version.
+    """
+    generation = "clm5.0" if version.item("tau_s1").place is Place.LITERAL else "ctsm5.4"
+    scalars = effective_scalars(paramfile, version, namelist) | {"mino2lim": 0.0}
+    switches = CtsmSwitches(use_lch4=True, anoxia=True)
+    return CtsmScheme.of(generation, CtsmParameters(**scalars), switches)
 
 
 def effective_parameters(

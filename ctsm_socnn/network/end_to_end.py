@@ -36,11 +36,11 @@ from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.shared_start import fit_shared_parameters
-from ctsm_socnn.network.site_selection import without_forcing, without_observations
+from ctsm_socnn.network.site_selection import without_observations
 from ctsm_socnn.network.stocks import stock_weights
 from ctsm_socnn.network.teachers import Teachers
 from ctsm_socnn.parameters import lower_bounds, upper_bounds
-from ctsm_socnn.schemas import N_LAYERS
+from ctsm_socnn.schemas import N_LAYERS, without_forcing
 
 __all__ = ["ProfileObjective", "train_end_to_end"]
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.prediction import PredictedCells, mark_extrapolation, spread_over_members
-from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import to_physical
-from ctsm_socnn.schemas import N_LAYERS
+from ctsm_socnn.schemas import N_LAYERS, without_forcing
 from ctsm_socnn.validation.scores import LOG_FLOOR, stock
 
 __all__ = ["STOCKS", "EnsembleCarbon", "ensemble_carbon", "log_spread"]
