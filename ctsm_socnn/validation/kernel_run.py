@@ -27,6 +27,7 @@ from ctsm_socnn.forcing.pool_change import (
 )
 from ctsm_socnn.forcing.record import HistoryRecord, check_history
 from ctsm_socnn.model import (
+    CTSM_POOLS,
     CtsmColumns,
     CtsmForcing,
     CtsmParameters,
@@ -36,11 +37,10 @@ from ctsm_socnn.model.ctsm_sites import potential_of_water_scalar
 from ctsm_socnn.parameters import FREEZING, Q10_REFERENCE, century_normalisation
 from ctsm_socnn.validation.history_fields import HistoryFields
 
-__all__ = ["POOL_NAMES", "KernelRun", "by_column", "open_kernel_run"]
+__all__ = ["KernelRun", "by_column", "open_kernel_run"]
 
 Array = NDArray[np.float64]
 
-POOL_NAMES: Final = ("CWD", "L1", "L2", "L3", "S1", "S2", "S3")
 _COLDEST, _WARMEST = 200.0, 340.0
 _NEEDED: Final = ("T_SCALAR", "W_SCALAR", "O_SCALAR", "FPI_vr", "ALTMAX", "ALTMAX_LASTYEAR")
 _UNKNOWN_SAND: Final = 50.0
@@ -190,7 +190,7 @@ def _inputs(
     if not months:
         raise ValidationError("the litter input of no month is known; give the files of two years")
     litter = np.concatenate(parts)
-    inputs = np.zeros((len(months), record.nbedrock.size, len(POOL_NAMES), litter.shape[2]))
+    inputs = np.zeros((len(months), record.nbedrock.size, len(CTSM_POOLS), litter.shape[2]))
     inputs[:, :, : litter.shape[1]] = np.moveaxis(litter, -1, 1)
     return months, np.nan_to_num(inputs)
 
