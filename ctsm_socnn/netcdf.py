@@ -25,6 +25,7 @@ from ctsm_socnn.errors import ExportError, FileError
 __all__ = [
     "FILL_VALUE",
     "atomic_output",
+    "ordinary_mode",
     "require_absent",
     "write_ctsm_input",
     "write_dataset",
@@ -82,7 +83,7 @@ def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(ordinary_mode(0o666))
         temporary.replace(path)
         _LOG.info("wrote %s", path)
     except OSError as error:
@@ -308,7 +309,8 @@ def _require_complete(name: str, variable: xr.Variable, path: Path) -> None:
         )
 
 
-def _umask() -> int:
+def ordinary_mode(most: int) -> int:
+    """Permissions that the process gives to what it makes; temporary files have fewer."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return most & ~mask

@@ -52,17 +52,11 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def history_line(command: str | None = None) -> str:
-    """One line for the `history` attribute: time in UTC and the command.
-
-    Parameters
-    ----------
-    command : str, optional
-        What was run; by default the command line of this process.
-    """
+def history_line() -> str:
+    """One line for the `history` attribute: time in UTC and the command line of this process."""
     words = [Path(sys.argv[0]).name, *sys.argv[1:]]
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{stamp}: {command or shlex.join(words)}"
+    return f"{stamp}: {shlex.join(words)}"
 
 
 def provenance_attributes(

@@ -14,6 +14,7 @@ from typing import Final
 import netCDF4
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ctsm_socnn.errors import FileError, ProfileError, SocnnError
 from ctsm_socnn.parameters import PARAMETER_NAMES
@@ -23,6 +24,7 @@ __all__ = [
     "COVARIATE_PREFIX",
     "FORCING_DIMENSIONS",
     "INPUT_VARIABLES",
+    "MODEL_FORCING",
     "N_LAYERS",
     "N_MONTHS",
     "covariate_names",
@@ -31,6 +33,7 @@ __all__ = [
     "validate_maps",
     "validate_posterior",
     "validate_sites",
+    "without_forcing",
 ]
 
 _LOG: Final = logging.getLogger(__name__)
@@ -55,6 +58,8 @@ FORCING_DIMENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Forcing of a sites dataset: CLM name -> dimensions. Units: K, 1, 1, 1, m, m, 1, percent, gC m-2 month-1."""
 
+MODEL_FORCING: Final = tuple(name for name in FORCING_DIMENSIONS if name != "CELLSAND")
+"""Forcing that the published model reads; sand has no effect in it."""
 _CHUNK_CACHE: Final = 4 << 20
 """Bytes a variable; netCDF's own default of 64 MiB would hold most of a file."""
 
@@ -168,6 +173,15 @@ def _require_units(sites: xr.Dataset, where: str) -> None:
 def covariate_names(dataset: xr.Dataset) -> list[str]:
     """Names of the covariates of a sites or grid dataset, sorted."""
     return sorted(str(name) for name in dataset.data_vars if str(name).startswith(COVARIATE_PREFIX))
+
+
+def without_forcing(sites: xr.Dataset) -> NDArray[np.bool_]:
+    """Sites where some forcing of the published model is missing; shape (site,)."""
+    missing = np.zeros(sites.sizes["site"], dtype=bool)
+    for name in MODEL_FORCING:
+        values = sites[name].transpose("site", ...).values.reshape(len(missing), -1)
+        missing |= ~np.isfinite(values).all(axis=1)
+    return missing
 
 
 def validate_posterior(posterior: xr.Dataset, where: str = "posterior") -> xr.Dataset:

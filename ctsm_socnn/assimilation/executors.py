@@ -47,28 +47,33 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
         with _dask_executor(workers, scheduler) as executor:
             yield executor
     elif workers > 1:
-        # Spawned workers inherit neither threads nor the checkpoint's lock.
-        context = multiprocessing.get_context("spawn")
-        others = workers - 1
-        with ProcessPoolExecutor(others, context, initializer=_end_with_parent) as pool:
-            _start_deaf_to_interrupts(pool, others)
-            try:
-                yield pool
-            except BrokenProcessPool as error:
-                _let_go_of_tasks(pool)
-                raise AssimilationError(
-                    "a worker process ended before its time: killed, out of memory, or started by a "
-                    f"script without `if __name__ == '__main__':`; {_GO_ON}"
-                ) from error
-            except BaseException:
-                # A batch system that asks to stop waits for seconds, and a block may take minutes.
-                for process in multiprocessing.active_children():
-                    process.terminate()
-                _let_go_of_tasks(pool)
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with _process_executor(workers - 1) as executor:
+            yield executor
     else:
         yield None
+
+
+@contextmanager
+def _process_executor(workers: int) -> Iterator[Executor]:
+    # Spawned workers inherit neither threads nor the checkpoint's lock.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+        _start_deaf_to_interrupts(pool, workers)
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            _let_go_of_tasks(pool)
+            raise AssimilationError(
+                "a worker process ended before its time: killed, out of memory, or started by a "
+                f"script without `if __name__ == '__main__':`; {_GO_ON}"
+            ) from error
+        except BaseException:
+            # A batch system that asks to stop waits for seconds, and a block may take minutes.
+            for process in multiprocessing.active_children():
+                process.terminate()
+            _let_go_of_tasks(pool)
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _end_with_parent() -> None:

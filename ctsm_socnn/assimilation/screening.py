@@ -14,10 +14,9 @@ from ctsm_socnn.assimilation.source_errors import ERROR_VARIABLES
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES
+from ctsm_socnn.schemas import INPUT_VARIABLES, MODEL_FORCING, without_forcing
 
 __all__ = [
-    "MODEL_FORCING",
     "READ_VARIABLES",
     "SITES_AT_A_TIME",
     "SiteStatus",
@@ -25,8 +24,6 @@ __all__ = [
     "site_slices",
 ]
 
-MODEL_FORCING: Final = tuple(name for name in FORCING_DIMENSIONS if name != "CELLSAND")
-"""Forcing that the published model reads; sand has no effect in it."""
 
 READ_VARIABLES: Final = (
     *MODEL_FORCING,
@@ -118,12 +115,11 @@ def _incomplete(
     count = np.bincount(observed, minlength=status.size)
     carbon = sum(_by_site(sites, name).sum(axis=1) for name in INPUT_VARIABLES)
     moisture = _by_site(sites, "W_SCALAR") * _by_site(sites, "O_SCALAR")
-    complete = np.all([np.isfinite(_by_site(sites, n)).all(axis=1) for n in MODEL_FORCING], axis=0)
     for reason, mask in (
         (SiteStatus.TOO_FEW_OBSERVATIONS, count < fewest_observations),
         (SiteStatus.NO_DECOMPOSITION, ~(moisture > 0.0).any(axis=1)),
         (SiteStatus.NO_CARBON_INPUT, ~(carbon > 0.0)),
-        (SiteStatus.FORCING_INCOMPLETE, ~complete),
+        (SiteStatus.FORCING_INCOMPLETE, without_forcing(sites)),
     ):
         status[mask] = reason
     return status

@@ -83,16 +83,13 @@ def _positive(text: str) -> int:
 def _world(directory: Path, seed: int, profiles: int, report: Callable[[str], None]) -> Path:
     """Make the world, or take the one that is there."""
     from ctsm_socnn.demo import CONFIGURATION, make_twin_world
-    from ctsm_socnn.export.bundle import atomic_directory
+    from ctsm_socnn.directories import atomic_directory, make_directory
 
     world = directory / "world"
     if world.exists():
         _check_made_with(world, seed, profiles)
         return world / CONFIGURATION
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
+    make_directory(directory)
     report(f"Making the world in {world}")
     with atomic_directory(world) as temporary:
         make_twin_world(temporary, seed, profiles)

@@ -25,7 +25,7 @@ import xarray as xr
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import print_result
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.schemas import open_file, open_sites
+from ctsm_socnn.schemas import open_file, open_sites, without_forcing
 from ctsm_socnn.validation.methods import (
     HIERARCHICAL,
     METHODS,
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _usable(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
     """Sites that the kernel can run and their posteriors; the others are counted."""
-    from ctsm_socnn.network.site_selection import require_same_sites, without_forcing
+    from ctsm_socnn.network.site_selection import require_same_sites
 
     sites = open_sites(arguments.sites)
     posterior = open_file(arguments.posterior) if arguments.posterior else None

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.directories import require_replaceable
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network import Model, load_model
 from ctsm_socnn.network.covariate_gradients import covariate_gradients
 from ctsm_socnn.network.cross_validation import fold_models
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Shuffle, differentiate, write, draw and print."""
-    require_absent(arguments.output, overwrite=arguments.overwrite)
+    require_replaceable(arguments.output, overwrite=arguments.overwrite)
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
     work = arguments.output.with_name(f".{arguments.output.name}.training")

@@ -39,22 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Add up and print."""
     from ctsm_socnn.forcing import find_history
-    from ctsm_socnn.validation.gridded_carbon import stocks_of_map, stocks_of_run
+    from ctsm_socnn.validation.gridded_carbon import stocks_of_map
     from ctsm_socnn.validation.totals import (
-        LAST_MONTHS,
         Total,
         format_totals,
         totals,
         totals_json,
+        totals_of_run,
     )
 
     if not arguments.runs and not arguments.maps:
         raise ConfigError("nothing to add up; give --run, --map or both")
     found: dict[str, list[Total]] = {}
     for name, patterns in named_patterns(arguments.runs, "--run").items():
-        series = stocks_of_run(name, find_history(patterns), LAST_MONTHS)
-        land = series.grid.take(series.cells.land)
-        found[name] = totals(series.stocks.mean(axis=0), land)
+        found[name] = totals_of_run(name, find_history(patterns))
     for name, files in named_patterns(arguments.maps, "--map").items():
         if name in found or len(files) > 1:
             raise ConfigError(f"--map {name}={files[-1]}: the name {name} is given twice")

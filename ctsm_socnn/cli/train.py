@@ -29,8 +29,8 @@ from ctsm_socnn.assimilation.information import hardly_narrowed
 from ctsm_socnn.cli.coverage_table import coverage_table
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.directories import require_replaceable
 from ctsm_socnn.errors import NetworkError
-from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network import (
     METHODS,
     Model,
@@ -47,6 +47,7 @@ from ctsm_socnn.network.device import DEVICE_NAMES, Device, choose_device
 from ctsm_socnn.network.encoders import encoder_names
 from ctsm_socnn.network.ensemble import Progress
 from ctsm_socnn.network.losses import LOSS_NAMES
+from ctsm_socnn.network.model_directory import DESCRIPTION
 from ctsm_socnn.network.parameter_head import predicted_parameters
 from ctsm_socnn.progress import progress_wanted
 from ctsm_socnn.schemas import covariate_names, open_file, open_sites
@@ -130,7 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, say what was trained, write the model directory."""
-    require_absent(arguments.output, overwrite=arguments.overwrite)
+    require_replaceable(arguments.output, overwrite=arguments.overwrite, mark=DESCRIPTION)
     if arguments.location:
         print(
             "warning: with location as an input the maps follow the pattern of the profiles; "

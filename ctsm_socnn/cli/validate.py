@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.cli.named_files import add_run_option, file_and_variable, named_patterns
+from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
     }
     if arguments.output is not None:
-        _make_directory(arguments.output)
+        make_directory(arguments.output)
     parts = list(_parts(runs, arguments))
     result = {part.key: part.value for part in parts}
     print(to_json(result) if arguments.json else "\n\n".join(part.text for part in parts))
@@ -294,15 +295,16 @@ def _against_kernel(runs: Runs, arguments: argparse.Namespace) -> _Part:
 
 
 def _kernel_runs(runs: Runs, arguments: argparse.Namespace) -> Iterator[tuple[str, KernelRun]]:
+    from ctsm_socnn.export.readback import effective_scheme
     from ctsm_socnn.forcing import find_history
     from ctsm_socnn.parameters.ctsm_versions import resolve_version
-    from ctsm_socnn.validation.kernel_run import kernel_scheme, open_kernel_run
+    from ctsm_socnn.validation.kernel_run import open_kernel_run
 
     ends = named_patterns(arguments.month_ends, "--month-ends")
     unknown = sorted(set(ends) - set(runs))
     if unknown:
         raise ConfigError(f"--month-ends names {', '.join(unknown)}, which no --run does")
-    scheme = kernel_scheme(arguments.paramfile, resolve_version(arguments.ctsm))
+    scheme = effective_scheme(arguments.paramfile, resolve_version(arguments.ctsm), {})
     for name, paths in runs.items():
         instants = find_history(ends.get(name, []))
         yield (
@@ -323,15 +325,10 @@ def _write_kernel_check(check: xr.Dataset, name: str, arguments: argparse.Namesp
 
 
 def _totals(runs: Runs) -> _Part:
-    from ctsm_socnn.validation.gridded_carbon import stocks_of_run
     from ctsm_socnn.validation.report_sections import totals_section
-    from ctsm_socnn.validation.totals import LAST_MONTHS, format_totals, totals, totals_json
+    from ctsm_socnn.validation.totals import format_totals, totals_json, totals_of_run
 
-    found = {}
-    for name, paths in runs.items():
-        series = stocks_of_run(name, paths, LAST_MONTHS)
-        land = series.grid.take(series.cells.land)
-        found[name] = totals(series.stocks.mean(axis=0), land)
+    found = {name: totals_of_run(name, paths) for name, paths in runs.items()}
     return _Part("totals", totals_json(found), format_totals(found), lambda: totals_section(found))
 
 
@@ -359,13 +356,6 @@ def _write_report(parts: Sequence[_Part], runs: Runs, arguments: argparse.Namesp
     verdict = "all as it should be" if all(part.passed for part in parts) else "NOT as meant"
     headline = f"{', '.join(runs)}: {', '.join(part.key for part in parts)}; {verdict}."
     write_report(arguments.output / "report.html", "Validation of CTSM runs", headline, sections)
-
-
-def _make_directory(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be made: {error.strerror}") from error
 
 
 def _write_text(text: str, path: Path) -> None:

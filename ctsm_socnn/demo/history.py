@@ -15,10 +15,12 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from ctsm_socnn.demo.model_run import DAYS_OF_MONTH, ModelRun, default_pools
+from ctsm_socnn.demo.model_run import ModelRun, default_pools
 from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.model.simulation import DAYS_OF_MONTHS
 from ctsm_socnn.netcdf import FILL_VALUE, atomic_output
 from ctsm_socnn.parameters import century_normalisation, parameter
+from ctsm_socnn.parameters.ctsm_routes import SECONDS_PER_YEAR
 from ctsm_socnn.schemas import N_LAYERS
 
 __all__ = ["write_history"]
@@ -27,7 +29,6 @@ Array = NDArray[np.float64]
 
 _N_GROUND_LEVELS: Final = 25
 _INTEGER_FILL: Final = -9999
-_SECONDS_PER_YEAR: Final = 365.0 * 86400.0
 _Q10: Final = parameter("q10").default
 _EFOLDING: Final = parameter("efolding").default
 _CELLULOSE_OF_CWD: Final = parameter("fcwdl2").default
@@ -107,7 +108,7 @@ def _rates(run: ModelRun, t_scalar: Array) -> Iterator[_Field]:
     depth_scalar = np.exp(-SOIL_GRID.node_depth / _EFOLDING)[:, np.newaxis]
     scalar = t_scalar * run.w_scalar * run.o_scalar * depth_scalar
     for pool, tau in zip(_POOLS, _TURNOVER, strict=True):
-        turnover = parameter(tau).default * century_normalisation(_Q10) * _SECONDS_PER_YEAR
+        turnover = parameter(tau).default * century_normalisation(_Q10) * SECONDS_PER_YEAR
         yield _Field(f"K_{pool}", "levdcmp", "1/s", "potential loss coefficient", scalar / turnover)
 
 
@@ -204,7 +205,7 @@ def _cell_areas(lat: Array, lon: Array) -> Array:
 
 
 def _write_time(file: netCDF4.Dataset, year: int, first_year: int) -> None:
-    edges = 365.0 * (year - first_year) + np.concatenate([[0], np.cumsum(DAYS_OF_MONTH)])
+    edges = 365.0 * (year - first_year) + np.concatenate([[0], np.cumsum(DAYS_OF_MONTHS)])
     units = f"days since {first_year:04d}-01-01 00:00:00"
     time = file.createVariable("time", "f4", ("time",))
     time.setncatts(

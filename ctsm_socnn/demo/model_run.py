@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.demo.geography import Place
 from ctsm_socnn.model import SOIL_GRID, Columns, steady_state
+from ctsm_socnn.model.simulation import DAYS_OF_MONTHS, SECONDS_PER_DAY
 from ctsm_socnn.parameters import clm5_defaults
+from ctsm_socnn.parameters.ctsm_routes import SECONDS_PER_YEAR
 from ctsm_socnn.schemas import INPUT_VARIABLES, N_LAYERS, N_MONTHS
 
-__all__ = ["DAYS_OF_MONTH", "ModelRun", "default_pools", "forcing_dataset", "simulate"]
+__all__ = ["ModelRun", "default_pools", "forcing_dataset", "simulate"]
 
 Array = NDArray[np.float64]
 
-DAYS_OF_MONTH: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-"""Of CLM's default calendar, noleap."""
 
 _DAMPING_DEPTH: Final = 2.2
 _FREEZING: Final = 273.15
@@ -87,7 +87,7 @@ def simulate(place: Place) -> ModelRun:
 def forcing_dataset(run: ModelRun) -> xr.Dataset:
     """Give the run as forcing of the kernel, one site a cell, without observations."""
     by_layer = ("site", "month", "layer")
-    seconds = 86400.0 * DAYS_OF_MONTH[:, np.newaxis, np.newaxis]
+    seconds = SECONDS_PER_DAY * np.reshape(DAYS_OF_MONTHS, (-1, 1, 1))
     inputs = np.moveaxis(run.litter * seconds, -1, 0)
     altmax = ("site", "month"), run.altmax.T
     return xr.Dataset(
@@ -140,5 +140,5 @@ def _litter(place: Place) -> Array:
     """Litter falls in autumn, more sharply where the range of temperature is large."""
     month = np.arange(N_MONTHS)[:, np.newaxis]
     autumn = 1.0 + 0.05 * place.temperature_range * np.cos(2.0 * np.pi * (month - 9.0) / N_MONTHS)
-    per_second = place.npp * autumn / (365.0 * 86400.0)
+    per_second = place.npp * autumn / SECONDS_PER_YEAR
     return np.asarray(_SHARES[np.newaxis, :, np.newaxis] * per_second[:, np.newaxis, :])

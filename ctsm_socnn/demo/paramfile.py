@@ -15,12 +15,12 @@ import numpy as np
 
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.parameters import century_normalisation, parameter
+from ctsm_socnn.parameters.ctsm_routes import SECONDS_PER_YEAR
 
 __all__ = ["write_paramfile_clm50", "write_paramfile_ctsm54"]
 
 _PLANTS: Final = ("not_vegetated", "needleleaf_tree", "broadleaf_tree", "shrub", "grass", "crop")
 _NAME_LENGTH: Final = 40
-_SECONDS_PER_YEAR: Final = 365.0 * 86400.0
 _N_POOLS: Final = 8
 
 
@@ -33,8 +33,8 @@ def _clm_turnover(name: str) -> float:
 def _shared_scalars() -> dict[str, tuple[float, str]]:
     """Scalars whose names never changed: value and unit."""
     return {
-        "som_diffus": (parameter("diffus").default / _SECONDS_PER_YEAR, "m^2/sec"),
-        "cryoturb_diffusion_k": (parameter("cryo").default / _SECONDS_PER_YEAR, "m^2/sec"),
+        "som_diffus": (parameter("diffus").default / SECONDS_PER_YEAR, "m^2/sec"),
+        "cryoturb_diffusion_k": (parameter("cryo").default / SECONDS_PER_YEAR, "m^2/sec"),
         "max_altdepth_cryoturbation": (2.0, "m"),
         "max_altmultiplier_cryoturb": (3.0, "unitless"),
         "q10_mr": (1.5, "unitless"),

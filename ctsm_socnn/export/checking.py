@@ -10,8 +10,8 @@ from typing import Final
 import netCDF4
 import numpy as np
 
+from ctsm_socnn.directories import damaged_files
 from ctsm_socnn.errors import FileError, SocnnError
-from ctsm_socnn.export.bundle import damaged_files
 from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.model_grid import MapGrid, require_same_cells

@@ -17,20 +17,18 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError
-from ctsm_socnn.export.readback import effective_parameters, effective_scalars
+from ctsm_socnn.export.readback import effective_parameters, effective_scheme
 from ctsm_socnn.export.translation import WaterLimits, checked_values
 from ctsm_socnn.model import (
     SOIL_GRID,
     Columns,
     CtsmColumns,
     CtsmForcing,
-    CtsmParameters,
-    CtsmScheme,
-    CtsmSwitches,
     coefficients,
     mean_steady_state,
     soil_carbon,
 )
+from ctsm_socnn.model.simulation import DAYS_OF_MONTHS, SECONDS_PER_DAY
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
     PARAMETERS,
@@ -39,8 +37,8 @@ from ctsm_socnn.parameters import (
     convert_turnover_times,
 )
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
-from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
-from ctsm_socnn.schemas import FORCING_DIMENSIONS, INPUT_VARIABLES
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
+from ctsm_socnn.schemas import INPUT_VARIABLES, without_forcing
 
 __all__ = ["TranslationLoss", "translation_loss"]
 
@@ -55,7 +53,7 @@ _GROUPS: Final = (
 )
 _DONOR_CN: Final = (90.0, 90.0, 90.0, 90.0, 8.0, 11.0, 11.0)
 """C:N of CWD, L1, L2, L3, S1, S2, S3: with CTSM's own, nitrogen limits litter only, as in PRODA."""
-_SECONDS_PER_MONTH: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) * 86400.0
+_SECONDS_PER_MONTH: Final = np.array(DAYS_OF_MONTHS) * SECONDS_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def translation_loss(
         mixed[:, index] = used[:, index]
         rows.append((name, *_change(soil_carbon(columns, mixed), wanted)))
     rows.append(("all of them", *_change(soil_carbon(columns, used), wanted)))
-    scheme = _scheme(paramfile, version, namelist)
+    scheme = effective_scheme(paramfile, version, namelist)
     profile = coefficients(columns, used).profile
     carbon = mean_steady_state(scheme, *_ctsm_world(sites, water, profile)).soc
     rows.append((f"the scheme of {version.name}", *_change(carbon, wanted)))
@@ -151,13 +149,10 @@ def translation_loss(
 
 def _complete(sites: xr.Dataset) -> xr.Dataset:
     """Sites that lack none of their forcing but, perhaps, sand."""
-    whole = np.ones(sites.sizes["site"], dtype=bool)
-    for name in FORCING_DIMENSIONS.keys() - {"CELLSAND"}:
-        values = sites[name].transpose("site", ...).values.reshape(whole.size, -1)
-        whole &= np.isfinite(values).all(axis=1)
-    if not whole.any():
+    lacking = without_forcing(sites)
+    if lacking.all():
         raise ExportError("no site has all its forcing, so that nothing can be said of the loss")
-    return sites.isel(site=whole)
+    return sites.isel(site=~lacking)
 
 
 def _groups() -> list[tuple[str, tuple[str, ...]]]:
@@ -187,14 +182,6 @@ def _change(carbon: NDArray[np.float64], wanted: NDArray[np.float64]) -> tuple[f
         for weight in (_TOP_WEIGHT, SOIL_GRID.thickness)
     )
     return metre, column
-
-
-def _scheme(paramfile: Path, version: CtsmVersion, namelist: dict[str, float]) -> CtsmScheme:
-    scalars = effective_scalars(paramfile, version, namelist)
-    generation = "clm5.0" if version.item("tau_s1").place is Place.LITERAL else "ctsm5.4"
-    # With this switch the scheme takes the oxygen scalar as it is given.
-    parameters = CtsmParameters(**(scalars | {"mino2lim": 0.0}))
-    return CtsmScheme.of(generation, parameters, CtsmSwitches(use_lch4=True, anoxia=True))
 
 
 def _ctsm_world(

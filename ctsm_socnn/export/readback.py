@@ -16,27 +16,27 @@ from numpy.typing import ArrayLike, NDArray
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.translation import RESPIRED_ITEMS, WaterLimits
+from ctsm_socnn.model import CtsmParameters, CtsmScheme, CtsmSwitches
 from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults
 from ctsm_socnn.parameters.ctsm_routes import (
-    DAYS_PER_YEAR,
     S2_TO_S1_SHARE,
     S2_TO_S3_SHARE,
+    SECONDS_PER_YEAR,
     TURNOVER_ITEMS,
 )
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 
-__all__ = ["effective_parameters", "effective_scalars"]
+__all__ = ["effective_parameters", "effective_scalars", "effective_scheme"]
 
-_SECONDS_PER_YEAR: Final = 86400.0 * DAYS_PER_YEAR
 _CARBON_VARIANT: Final = 1
 """Second variant of `rootprof_beta`: the rooting profile of carbon (namelist default)."""
 
 _NATURAL_PLANTS: Final = slice(1, 15)
 
 _LITERALS_5_0: Final[dict[str, float]] = {
-    "som_diffus": 1e-4 / _SECONDS_PER_YEAR,
-    "cryoturb_diffusion_k": 5e-4 / _SECONDS_PER_YEAR,
+    "som_diffus": 1e-4 / SECONDS_PER_YEAR,
+    "cryoturb_diffusion_k": 5e-4 / SECONDS_PER_YEAR,
     "tau_cwd": float(np.float32(1.0) / np.float32(0.3)),
     "tau_l1": float(np.float32(1.0) / np.float32(18.5)),
     "tau_l2_l3": float(np.float32(1.0) / np.float32(4.9)),
@@ -63,6 +63,24 @@ def effective_scalars(
         if version.item(key).place is Place.LITERAL
     }
     return read_scalars(paramfile, version) | namelist | literals
+
+
+def effective_scheme(
+    paramfile: Path, version: CtsmVersion, namelist: dict[str, float]
+) -> CtsmScheme:
+    """Scheme of the kernel with the scalars that a case of this version takes.
+
+    It takes the oxygen scalar as it is given.
+
+    Raises
+    ------
+    FileError, ExportError
+        If the paramfile cannot be read or does not belong to the version.
+    """
+    generation = "clm5.0" if version.item("tau_s1").place is Place.LITERAL else "ctsm5.4"
+    scalars = effective_scalars(paramfile, version, namelist) | {"mino2lim": 0.0}
+    switches = CtsmSwitches(use_lch4=True, anoxia=True)
+    return CtsmScheme.of(generation, CtsmParameters(**scalars), switches)
 
 
 def effective_parameters(
@@ -97,8 +115,8 @@ def effective_parameters(
     scalars = effective_scalars(paramfile, version, namelist)
     by_site = clm5_defaults(sand_percent)
     numbers = {
-        "diffus": scalars["som_diffus"] * _SECONDS_PER_YEAR,
-        "cryo": scalars["cryoturb_diffusion_k"] * _SECONDS_PER_YEAR,
+        "diffus": scalars["som_diffus"] * SECONDS_PER_YEAR,
+        "cryo": scalars["cryoturb_diffusion_k"] * SECONDS_PER_YEAR,
         "q10": scalars["q10"],
         "efolding": scalars["decomp_depth_efolding"],
         "fs2s1": (1.0 - scalars["rf_s2s1"]) * S2_TO_S1_SHARE,

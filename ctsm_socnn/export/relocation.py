@@ -6,8 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
+from ctsm_socnn.directories import atomic_directory, damaged_files, write_checksums
 from ctsm_socnn.errors import FileError
-from ctsm_socnn.export.bundle import atomic_directory, damaged_files, write_checksums
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
 from ctsm_socnn.export.paths import GRIDDED_NAME, PARAMFILE_NAME
 from ctsm_socnn.export.usermods import require_usermods_directory

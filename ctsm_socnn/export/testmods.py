@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from ctsm_socnn.export.bundle import write_checksums
+from ctsm_socnn.directories import write_checksums
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.estimates import template_estimate
 from ctsm_socnn.export.gridded import uniform_maps

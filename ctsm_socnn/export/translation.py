@@ -21,11 +21,11 @@ from ctsm_socnn.parameters import (
     convert_turnover_times,
 )
 from ctsm_socnn.parameters.ctsm_routes import (
-    DAYS_PER_YEAR,
     Q10_ITEMS,
     ROUTES,
     S2_TO_S1_SHARE,
     S2_TO_S3_SHARE,
+    SECONDS_PER_YEAR,
     TURNOVER_ITEMS,
     closed_because,
 )
@@ -48,7 +48,6 @@ __all__ = [
 Values = dict[str, NDArray[np.float64]]
 """Parameter name -> values of one common shape."""
 
-_SECONDS_PER_YEAR: Final = 86400.0 * DAYS_PER_YEAR
 _POSITIVE: Final = ("diffus", "cryo", "q10", "efolding", *TURNOVER_ITEMS, "w_scaling")
 _FRACTIONS: Final = (
     *(name for name in PARAMETER_NAMES if name.startswith("f")),
@@ -171,7 +170,7 @@ def require_splits(named: Values, where: str) -> None:
 
 def diffusivity_per_second(per_year: NDArray[np.float64]) -> NDArray[np.float64]:
     """Diffusivity in CTSM's unit: m2 yr-1 to m2 s-1 with years of 365 days."""
-    return np.asarray(per_year / _SECONDS_PER_YEAR)
+    return np.asarray(per_year / SECONDS_PER_YEAR)
 
 
 def century_turnover_times(named: Values, convention: TurnoverConvention) -> Values:
@@ -200,7 +199,7 @@ def shortest_turnover_time(q10: ArrayLike) -> NDArray[np.float64]:
     """
     q10 = np.asarray(q10, dtype=np.float64)
     hottest = century_normalisation(q10) * q10 ** ((_HOTTEST - 25.0) / 10.0)
-    return np.asarray(_TIME_STEP / _SECONDS_PER_YEAR * hottest)
+    return np.asarray(_TIME_STEP / SECONDS_PER_YEAR * hottest)
 
 
 def translate(

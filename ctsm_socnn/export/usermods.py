@@ -16,8 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ctsm_socnn.directories import atomic_directory, write_checksums
 from ctsm_socnn.errors import ExportError, VersionError
-from ctsm_socnn.export.bundle import atomic_directory, write_checksums
 from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.create_newcase import create_newcase_line

@@ -28,7 +28,7 @@ from ctsm_socnn.network.forcing_summary import forcing_summaries
 from ctsm_socnn.network.inputs import finite_or_missing
 from ctsm_socnn.schemas import covariate_names
 
-__all__ = ["BASELINES", "predict_baseline"]
+__all__ = ["BASELINES", "covariates_and_forcing", "predict_baseline"]
 
 _LEAST_SOC: Final = 1.0
 _NEIGHBOURS: Final = 15
@@ -125,6 +125,11 @@ def _predictors(sites: xr.Dataset, kind: Predictors) -> NDArray[np.float64]:
         return np.empty((sites.sizes["site"], 0))
     if kind == "place":
         return positions_km(sites) / _KM_PER_LOG_DEPTH
+    return covariates_and_forcing(sites)
+
+
+def covariates_and_forcing(sites: xr.Dataset) -> NDArray[np.float64]:
+    """All covariates and forcing summaries, one row a site; NaN where one is missing."""
     covariates = [sites[name].values.astype(np.float64) for name in covariate_names(sites)]
     return finite_or_missing(np.column_stack([*covariates, forcing_summaries(sites)]))
 

@@ -21,8 +21,8 @@ from ctsm_socnn.model import SOIL_GRID, Columns
 from ctsm_socnn.model.torch_op import soc as soc_op
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
-from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
+from ctsm_socnn.schemas import without_forcing
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
 __all__ = ["GRADIENT_DEPTHS", "covariate_gradients"]

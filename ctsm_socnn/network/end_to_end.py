@@ -36,14 +36,14 @@ from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.shared_start import fit_shared_parameters
-from ctsm_socnn.network.site_selection import without_forcing, without_observations
+from ctsm_socnn.network.site_selection import without_observations
 from ctsm_socnn.network.stocks import stock_weights
 from ctsm_socnn.network.teachers import Teachers
 from ctsm_socnn.parameters import lower_bounds, upper_bounds
+from ctsm_socnn.schemas import N_LAYERS, without_forcing
 
 __all__ = ["ProfileObjective", "train_end_to_end"]
 
-_N_LAYERS: Final = 20
 _ROWS_A_THREAD: Final = 1000
 """A thread that has fewer to do costs more than it saves, above all on a busy machine."""
 
@@ -277,10 +277,10 @@ class _Batch:
         place[rows] = np.arange(len(rows))
         which = np.flatnonzero(place[operator.site] >= 0)
         chosen = operator.matrix[which]
-        site, layer = np.divmod(chosen.indices, _N_LAYERS)
+        site, layer = np.divmod(chosen.indices, N_LAYERS)
         matrix = sparse.csr_array(
-            (chosen.data, place[site] * _N_LAYERS + layer, chosen.indptr),
-            shape=(len(which), len(rows) * _N_LAYERS),
+            (chosen.data, place[site] * N_LAYERS + layer, chosen.indptr),
+            shape=(len(which), len(rows) * N_LAYERS),
         )
         on = torch.device(device.place)
         see = partial(observe, matrix) if device.compiled else TorchObservation(matrix, on)

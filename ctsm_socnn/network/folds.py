@@ -85,9 +85,7 @@ def location_groups(sites: xr.Dataset, separation_km: float = SAME_LOCATION_KM) 
     return np.asarray(labels, dtype=np.intp)
 
 
-def location_folds(
-    sites: xr.Dataset, folds: int, seed: int, separation_km: float = SAME_LOCATION_KM
-) -> NDArray[np.intp]:
+def location_folds(sites: xr.Dataset, folds: int, seed: int) -> NDArray[np.intp]:
     """Fold of each site; sites of one location are in one fold.
 
     Parameters
@@ -96,7 +94,6 @@ def location_folds(
         With `lon` and `lat` (site,), degrees.
     folds : int
     seed : int
-    separation_km : float
 
     Returns
     -------
@@ -107,7 +104,7 @@ def location_folds(
     NetworkError
         If there are fewer locations than folds, or fewer than two folds.
     """
-    return _group_folds(location_groups(sites, separation_km), folds, seed, "locations")
+    return _group_folds(location_groups(sites), folds, seed, "locations")
 
 
 def block_folds(sites: xr.Dataset, folds: int, block_km: float, seed: int) -> NDArray[np.intp]:

@@ -23,9 +23,8 @@ from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.scoring import score_observations
-from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import PARAMETER_NAMES
-from ctsm_socnn.schemas import COVARIATE_PREFIX, N_LAYERS
+from ctsm_socnn.schemas import COVARIATE_PREFIX, N_LAYERS, without_forcing
 
 __all__ = ["IMPORTANCE_SCORES", "covariate_groups", "permutation_importance"]
 

@@ -23,19 +23,20 @@ published
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ctsm_socnn import _kernel
+from ctsm_socnn.network.settings import LossName
+from ctsm_socnn.validation.scores import LOG_FLOOR
+
 __all__ = ["LOSS_NAMES", "SocLoss", "positive_variance", "published_weights"]
 
-LOSS_NAMES: Final = ("log", "sqrt", "mixed", "student", "published")
-_LOG_FLOOR: Final = 1.0
-"""gC m-3; see `ctsm_socnn.validation.scores`."""
+LOSS_NAMES: Final[tuple[LossName, ...]] = get_args(LossName)
 _DEGREES_OF_FREEDOM: Final = 4.0
 _PUBLISHED_SD: Final = 0.6
 """Observation error as a share of the observed value."""
@@ -58,7 +59,7 @@ class SocLoss:
 
     def __init__(
         self,
-        name: str,
+        name: LossName,
         values: NDArray[np.float64],
         depth: NDArray[np.float64],
         site: NDArray[np.int64],
@@ -66,16 +67,13 @@ class SocLoss:
         log_weight: float = 1.0,
     ) -> None:
         self._log_weight = log_weight
-        self._function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-        self._function = getattr(self, f"_{name}")
+        self._name = name
         self._variance = {
             "value": positive_variance(values),
-            "log": positive_variance(np.log(np.maximum(values, _LOG_FLOOR))),
+            "log": positive_variance(np.log(np.maximum(values, LOG_FLOOR))),
             "sqrt": positive_variance(np.sqrt(values)),
         }
-        weights = (
-            published_weights(values, depth, site) if name == "published" else np.ones_like(values)
-        )
+        weights = published_weights(values, depth, site) if name == "published" else np.empty(0)
         self._weights = torch.from_numpy(weights).to(device)
         self.log_scale = nn.Parameter(torch.zeros((), dtype=torch.float64, device=device))
         self._learnt = [self.log_scale] if name == "student" else []
@@ -98,27 +96,36 @@ class SocLoss:
             What errors of logarithms are taken from, by default `observed`.
         """
         middle = observed if typical is None else typical
-        return self._function(modelled, observed, middle, self._weights[which])
+        match self._name:
+            case "log":
+                return self._log(modelled, middle)
+            case "sqrt":
+                return self._sqrt(modelled, observed)
+            case "mixed":
+                return self._mixed(modelled, observed, middle)
+            case "student":
+                return self._student(modelled, middle)
+            case "published":
+                return self._published(modelled, observed, self._weights[which])
 
-    def _log(self, modelled: Tensor, _: Tensor, typical: Tensor, __: Tensor) -> Tensor:
+    def _log(self, modelled: Tensor, typical: Tensor) -> Tensor:
         return torch.mean(_log_error(modelled, typical) ** 2) / self._variance["log"]
 
-    def _sqrt(self, modelled: Tensor, observed: Tensor, _: Tensor, __: Tensor) -> Tensor:
-        error = torch.sqrt(modelled.clamp(min=_LOG_FLOOR)) - torch.sqrt(observed)
+    def _sqrt(self, modelled: Tensor, observed: Tensor) -> Tensor:
+        error = torch.sqrt(modelled.clamp(min=LOG_FLOOR)) - torch.sqrt(observed)
         return torch.mean(error**2) / self._variance["sqrt"]
 
-    def _mixed(
-        self, modelled: Tensor, observed: Tensor, typical: Tensor, weights: Tensor
-    ) -> Tensor:
+    def _mixed(self, modelled: Tensor, observed: Tensor, typical: Tensor) -> Tensor:
         linear = torch.mean((modelled - observed) ** 2) / self._variance["value"]
-        return linear + self._log_weight * self._log(modelled, observed, typical, weights)
+        return linear + self._log_weight * self._log(modelled, typical)
 
-    def _student(self, modelled: Tensor, _: Tensor, typical: Tensor, __: Tensor) -> Tensor:
+    def _student(self, modelled: Tensor, typical: Tensor) -> Tensor:
         scaled = _log_error(modelled, typical) * torch.exp(-self.log_scale)
         half = 0.5 * (_DEGREES_OF_FREEDOM + 1.0)
         return torch.mean(half * torch.log1p(scaled**2 / _DEGREES_OF_FREEDOM)) + self.log_scale
 
-    def _published(self, modelled: Tensor, observed: Tensor, _: Tensor, weights: Tensor) -> Tensor:
+    @staticmethod
+    def _published(modelled: Tensor, observed: Tensor, weights: Tensor) -> Tensor:
         relative = (modelled - observed) / (_PUBLISHED_SD * observed)
         return torch.mean(weights * 0.5 * relative**2)
 
@@ -129,25 +136,16 @@ def published_weights(
     """Weights of the published cost: max(1, 10 exp(-(mean rank - 1))) within each profile.
 
     The ranks are those of the distance of value and of depth from the profile's mean, the
-    farthest first (`da_cesm2_clm5_cen_vr_v2.m`, lines 279-286).
+    farthest first (`da_cesm2_clm5_cen_vr_v2.m`, lines 279-286). `site` must rise.
     """
-    weights = np.empty_like(values)
-    for number in np.unique(site):
-        rows = np.flatnonzero(site == number)
-        ranks = [_ranks(-np.abs(x[rows] - x[rows].mean())) for x in (values, depth)]
-        weights[rows] = np.maximum(1.0, 10.0 * np.exp(-(0.5 * (ranks[0] + ranks[1]) - 1.0)))
+    first = 1 + np.searchsorted(site, np.arange(site.max(initial=-1) + 2))
+    weights: NDArray[np.float64] = _kernel.published_weights(first, depth, values)
     return weights
 
 
-def _ranks(keys: NDArray[np.float64]) -> NDArray[np.float64]:
-    ranks = np.empty(len(keys))
-    ranks[np.argsort(keys, kind="stable")] = np.arange(1, len(keys) + 1)
-    return ranks
-
-
 def _log_error(modelled: Tensor, observed: Tensor) -> Tensor:
-    floor = modelled.clamp(min=_LOG_FLOOR)
-    return torch.log(floor) - torch.log(observed.clamp(min=_LOG_FLOOR))
+    floor = modelled.clamp(min=LOG_FLOOR)
+    return torch.log(floor) - torch.log(observed.clamp(min=LOG_FLOOR))
 
 
 def positive_variance(values: NDArray[np.float64]) -> float:

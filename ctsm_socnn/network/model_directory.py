@@ -11,16 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
+from ctsm_socnn.directories import atomic_directory
 from ctsm_socnn.errors import FileError, NetworkError
-from ctsm_socnn.netcdf import require_absent
 from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.extrapolation import TrainingDomain
 from ctsm_socnn.network.inputs import InputTransform
@@ -31,10 +29,11 @@ from ctsm_socnn.network.training import ParameterNetwork
 from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.provenance import checksum, history_line, package_version
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["DESCRIPTION", "load_model", "save_model"]
 
 _FORMAT: Final = 1
-_DESCRIPTION: Final = "model.json"
+DESCRIPTION: Final = "model.json"
+"""File by which a directory is known as a model."""
 _POINTS: Final = "training_inputs.npy"
 _REFINEMENT: Final = "refinement.npz"
 _OWN_CHECKSUM: Final = "description_sha256"
@@ -46,21 +45,10 @@ def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> No
     Raises
     ------
     FileError
-        If the directory exists already or cannot be written.
+        If the directory exists already, is no model, or cannot be written.
     """
-    path = Path(path)
-    require_absent(path, overwrite=overwrite)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with atomic_directory(Path(path), overwrite=overwrite, mark=DESCRIPTION) as temporary:
         _write(model, temporary)
-        temporary.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
-    except OSError as error:
-        raise FileError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load_model(path: str | Path) -> Model:
@@ -139,21 +127,21 @@ def _write(model: Model, directory: Path) -> None:
     }
     description[_OWN_CHECKSUM] = _own_checksum(description)
     text = json.dumps(description, indent=1)
-    (directory / _DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    (directory / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
 def _read_description(path: Path) -> dict[str, Any]:
-    file = path / _DESCRIPTION
+    file = path / DESCRIPTION
     if not path.is_dir():
         raise FileError(f"{path} is not a directory; a model is one, made by ctsm-socnn train")
     if not file.is_file():
-        raise FileError(f"{path} holds no {_DESCRIPTION}, so it is no model of ctsm-socnn train")
+        raise FileError(f"{path} holds no {DESCRIPTION}, so it is no model of ctsm-socnn train")
     try:
         description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         found = description["format"], tuple(description["parameters"])
         intact = description[_OWN_CHECKSUM] == _own_checksum(description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, f"{_DESCRIPTION} cannot be understood ({error})") from error
+        raise _damaged(path, f"{DESCRIPTION} cannot be understood ({error})") from error
     if found != (_FORMAT, PARAMETER_NAMES):
         raise NetworkError(
             f"{path} has format {found[0]} and {len(found[1])} parameters, written by version "
@@ -161,7 +149,7 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"registry's {len(PARAMETER_NAMES)}. Train it again"
         )
     if not intact:
-        raise _damaged(path, f"{_DESCRIPTION} is not what was written (its checksum differs)")
+        raise _damaged(path, f"{DESCRIPTION} is not what was written (its checksum differs)")
     return description
 
 

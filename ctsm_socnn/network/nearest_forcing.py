@@ -18,7 +18,7 @@ from ctsm_socnn.network.grid_pieces import (
     pieces,
     raveled,
 )
-from ctsm_socnn.schemas import FORCING_DIMENSIONS
+from ctsm_socnn.schemas import FORCING_DIMENSIONS, MODEL_FORCING
 
 __all__ = ["FARTHEST_KM", "NearestForcing"]
 
@@ -109,7 +109,7 @@ class NearestForcing:
             part = self._part(number)
             sizes = {name: part.sizes[name] for name in self._dimensions}
             # Sand may be missing everywhere: the published model does not use it.
-            for name in FORCING_DIMENSIONS.keys() - {"CELLSAND"}:
+            for name in MODEL_FORCING:
                 trailing = [d for d in FORCING_DIMENSIONS[name] if d != "site"]
                 known = part[name].copy(data=np.isfinite(part[name].values)).all(trailing)
                 complete[place] &= raveled(known, sizes).reshape(tuple(sizes.values()))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.network.grid_cells import CellBlock, GridCells
 from ctsm_socnn.network.model import Model
-from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import (
     PARAMETERS,
     TurnoverConvention,
@@ -19,7 +18,7 @@ from ctsm_socnn.parameters import (
     upper_bounds,
 )
 from ctsm_socnn.provenance import provenance_attributes
-from ctsm_socnn.schemas import validate_maps
+from ctsm_socnn.schemas import validate_maps, without_forcing
 
 __all__ = [
     "PredictedCells",

@@ -26,11 +26,10 @@ from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.losses import positive_variance
 from ctsm_socnn.network.parameter_head import free_positions, unit_bounds
 from ctsm_socnn.network.settings import NetworkSettings
-from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.network.stocks import depth_weights, observed_stocks
 from ctsm_socnn.network.teachers import Expectation, Teachers
 from ctsm_socnn.parameters import lower_bounds, to_physical, upper_bounds
-from ctsm_socnn.schemas import FORCING_DIMENSIONS
+from ctsm_socnn.schemas import FORCING_DIMENSIONS, without_forcing
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
 __all__ = ["Refinement", "Scales"]

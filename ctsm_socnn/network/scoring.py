@@ -19,8 +19,8 @@ from ctsm_socnn.network.ensemble_errors import ensemble_errors
 from ctsm_socnn.network.error_scale import coverage
 from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.model import Model
-from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.network.stocks import observed_stocks
+from ctsm_socnn.schemas import without_forcing
 from ctsm_socnn.validation.scores import scores
 
 __all__ = [

@@ -7,10 +7,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.model.observation import BelowBedrock
 
 __all__ = [
     "EncoderSettings",
     "InputSettings",
+    "LossName",
     "NetworkSettings",
     "ParameterSettings",
     "default_settings",
@@ -176,7 +178,7 @@ class NetworkSettings(_Settings):
     imagined_sites: int = Field(default=0, ge=0)
     most_imagined: int = Field(default=60_000, ge=1)
     refinement_steps: int = Field(default=0, ge=0)
-    below_bedrock: Literal["deepest", "drop"] = "deepest"
+    below_bedrock: BelowBedrock = "deepest"
 
     @property
     def refines(self) -> bool:

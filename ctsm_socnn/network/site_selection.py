@@ -1,4 +1,4 @@
-"""Which sites the kernel can run, which can be compared with observations, and whose posteriors."""
+"""Which sites can be compared with observations, and whose posteriors are whose."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
-__all__ = ["require_same_sites", "without_forcing", "without_observations"]
-
-
-def without_forcing(sites: xr.Dataset) -> NDArray[np.bool_]:
-    """Sites where some forcing is missing, so that the kernel cannot run; shape (site,).
-
-    Sand is not asked for: the published model does not use it.
-    """
-    missing = np.zeros(sites.sizes["site"], dtype=bool)
-    for name in FORCING_DIMENSIONS.keys() - {"CELLSAND"}:
-        values = sites[name].values.reshape(len(missing), -1)
-        missing |= ~np.isfinite(values).all(axis=1)
-    return missing
+__all__ = ["require_same_sites", "without_observations"]
 
 
 def without_observations(sites: xr.Dataset, below_bedrock: BelowBedrock) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ would hold. The spread is that of the members, each run through the kernel by it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,9 +17,8 @@ from numpy.typing import NDArray
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.network.error_scale import ErrorScale
 from ctsm_socnn.network.prediction import PredictedCells, mark_extrapolation, spread_over_members
-from ctsm_socnn.network.site_selection import without_forcing
 from ctsm_socnn.parameters import to_physical
-from ctsm_socnn.schemas import N_LAYERS
+from ctsm_socnn.schemas import N_LAYERS, without_forcing
 from ctsm_socnn.validation.scores import LOG_FLOOR, stock
 
 __all__ = ["STOCKS", "EnsembleCarbon", "ensemble_carbon", "log_spread"]
@@ -35,10 +35,11 @@ MAPPED_LEVEL: Final = 0.9
 """Probability within the intervals of maps."""
 
 
+@dataclass(frozen=True, eq=False)
 class EnsembleCarbon:
     """Soil carbon of cells or sites.
 
-    Parameters
+    Attributes
     ----------
     known : ndarray of bool, shape (cell,)
         Places with parameters and forcing; the others have no carbon to tell.
@@ -46,15 +47,9 @@ class EnsembleCarbon:
     members : ndarray, shape (member, known cells, 20), gC m-3
     """
 
-    def __init__(
-        self,
-        known: NDArray[np.bool_],
-        centre: NDArray[np.float64],
-        members: NDArray[np.float64],
-    ) -> None:
-        self.known = known
-        self.centre = centre
-        self.members = members
+    known: NDArray[np.bool_]
+    centre: NDArray[np.float64]
+    members: NDArray[np.float64]
 
     def maps(
         self, predicted: PredictedCells, intervals: Mapping[str, ErrorScale] | None = None

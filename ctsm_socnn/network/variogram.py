@@ -24,11 +24,8 @@ from sklearn.preprocessing import StandardScaler
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import ObservationOperator
-from ctsm_socnn.network.baselines import predict_baseline
+from ctsm_socnn.network.baselines import covariates_and_forcing, predict_baseline
 from ctsm_socnn.network.folds import positions_km
-from ctsm_socnn.network.forcing_summary import forcing_summaries
-from ctsm_socnn.network.inputs import finite_or_missing
-from ctsm_socnn.schemas import covariate_names
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
 __all__ = ["Variogram", "fit_variogram", "residual_variogram"]
@@ -100,16 +97,12 @@ def residual_variogram(sites: xr.Dataset, seed: int) -> Variogram:
     seen = np.flatnonzero(count)
     mean = np.bincount(operator.site, weights=error, minlength=len(soc))[seen] / count[seen]
     places = sites.isel(site=seen)
-    residual = mean - _regression().fit(_predictors(places), mean).predict(_predictors(places))
+    known = covariates_and_forcing(places)
+    residual = mean - _regression().fit(known, mean).predict(known)
     chosen = np.arange(seen.size)
     if seen.size > _MOST_SITES:
         chosen = np.random.default_rng(seed).choice(seen.size, _MOST_SITES, replace=False)
     return fit_variogram(positions_km(places)[chosen], residual[chosen])
-
-
-def _predictors(sites: xr.Dataset) -> Array:
-    covariates = [sites[name].values.astype(np.float64) for name in covariate_names(sites)]
-    return finite_or_missing(np.column_stack([*covariates, forcing_summaries(sites)]))
 
 
 def _regression() -> Any:

@@ -22,7 +22,7 @@ from ctsm_socnn.observations.quality import (
     flag_attributes,
     names_in,
 )
-from ctsm_socnn.schemas import FORCING_DIMENSIONS, covariate_names, validate_sites
+from ctsm_socnn.schemas import FORCING_DIMENSIONS, MODEL_FORCING, covariate_names, validate_sites
 
 __all__ = ["EXCLUSION_COLUMNS", "NO_USABLE_LAYER", "build_sites", "screen_sites"]
 
@@ -30,9 +30,6 @@ EXCLUSION_COLUMNS: Final = ("profile_id", "lon", "lat", "reason", "detail")
 
 NO_USABLE_LAYER: Final = "no usable layer"
 """Reason of an exclusion whose detail names the flags of the layers."""
-
-_OPTIONAL_FORCING: Final = ("CELLSAND",)
-"""Not every scheme reads sand; a site may lack it."""
 
 _LISTED: Final = 3
 """Most names that one line of the exclusions lists."""
@@ -174,8 +171,7 @@ def screen_sites(sites: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
     if "soc_flag" in sites:
         good &= sites["soc_flag"].values == 0
     out.leave_out(np.asarray(~good.any(axis=1)), NO_USABLE_LAYER)
-    wanted = [name for name in FORCING_DIMENSIONS if name not in _OPTIONAL_FORCING]
-    lacks = {name: _has_nan(sites[name]) for name in wanted}
+    lacks = {name: _has_nan(sites[name]) for name in MODEL_FORCING}
     out.leave_out(_any(lacks), "no forcing", _which(lacks))
     _leave_out_missing(out, sites)
     _require_left(out, "every site lacks forcing, observations or covariates")
@@ -196,8 +192,8 @@ def _land_cells(climatology: xr.Dataset) -> xr.Dataset:
     """Land cells with complete forcing, on one dimension `site`, with `lat` and `lon`."""
     spatial = climatology["nbedrock"].dims
     flat = climatology.stack(cell=spatial, create_index=False).drop_vars("landmask")
-    wanted = [name for name in FORCING_DIMENSIONS if name not in _OPTIONAL_FORCING]
-    complete = ~np.any([_has_nan(flat[name].transpose("cell", ...)) for name in wanted], axis=0)
+    gaps = [_has_nan(flat[name].transpose("cell", ...)) for name in MODEL_FORCING]
+    complete = ~np.any(gaps, axis=0)
     flat = flat.isel(cell=complete).rename(cell="site")
     if flat.sizes["site"] == 0:
         raise ProfileError("no cell of the climatology holds all of the forcing")

@@ -6,7 +6,6 @@ first kind is `soc_flag` (0 means usable), the second `soc_note`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +25,6 @@ __all__ = [
     "Reason",
     "count_reasons",
     "flag_attributes",
-    "mask_of",
     "names_in",
     "reason",
 ]
@@ -114,11 +112,6 @@ def reason(name: str) -> Reason:
     if name not in _BY_NAME:
         raise ConfigError(f"unknown quality reason {name!r}; known are {', '.join(_BY_NAME)}")
     return _BY_NAME[name]
-
-
-def mask_of(names: Iterable[str]) -> int:
-    """Mask of the bits of some reasons."""
-    return sum({reason(name).bit for name in names})
 
 
 def names_in(flag: int) -> list[str]:

@@ -13,19 +13,19 @@ from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 from ctsm_socnn.parameters.registry import PARAMETERS
 
 __all__ = [
-    "DAYS_PER_YEAR",
     "Q10_ITEMS",
     "ROUTES",
     "S2_TO_S1_SHARE",
     "S2_TO_S3_SHARE",
+    "SECONDS_PER_YEAR",
     "TURNOVER_ITEMS",
     "Route",
     "closed_because",
     "version_table",
 ]
 
-DAYS_PER_YEAR: Final = 365.0
-"""Of the published model and of CTSM's default calendar."""
+SECONDS_PER_YEAR: Final = 365.0 * 86400.0
+"""Of the published model and of CTSM's default calendar, which has no leap years."""
 
 S2_TO_S1_SHARE: Final = 0.42 / 0.45
 S2_TO_S3_SHARE: Final = 0.03 / 0.45

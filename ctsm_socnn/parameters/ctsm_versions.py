@@ -4,7 +4,7 @@ CTSM's soil code knows about two dozen scalars ("items"). Their names and the pl
 from changed along the master line (ctsm1.0.dev*, ctsm5.1.dev*, 5.2, 5.3, 5.4) at three tags:
 ctsm1.0.dev101 (turnover times and diffusivities are really read), ctsm5.1.dev043 (`tau_cwd_bgc`)
 and ctsm5.1.dev074 (prefix `bgc_`, efolding on the paramfile). release-clm5.0, which CESM2.1 uses,
-stands before the first of them. History names changed at other tags, see `PoolNames`.
+stands before the first of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ __all__ = [
     "CtsmVersion",
     "Item",
     "Place",
-    "PoolNames",
     "resolve_version",
 ]
 
@@ -35,17 +34,6 @@ class Place(StrEnum):
     PARAMFILE = "paramfile"
     NAMELIST = "namelist"
     LITERAL = "literal"
-
-
-class PoolNames(StrEnum):
-    """How history fields spell the pools."""
-
-    LITR = "LITR1, SOIL1"
-    """Up to ctsm5.1.dev047."""
-    MET_LIT = "MET_LIT, ACT_SOM"
-    """ctsm5.1.dev048 to dev134."""
-    LIT_MET = "LIT_MET, SOM_ACT"
-    """From ctsm5.1.dev135 on."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +71,6 @@ class CtsmVersion:
     generation : str
         Name of the range of versions that read the scalars alike.
     items : mapping of key to Item
-    pool_names : PoolNames
-    history_stream : str
-        "h0", or "h0a" since ctsm5.3.062.
     nested_usermods : bool
         Whether usermods lie in cime_config/usermods_dirs/clm/ (since ctsm5.3.016).
     """
@@ -93,8 +78,6 @@ class CtsmVersion:
     name: str
     generation: str
     items: Mapping[str, Item]
-    pool_names: PoolNames
-    history_stream: str
     nested_usermods: bool
 
     def item(self, key: str) -> Item:
@@ -111,11 +94,8 @@ Point = tuple[int, int, int]
 
 _TAUS_LIVE: Final[Point] = (1, 0, 101)
 _TAU_CWD_RENAMED: Final[Point] = (5, 1, 43)
-_POOLS_RENAMED: Final[Point] = (5, 1, 48)
 _BGC_PREFIX: Final[Point] = (5, 1, 74)
-_POOLS_RENAMED_AGAIN: Final[Point] = (5, 1, 135)
 _USERMODS_MOVED: Final[Point] = (5, 3, 16)
-_HISTORY_SPLIT: Final[Point] = (5, 3, 62)
 
 _LAST_TAG: Final[Mapping[tuple[int, int], int]] = {
     (1, 0): 113,
@@ -213,16 +193,8 @@ def _version_at(point: Point, name: str) -> CtsmVersion:
         name=name,
         generation=generation,
         items=items,
-        pool_names=_pool_names_at(point),
-        history_stream="h0a" if point >= _HISTORY_SPLIT else "h0",
         nested_usermods=point >= _USERMODS_MOVED,
     )
-
-
-def _pool_names_at(point: Point) -> PoolNames:
-    if point >= _POOLS_RENAMED_AGAIN:
-        return PoolNames.LIT_MET
-    return PoolNames.MET_LIT if point >= _POOLS_RENAMED else PoolNames.LITR
 
 
 _RATES: Final = "decomp_rate_constants_bgc"

@@ -24,6 +24,7 @@ __all__ = [
     "GridKind",
     "bounds_between",
     "cell_grid",
+    "edges_between",
     "polygon_areas",
     "rectilinear_grid",
     "unit_vectors",
@@ -273,10 +274,17 @@ def bounds_between(centres: FloatArray) -> FloatArray | None:
     spacing = np.abs(np.diff(centres))
     if spacing.size == 0 or spacing.max() > _UNEVEN * spacing.min():
         return None
+    edges = edges_between(centres)
+    return np.sort(np.stack([edges[:-1], edges[1:]], axis=1), axis=1)
+
+
+def edges_between(centres: FloatArray) -> FloatArray:
+    """Edges halfway between n centres, shape (n + 1,); a single cell is taken to be 1 wide."""
+    if centres.size == 1:
+        return np.concatenate([centres - 0.5, centres + 0.5])
     middle = 0.5 * (centres[1:] + centres[:-1])
     first, last = 2.0 * centres[0] - middle[0], 2.0 * centres[-1] - middle[-1]
-    edges = np.concatenate([[first], middle, [last]])
-    return np.sort(np.stack([edges[:-1], edges[1:]], axis=1), axis=1)
+    return np.concatenate([[first], middle, [last]])
 
 
 def unit_vectors(lon: FloatArray, lat: FloatArray) -> FloatArray:

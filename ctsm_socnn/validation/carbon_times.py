@@ -17,9 +17,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctsm_socnn.model import SOIL_GRID, Coefficients, Columns, coefficients, steady_state
+from ctsm_socnn.model import (
+    CTSM_POOLS,
+    SOIL_GRID,
+    Coefficients,
+    Columns,
+    coefficients,
+    steady_state,
+)
 from ctsm_socnn.parameters import PARAMETER_NAMES
-from ctsm_socnn.validation.kernel_run import POOL_NAMES
+from ctsm_socnn.schemas import N_LAYERS
 
 __all__ = ["CarbonTimes", "carbon_times", "loss_matrix"]
 
@@ -32,8 +39,7 @@ _TRANSFERS: Final = (
     ("S2", "S3", "fs2s3"), ("S3", "S1", "fs3s1"), ("CWD", "L2", "fcwdl2"),
 )  # fmt: skip
 """Donor, receiver and fraction; lignin litter gets the rest of woody debris."""
-_SOIL: Final = slice(POOL_NAMES.index("S1"), None)
-_N_LAYERS: Final = len(SOIL_GRID.thickness)
+_SOIL: Final = slice(CTSM_POOLS.index("S1"), None)
 _ROWS_AT_ONCE: Final = 64
 """Columns whose matrices are held at a time, 160 kB each."""
 
@@ -106,15 +112,15 @@ def loss_matrix(found: Coefficients, parameters: Array, rows: slice = slice(None
     """
     decay = _decay(found, parameters)[rows]
     n = len(decay)
-    matrix = np.zeros((n, len(POOL_NAMES), _N_LAYERS, len(POOL_NAMES), _N_LAYERS))
-    layer = np.arange(_N_LAYERS)
-    for pool in range(len(POOL_NAMES)):
+    matrix = np.zeros((n, len(CTSM_POOLS), N_LAYERS, len(CTSM_POOLS), N_LAYERS))
+    layer = np.arange(N_LAYERS)
+    for pool in range(len(CTSM_POOLS)):
         matrix[:, pool, layer, pool, layer] += decay[:, pool]
-        if POOL_NAMES[pool] != "CWD":  # woody debris stays where it falls
+        if CTSM_POOLS[pool] != "CWD":  # woody debris stays where it falls
             _add_transport(matrix[:, pool, :, pool], found.lower[rows], found.upper[rows])
     for donor, receiver, fraction in _fractions(parameters[rows]):
         matrix[:, receiver, layer, donor, layer] -= fraction[:, np.newaxis] * decay[:, donor]
-    return matrix.reshape(n, len(POOL_NAMES) * _N_LAYERS, -1)
+    return matrix.reshape(n, len(CTSM_POOLS) * N_LAYERS, -1)
 
 
 def _decay(found: Coefficients, parameters: Array) -> Array:
@@ -127,7 +133,7 @@ def _decay(found: Coefficients, parameters: Array) -> Array:
 
 def _add_transport(matrix: Array, lower: Array, upper: Array) -> None:
     """Add the exchange of one pool with the layers above (`lower`) and below (`upper`)."""
-    layer = np.arange(_N_LAYERS)
+    layer = np.arange(N_LAYERS)
     matrix[:, layer[1:], layer[1:]] += lower[:, 1:]
     matrix[:, layer[1:], layer[:-1]] -= lower[:, 1:]
     matrix[:, layer[:-1], layer[:-1]] += upper[:, :-1]
@@ -138,19 +144,19 @@ def _fractions(parameters: Array) -> list[tuple[int, int, Array]]:
     """Donor, receiver, and the fraction of the donor's decay that arrives, shape (row,)."""
     found = [
         (
-            POOL_NAMES.index(donor),
-            POOL_NAMES.index(receiver),
+            CTSM_POOLS.index(donor),
+            CTSM_POOLS.index(receiver),
             parameters[:, PARAMETER_NAMES.index(name)],
         )
         for donor, receiver, name in _TRANSFERS
     ]
     debris, _, to_cellulose = found[-1]
-    return [*found, (debris, POOL_NAMES.index("L3"), 1.0 - to_cellulose)]
+    return [*found, (debris, CTSM_POOLS.index("L3"), 1.0 - to_cellulose)]
 
 
 def _respiration(found: Coefficients, parameters: Array) -> Array:
     """Respired per soil carbon, yr-1, shape (row, 3, 20)."""
-    kept = np.zeros((len(parameters), len(POOL_NAMES)))
+    kept = np.zeros((len(parameters), len(CTSM_POOLS)))
     for donor, _, fraction in _fractions(parameters):
         kept[:, donor] += fraction
     respired: Array = _decay(found, parameters) * (1.0 - kept)[:, :, np.newaxis]

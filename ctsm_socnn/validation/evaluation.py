@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
+from ctsm_socnn.directories import atomic_directory, write_checksums, write_json
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.export.bundle import atomic_directory, write_checksums, write_json
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network.site_selection import require_same_sites
 from ctsm_socnn.schemas import N_LAYERS

@@ -20,9 +20,10 @@ from ctsm_socnn.forcing.months import (
     read_months,
 )
 
-__all__ = ["HistoryFields"]
+__all__ = ["LAST_MONTHS", "HistoryFields"]
 
-_LAST_MONTHS: Final = 24
+LAST_MONTHS: Final = 24
+"""Months of a run that count, from its end."""
 
 
 class HistoryFields:
@@ -51,10 +52,9 @@ class HistoryFields:
         First and last month used.
     """
 
-    def __init__(self, paths: Sequence[Path], last_months: int | None = _LAST_MONTHS) -> None:
+    def __init__(self, paths: Sequence[Path], last_months: int | None = LAST_MONTHS) -> None:
         samples = order_months(_months(paths))
         self.samples = samples if last_months is None else samples[-last_months:]
-        self.period = f"{self.samples[0]} to {self.samples[-1]}"
         first = self.samples[0].path
         with open_history(first) as dataset:
             self.grid = LandGrid.read(dataset, first)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.netcdf import atomic_output, require_absent, write_dataset
+from ctsm_socnn.regrid.geometry import edges_between
 from ctsm_socnn.validation.gridded_carbon import STOCKS, StockSeries
 
 __all__ = ["CONFIGURATION", "write_configuration", "write_ilamb_files"]
@@ -200,9 +201,5 @@ def _axis(standard_name: str, units: str, axis: str, bounds: str) -> dict[str, s
 
 def _bounds(centres: Array) -> Array:
     """Edges halfway between centres, shape (n, 2); a single cell is taken to be 1 degree wide."""
-    if centres.size == 1:
-        return np.asarray(centres[:, np.newaxis] + np.array([-0.5, 0.5]))
-    middle = 0.5 * (centres[:-1] + centres[1:])
-    first, last = 2.0 * centres[0] - middle[0], 2.0 * centres[-1] - middle[-1]
-    edges = np.concatenate([[first], middle, [last]])
+    edges = edges_between(centres)
     return np.stack([edges[:-1], edges[1:]], axis=1)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from ctsm_socnn.export.bundle import atomic_directory, write_checksums, write_json
+from ctsm_socnn.directories import atomic_directory, write_checksums, write_json
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.schemas import open_file
 from ctsm_socnn.validation.importance_figures import draw_gradients, draw_importance

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model import (
+    CTSM_POOLS,
     SOIL_GRID,
     CtsmForcing,
     mean_steady_state,
@@ -31,7 +32,7 @@ from ctsm_socnn.model import (
 )
 from ctsm_socnn.model.ctsm_forcing import CTSM_TRANSITIONS
 from ctsm_socnn.model.ctsm_scheme import Rates, mixing, rates
-from ctsm_socnn.validation.kernel_run import POOL_NAMES, KernelRun, by_column
+from ctsm_socnn.validation.kernel_run import KernelRun, by_column
 
 __all__ = [
     "check_kernel",
@@ -105,7 +106,7 @@ def check_kernel(run: KernelRun) -> xr.Dataset:
         },
         coords={
             "field": [check.field for check in checks],
-            "pool": list(POOL_NAMES),
+            "pool": list(CTSM_POOLS),
             **grid.coordinates(),
         },
         attrs={"period": f"{run.months[0]} to {run.months[-1]}", "steady_state": kind},
@@ -249,7 +250,7 @@ def _changes(run: KernelRun) -> Iterator[_Check]:
         lost += (decay * run.pools[month]) @ SOIL_GRID.thickness * length
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(lost > 0.0, missed / lost, np.nan)
-    for position, pool in enumerate(POOL_NAMES):
+    for position, pool in enumerate(CTSM_POOLS):
         yield _Check(f"change of {pool}", "per carbon lost", share[:, position], _ALLOWED["change"])
 
 

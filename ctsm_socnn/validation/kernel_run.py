@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
-from ctsm_socnn.export.readback import effective_scalars
 from ctsm_socnn.forcing.land_grid import read_field
 from ctsm_socnn.forcing.litter_input import Closure, LitterBudget
 from ctsm_socnn.forcing.months import MonthSample, open_history
@@ -28,22 +27,20 @@ from ctsm_socnn.forcing.pool_change import (
 )
 from ctsm_socnn.forcing.record import HistoryRecord, check_history
 from ctsm_socnn.model import (
+    CTSM_POOLS,
     CtsmColumns,
     CtsmForcing,
     CtsmParameters,
     CtsmScheme,
-    CtsmSwitches,
 )
 from ctsm_socnn.model.ctsm_sites import potential_of_water_scalar
 from ctsm_socnn.parameters import FREEZING, Q10_REFERENCE, century_normalisation
-from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 from ctsm_socnn.validation.history_fields import HistoryFields
 
-__all__ = ["POOL_NAMES", "KernelRun", "by_column", "kernel_scheme", "open_kernel_run"]
+__all__ = ["KernelRun", "by_column", "open_kernel_run"]
 
 Array = NDArray[np.float64]
 
-POOL_NAMES: Final = ("CWD", "L1", "L2", "L3", "S1", "S2", "S3")
 _COLDEST, _WARMEST = 200.0, 340.0
 _NEEDED: Final = ("T_SCALAR", "W_SCALAR", "O_SCALAR", "FPI_vr", "ALTMAX", "ALTMAX_LASTYEAR")
 _UNKNOWN_SAND: Final = 50.0
@@ -82,21 +79,6 @@ class KernelRun:
     pools: Array
     start: Array
     end: Array
-
-
-def kernel_scheme(paramfile: Path, version: CtsmVersion) -> CtsmScheme:
-    """Scheme of the kernel with the scalars that a case of this version takes.
-
-    Raises
-    ------
-    FileError, ExportError
-        If the paramfile cannot be read or does not belong to the version.
-    """
-    generation = "clm5.0" if version.item("tau_s1").place is Place.LITERAL else "ctsm5.4"
-    # With these the scheme takes the oxygen scalar as it is given.
-    scalars = effective_scalars(paramfile, version, {}) | {"mino2lim": 0.0}
-    parameters = CtsmParameters(**scalars)
-    return CtsmScheme.of(generation, parameters, CtsmSwitches(use_lch4=True, anoxia=True))
 
 
 def open_kernel_run(
@@ -208,7 +190,7 @@ def _inputs(
     if not months:
         raise ValidationError("the litter input of no month is known; give the files of two years")
     litter = np.concatenate(parts)
-    inputs = np.zeros((len(months), record.nbedrock.size, len(POOL_NAMES), litter.shape[2]))
+    inputs = np.zeros((len(months), record.nbedrock.size, len(CTSM_POOLS), litter.shape[2]))
     inputs[:, :, : litter.shape[1]] = np.moveaxis(litter, -1, 1)
     return months, np.nan_to_num(inputs)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.observations.coastline import draw_coastline
 from ctsm_socnn.parameters import parameter
+from ctsm_socnn.regrid.geometry import edges_between
 from ctsm_socnn.validation.figure_style import (
     AMOUNT_COLOURS,
     DIFFERENCE_COLOURS,
@@ -235,7 +236,7 @@ def _difference_panel(axis: Axes, check: xr.Dataset, values: xr.DataArray) -> An
 
 
 def _map_panel(axis: Axes, maps: xr.Dataset, panel: _Map) -> None:
-    lon, lat = _edges(maps["lon"].values), _edges(maps["lat"].values)
+    lon, lat = edges_between(maps["lon"].values), edges_between(maps["lat"].values)
     values = panel.values.transpose("lat", "lon").values
     low, high = np.nanpercentile(values, _COLOURED)
     mesh = axis.pcolormesh(
@@ -269,14 +270,5 @@ def _hatch(
 
 def _aspect(maps: xr.Dataset) -> float:
     """Width of the map over its height on paper."""
-    width, height = (float(np.ptp(_edges(maps[name].values))) for name in ("lon", "lat"))
+    width, height = (float(np.ptp(edges_between(maps[name].values))) for name in ("lon", "lat"))
     return width * float(np.cos(np.radians(maps["lat"].values.mean()))) / height
-
-
-def _edges(centres: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Edges of cells halfway between their centres; a single cell is drawn one degree wide."""
-    if len(centres) == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5], dtype=np.float64)
-    inner = (centres[1:] + centres[:-1]) / 2.0
-    first, last = 2.0 * centres[0] - inner[0], 2.0 * centres[-1] - inner[-1]
-    return np.array([first, *inner, last], dtype=np.float64)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters import FREEZING, Q10_REFERENCE, century_normalisation
-from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
+from ctsm_socnn.parameters.ctsm_routes import SECONDS_PER_YEAR, TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Item, Place
 from ctsm_socnn.shipped import shipped_directory
 from ctsm_socnn.validation.history_fields import HistoryFields
@@ -31,7 +31,6 @@ __all__ = ["Evidence", "Verdict", "find_evidence", "format_evidence", "rates_are
 Array = NDArray[np.float64]
 Verdict = Literal["used", "NOT used", "cannot tell"]
 
-_SECONDS_PER_YEAR: Final = 365.0 * 86400.0
 _CALM_DEPTH: Final = 2.0
 """m; below it temperature hardly varies within a month."""
 _DEEP_ENOUGH: Final = 2.0
@@ -262,7 +261,7 @@ def _turnover_and_efolding(
         if mapped is not None and "decomp_depth_efolding" in mapped.by_item:
             slope = -1.0 / mapped.by_item["decomp_depth_efolding"]
         at_surface = _median(by_layer - slope * SOIL_GRID.node_depth[:, np.newaxis], axis=0)
-        found[key] = np.exp(-at_surface) / _SECONDS_PER_YEAR
+        found[key] = np.exp(-at_surface) / SECONDS_PER_YEAR
     return found
 
 

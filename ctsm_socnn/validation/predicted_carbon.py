@@ -8,7 +8,7 @@ from typing import Final
 
 import xarray as xr
 
-from ctsm_socnn.export.bundle import atomic_directory, write_checksums, write_json
+from ctsm_socnn.directories import atomic_directory, write_checksums, write_json
 from ctsm_socnn.network import MapSummary, Model, write_maps
 from ctsm_socnn.schemas import open_file
 from ctsm_socnn.validation.map_figures import draw_carbon_maps

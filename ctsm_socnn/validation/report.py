@@ -21,7 +21,7 @@ from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.validation.comparison import SAMPLES, scores_of
 from ctsm_socnn.validation.figures import draw_depth_profiles, draw_observed_modelled
 from ctsm_socnn.validation.groups import depth_groups, grouped_scores
-from ctsm_socnn.validation.intervals import bootstrap_intervals, map_blocks
+from ctsm_socnn.validation.intervals import LEAST_BLOCKS, bootstrap_intervals, map_blocks
 from ctsm_socnn.validation.map_figures import draw_bias_map, draw_parameter_maps
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Picture",
     "Section",
     "Table",
+    "counts_table",
     "map_section",
     "render",
     "score_section",
@@ -106,6 +107,12 @@ class Section:
         return "-".join(self.title.lower().split())
 
 
+def counts_table(caption: str, counts: Mapping[str, int]) -> Table:
+    """Put counts by reason into a table, with a row that says so where nothing was counted."""
+    rows = [[Cell(reason), Cell(str(count))] for reason, count in counts.items()]
+    return Table(caption, ["reason", "count"], rows or [[Cell("none"), Cell("0")]])
+
+
 def render(title: str, headline: str, sections: Sequence[Section]) -> str:
     """Put sections into one page; everything in them is shown as text, never as markup."""
     source = resources.files("ctsm_socnn.validation").joinpath("templates", _TEMPLATE)
@@ -147,7 +154,7 @@ def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
         Method whose errors are put on a map.
     """
     block = map_blocks(comparison["lon"].values, comparison["lat"].values, _BLOCK_DEGREES)
-    enough = block.max() >= 4
+    enough = block.max() + 1 >= LEAST_BLOCKS
     intervals = bootstrap_intervals(comparison, block, seed=seed) if enough else None
     methods = [str(name) for name in comparison["method"].values]
     tables = [

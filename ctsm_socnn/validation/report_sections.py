@@ -18,7 +18,7 @@ from ctsm_socnn.validation.intervals import map_blocks
 from ctsm_socnn.validation.kernel_check import fields_that_differ, steady_text
 from ctsm_socnn.validation.map_figures import draw_kernel_differences
 from ctsm_socnn.validation.parameters_in_use import Evidence
-from ctsm_socnn.validation.report import Cell, Picture, Section, Table
+from ctsm_socnn.validation.report import Cell, Picture, Section, Table, counts_table
 from ctsm_socnn.validation.stocks import depth_name
 from ctsm_socnn.validation.totals import REFERENCES, Total
 
@@ -206,10 +206,7 @@ def totals_section(found: Mapping[str, Sequence[Total]]) -> Section:
 
 def left_out_section(excluded: Mapping[str, int], facts: Mapping[str, str]) -> Section:
     """Count what the comparison with profiles did not use, by reason."""
-    rows = [[Cell(reason), Cell(str(count))] for reason, count in excluded.items()]
-    table = Table(
-        "Left out of the scores", ["reason", "count"], rows or [[Cell("none"), Cell("0")]]
-    )
+    table = counts_table("Left out of the scores", excluded)
     return Section("What was left out", facts=facts, tables=[table])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,8 @@ from ctsm_socnn.validation.importance_results import importance_section
 from ctsm_socnn.validation.methods import default_parameters
 from ctsm_socnn.validation.network_sections import carbon_section, network_section
 from ctsm_socnn.validation.report import (
-    Cell,
     Section,
-    Table,
+    counts_table,
     map_section,
     score_section,
     write_report,
@@ -32,8 +31,6 @@ from ctsm_socnn.validation.report_sections import group_section, times_section
 __all__ = ["report_run"]
 
 _REQUIRED: Final = ("sites.nc", "posterior.nc", "evaluation/comparison.nc", "maps.nc")
-_PROFILE_COUNTS: Final = "excluded_"
-_LAYER_COUNTS: Final = "layers_"
 _MOST_LISTED: Final = 500
 
 
@@ -119,21 +116,12 @@ def _headline(sites: xr.Dataset, comparison: xr.Dataset) -> str:
 
 def _left_out(results: Path, sites: xr.Dataset, comparison: xr.Dataset) -> Section:
     """Every profile and layer that was not used, counted by reason; the profiles by name."""
-    profiles = [
-        (name.removeprefix(_PROFILE_COUNTS).replace("_", " "), int(count))
-        for name, count in sites.attrs.items()
-        if name.startswith(_PROFILE_COUNTS)
-    ]
-    layers = [
-        (name.removeprefix(_LAYER_COUNTS).replace("_", " "), int(count))
-        for name, count in sites.attrs.items()
-        if name.startswith(_LAYER_COUNTS)
-    ]
-    scored = list(json.loads(comparison.attrs["excluded"]).items())
     tables = [
-        _counts("Profiles that are no site", profiles),
-        _counts("Layers that carry a flag or a note", layers),
-        _counts("Observations left out of the scores", scored),
+        counts_table("Profiles that are no site", _counts(sites, "excluded_")),
+        counts_table("Layers that carry a flag or a note", _counts(sites, "layers_")),
+        counts_table(
+            "Observations left out of the scores", json.loads(comparison.attrs["excluded"])
+        ),
     ]
     read = sites.attrs.get("profiles_read")
     facts = {"profiles read": str(read)} if read is not None else {}
@@ -142,9 +130,13 @@ def _left_out(results: Path, sites: xr.Dataset, comparison: xr.Dataset) -> Secti
     return Section("What was left out", facts=facts, tables=tables, texts=_listing(listed))
 
 
-def _counts(caption: str, counts: list[tuple[str, Any]]) -> Table:
-    rows = [[Cell(reason), Cell(str(count))] for reason, count in counts]
-    return Table(caption, ["reason", "count"], rows or [[Cell("none"), Cell("0")]])
+def _counts(sites: xr.Dataset, prefix: str) -> dict[str, int]:
+    """Find the counts by reason that stand in the attributes of a sites file."""
+    return {
+        name.removeprefix(prefix).replace("_", " "): int(count)
+        for name, count in sites.attrs.items()
+        if name.startswith(prefix)
+    }
 
 
 def _listing(path: Path) -> list[str]:
@@ -165,17 +157,18 @@ def _assimilation(posterior: xr.Dataset) -> Section:
     status = posterior["status"]
     meanings = str(status.attrs["flag_meanings"]).split()
     values = np.asarray(status.attrs["flag_values"]).tolist()
-    counts = [
-        (meaning.replace("_", " "), int((status.values == value).sum()))
+    counts = {
+        meaning.replace("_", " "): count
         for value, meaning in zip(values, meanings, strict=True)
-    ]
+        if (count := int((status.values == value).sum()))
+    }
     names = ("sampler", "likelihood", "plan", "limits", "below_bedrock")
     facts = {
         name.replace("_", " "): str(posterior.attrs[name])
         for name in names
         if name in posterior.attrs
     }
-    table = _counts("Sites by outcome", [item for item in counts if item[1]])
+    table = counts_table("Sites by outcome", counts)
     return Section("Site-by-site assimilation", facts=facts, tables=[table])
 
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctsm_socnn.validation.gridded_carbon import STOCKS
+from ctsm_socnn.validation.gridded_carbon import STOCKS, stocks_of_run
+from ctsm_socnn.validation.history_fields import LAST_MONTHS
 
 __all__ = [
-    "LAST_MONTHS",
     "REFERENCES",
     "Reference",
     "Total",
     "format_totals",
     "totals",
     "totals_json",
+    "totals_of_run",
 ]
 
 Array = NDArray[np.float64]
 
-LAST_MONTHS: Final = 24
-"""Months of a run whose mean counts, from its end."""
 _GRAMS_PER_PG: Final = 1e15
 _M2_PER_MILLION_KM2: Final = 1e12
 
@@ -98,6 +98,18 @@ def totals(stocks: Array, land: Array) -> list[Total]:
         Total(name, float(sum_) / _GRAMS_PER_PG, float(sum_) / area if area else np.nan, area)
         for name, sum_ in zip(STOCKS, grams, strict=True)
     ]
+
+
+def totals_of_run(name: str, paths: Sequence[Path]) -> list[Total]:
+    """Totals of the mean of a run's last two years; `name` is for messages.
+
+    Raises
+    ------
+    ValidationError, ForcingError, FileError
+        As `stocks_of_run`.
+    """
+    series = stocks_of_run(name, paths, LAST_MONTHS)
+    return totals(series.stocks.mean(axis=0), series.grid.take(series.cells.land))
 
 
 def totals_json(found: Mapping[str, list[Total]]) -> dict[str, Any]:

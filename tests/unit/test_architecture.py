@@ -21,7 +21,7 @@ LEVELS = (
         "shipped",
         "units",
     },
-    {"schemas", "stages"},
+    {"directories", "schemas", "stages"},
     {"model"},
     {"observations", "forcing", "regrid"},
     {"assimilation", "network", "export"},

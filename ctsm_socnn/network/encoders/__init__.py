@@ -22,7 +22,7 @@ __all__ = ["build_encoder", "encoder_names"]
 
 def encoder_names() -> list[str]:
     """Names of the encoders that exist."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "embedding")
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def build_encoder(

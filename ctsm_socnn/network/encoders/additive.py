@@ -7,8 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ctsm_socnn.network.activation import activation
-from ctsm_socnn.network.dropout import Dropout
+from ctsm_socnn.network.layers import ACTIVATIONS, Dropout
 from ctsm_socnn.network.settings import EncoderSettings
 
 __all__ = ["Encoder"]
@@ -43,7 +42,7 @@ class Encoder(nn.Module):
         for before, after in pairwise(widths):
             layers += [
                 _Curves(n_numeric, before, after),
-                activation(settings.activation),
+                ACTIVATIONS[settings.activation](),
                 Dropout(settings.dropout),
             ]
         self.curves = nn.Sequential(*layers, _Curves(n_numeric, widths[-1], n_outputs))

@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from ctsm_socnn.network.encoders.embedding import ClassEmbedding, small_output
+from ctsm_socnn.network.layers import ClassEmbedding, small_output
 from ctsm_socnn.network.settings import EncoderSettings
 
 __all__ = ["Encoder"]

@@ -7,9 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from ctsm_socnn.network.activation import activation
-from ctsm_socnn.network.dropout import Dropout
-from ctsm_socnn.network.encoders.embedding import ClassEmbedding, small_output
+from ctsm_socnn.network.layers import ACTIVATIONS, ClassEmbedding, Dropout, small_output
 from ctsm_socnn.network.settings import EncoderSettings
 
 __all__ = ["Encoder"]
@@ -32,7 +30,7 @@ class Encoder(nn.Module):
         for before, after in pairwise(widths):
             layers += [
                 nn.Linear(before, after),
-                activation(settings.activation),
+                ACTIVATIONS[settings.activation](),
                 Dropout(settings.dropout),
             ]
         self.layers = nn.Sequential(*layers, small_output(widths[-1], n_outputs))

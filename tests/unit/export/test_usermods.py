@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ctsm_socnn.directories import CHECKSUMS
 from ctsm_socnn.errors import ExportError, FileError, SocnnError
-from ctsm_socnn.export.bundle import CHECKSUMS
 from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 

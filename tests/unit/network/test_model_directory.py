@@ -82,6 +82,15 @@ def test_an_existing_model_is_kept(model: Model, saved: Path) -> None:
     assert sorted(p.name for p in saved.parent.iterdir()) == ["model"]
 
 
+def test_a_directory_that_is_no_model_is_never_replaced(model: Model, tmp_path: Path) -> None:
+    notes = tmp_path / "results" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("years of work")
+    with pytest.raises(FileError, match=r"it has no model\.json\), so it is not replaced"):
+        save_model(model, notes.parent, overwrite=True)
+    assert notes.read_text() == "years of work"
+
+
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="is not a directory; a model is one"):
         load_model(tmp_path / "none")

@@ -8,7 +8,6 @@ from ctsm_socnn.parameters.ctsm_routes import ROUTES, closed_because, version_ta
 from ctsm_socnn.parameters.ctsm_versions import (
     KNOWN_VERSIONS,
     Place,
-    PoolNames,
     resolve_version,
 )
 
@@ -40,24 +39,11 @@ def test_names_and_places_change_at_the_right_tags(
 
 
 @pytest.mark.parametrize(
-    ("name", "pools", "stream", "nested"),
-    [
-        ("release-clm5.0", PoolNames.LITR, "h0", False),
-        ("ctsm5.1.dev047", PoolNames.LITR, "h0", False),
-        ("ctsm5.1.dev048", PoolNames.MET_LIT, "h0", False),
-        ("ctsm5.1.dev134", PoolNames.MET_LIT, "h0", False),
-        ("ctsm5.1.dev135", PoolNames.LIT_MET, "h0", False),
-        ("ctsm5.3.015", PoolNames.LIT_MET, "h0", False),
-        ("ctsm5.3.016", PoolNames.LIT_MET, "h0", True),
-        ("ctsm5.3.062", PoolNames.LIT_MET, "h0a", True),
-        ("ctsm5.4", PoolNames.LIT_MET, "h0a", True),
-    ],
+    ("name", "nested"),
+    [("release-clm5.0", False), ("ctsm5.3.015", False), ("ctsm5.3.016", True), ("ctsm5.4", True)],
 )
-def test_history_and_usermods_layout(
-    name: str, pools: PoolNames, stream: str, nested: bool
-) -> None:
+def test_usermods_layout(name: str, nested: bool) -> None:
     version = resolve_version(name)
-    assert (version.pool_names, version.history_stream) == (pools, stream)
     assert version.nested_usermods is nested
 
 

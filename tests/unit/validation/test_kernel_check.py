@@ -6,6 +6,7 @@ import pytest
 
 from ctsm_socnn.demo import make_twin_world
 from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.export.readback import effective_scheme
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.validation.kernel_check import (
     check_kernel,
@@ -13,7 +14,7 @@ from ctsm_socnn.validation.kernel_check import (
     format_kernel_check,
     kernel_check_json,
 )
-from ctsm_socnn.validation.kernel_run import kernel_scheme, open_kernel_run
+from ctsm_socnn.validation.kernel_run import open_kernel_run
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def _edited(source: Path, target: Path, **factors: float) -> Path:
 
 
 def _check_real(run_files: Path, paramfile: Path, instants: list[Path]):
-    scheme = kernel_scheme(paramfile, resolve_version("ctsm5.4"))
+    scheme = effective_scheme(paramfile, resolve_version("ctsm5.4"), {})
     surface = run_files / "surfdata.nc"
     return check_kernel(
         open_kernel_run(_history(run_files), scheme, instants=instants, surface=surface)
@@ -50,7 +51,7 @@ def _check_real(run_files: Path, paramfile: Path, instants: list[Path]):
 
 
 def test_rates_of_the_twin_world_are_those_of_the_kernel(twin):
-    scheme = kernel_scheme(twin / "ctsm54_params.nc", resolve_version("ctsm5.4"))
+    scheme = effective_scheme(twin / "ctsm54_params.nc", resolve_version("ctsm5.4"), {})
     check = check_kernel(open_kernel_run(_history(twin), scheme))
     rates = [str(name) for name in check["field"].values if str(name).startswith("K_")]
     assert len(rates) == 7
@@ -60,13 +61,13 @@ def test_rates_of_the_twin_world_are_those_of_the_kernel(twin):
 
 def test_another_depth_of_decay_shows_in_every_rate(twin, tmp_path):
     other = _edited(twin / "ctsm54_params.nc", tmp_path / "p.nc", decomp_depth_efolding=0.5)
-    scheme = kernel_scheme(other, resolve_version("ctsm5.4"))
+    scheme = effective_scheme(other, resolve_version("ctsm5.4"), {})
     differ = fields_that_differ(check_kernel(open_kernel_run(_history(twin), scheme)))
     assert len([name for name in differ if name.startswith("K_")]) == 7
 
 
 def test_history_without_the_budget_is_refused(history_file, twin):
-    scheme = kernel_scheme(twin / "ctsm54_params.nc", resolve_version("ctsm5.4"))
+    scheme = effective_scheme(twin / "ctsm54_params.nc", resolve_version("ctsm5.4"), {})
     with pytest.raises(ValidationError, match="lacks T_SCALAR"):
         open_kernel_run([history_file()], scheme)
 

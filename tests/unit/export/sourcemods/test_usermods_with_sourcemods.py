@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.cli.main import main
+from ctsm_socnn.directories import write_checksums
 from ctsm_socnn.errors import ExportError, FileError
-from ctsm_socnn.export.bundle import write_checksums
 from ctsm_socnn.export.case_conflicts import SOURCE_MODS
 from ctsm_socnn.export.checking import check_usermods
 from ctsm_socnn.export.checkout import STOCK_FILES

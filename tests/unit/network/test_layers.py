@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ctsm_socnn.network.dropout import Dropout
+from ctsm_socnn.network.layers import Dropout
 from ctsm_socnn.network.training import seeded
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from ctsm_socnn.errors import FileError
-from ctsm_socnn.export.bundle import (
+from ctsm_socnn.directories import (
     CHECKSUMS,
     atomic_directory,
     damaged_files,
     read_checksums,
     write_checksums,
 )
+from ctsm_socnn.errors import FileError
 
 
 def make(directory: Path, text: str, *, overwrite: bool = False) -> None:

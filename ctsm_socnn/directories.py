@@ -1,9 +1,8 @@
-"""A directory that appears whole or not at all, with checksums of what is in it."""
+"""Directories of results: they appear whole or not at all, with checksums of what is in them."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,25 +10,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ctsm_socnn.errors import FileError
-from ctsm_socnn.netcdf import atomic_output, require_absent
+from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.netcdf import atomic_output, ordinary_mode, require_absent
 from ctsm_socnn.provenance import checksum
 
 __all__ = [
     "CHECKSUMS",
     "atomic_directory",
     "damaged_files",
+    "make_directory",
     "read_checksums",
+    "require_replaceable",
     "write_checksums",
     "write_json",
 ]
 
 CHECKSUMS: Final = "checksums.sha256"
-"""In the form that `sha256sum -c` reads; also marks a directory as one of ours."""
+"""In the form that `sha256sum -c` reads."""
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory and those above it, unless they are there.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be made, for example because a file has its name.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
 
 
 @contextmanager
-def atomic_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_directory(
+    directory: Path, *, overwrite: bool = False, mark: str = CHECKSUMS
+) -> Iterator[Path]:
     """Give a temporary directory beside `directory`; rename it when the block ends well.
 
     Parameters
@@ -37,27 +54,35 @@ def atomic_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Pa
     directory : Path
     overwrite : bool
         Replace a directory that this package made. Any other one is never replaced.
+    mark : str
+        File by which a directory of this kind is known as made by this package.
 
     Raises
     ------
     FileError
-        If the directory exists, or its parent is missing or read-only.
+        If the directory exists, was not made by this package, or its parent is missing or
+        read-only.
     """
     directory = Path(directory)
-    require_absent(directory, overwrite=overwrite)
-    if directory.exists() and not (directory / CHECKSUMS).is_file():
-        raise FileError(
-            f"{directory} was not made by ctsm-socnn (it has no {CHECKSUMS}), so it is not replaced"
-        )
+    require_replaceable(directory, overwrite=overwrite, mark=mark)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
+        temporary.chmod(ordinary_mode(0o777))
         _swap(temporary, directory)
     except OSError as error:
         raise FileError(f"{directory} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_replaceable(directory: Path, *, overwrite: bool, mark: str = CHECKSUMS) -> None:
+    """Refuse what `atomic_directory` would refuse; to be asked before long work."""
+    require_absent(directory, overwrite=overwrite)
+    if directory.exists() and not (directory / mark).is_file():
+        raise FileError(
+            f"{directory} was not made by ctsm-socnn (it has no {mark}), so it is not replaced"
+        )
 
 
 def _swap(temporary: Path, directory: Path) -> None:
@@ -76,7 +101,7 @@ def _swap(temporary: Path, directory: Path) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write numbers of a bundle as indented JSON.
+    """Write numbers as indented JSON.
 
     Raises
     ------
@@ -136,9 +161,3 @@ def damaged_files(directory: Path) -> list[str]:
         if name in present and checksum(present[name]) != digest
     ]
     return problems + [f"{name} is not recorded" for name in present if name not in recorded]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
