@@ -187,7 +187,7 @@ def _after(
     threads: int | None,
 ) -> Array:
     """Pools after the last of the steps."""
-    last = np.array([len(steps)])
+    last = np.array([len(steps)], dtype=np.int32)
     return run_kernel(scheme, columns, forcing, pools, dt, steps, last, threads).pools[:, 0]
 
 

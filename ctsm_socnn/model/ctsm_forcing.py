@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.arguments import whole_numbers
 
 __all__ = ["CTSM_POOLS", "CTSM_TRANSITIONS", "CtsmColumns", "CtsmForcing", "as_pools"]
 
@@ -74,24 +75,15 @@ class CtsmColumns:
         KernelError
             Naming the column and the value that is not allowed.
         """
-        bedrock = np.atleast_1d(np.asarray(nbedrock))
+        bedrock = whole_numbers("nbedrock", nbedrock, "column")
         n = len(bedrock)
         _require("nbedrock", bedrock, 1, N_LAYERS, "1")
-        fractional = np.flatnonzero(bedrock != np.floor(bedrock))
-        if fractional.size:
-            column = fractional[0]
-            raise KernelError(
-                f"nbedrock is {bedrock[column]} in column {column}; it must be a whole number, "
-                "counted from 1"
-            )
         return cls(
             nbedrock=bedrock.astype(np.int32),
             sand=_checked("sand", sand, (n, N_LAYERS), 0.0, 100.0, "percent"),
             latitude=_checked("latitude", latitude, (n,), -90.0, 90.0, "degrees north"),
             donor_cn=_checked("donor_cn", donor_cn, (n, 7), 0.0, np.inf, "gC gN-1"),
-            parameter_set=np.ascontiguousarray(
-                np.broadcast_to(np.asarray(parameter_set, dtype=np.int32), (n,))
-            ),
+            parameter_set=_parameter_sets(parameter_set, n),
         )
 
     def take(self, indices: Sequence[int] | NDArray[np.int_]) -> CtsmColumns:
@@ -218,6 +210,13 @@ class CtsmForcing:
         forcing = replace(self, inputs=checked)
         forcing._require_same_records()
         return forcing
+
+
+def _parameter_sets(values: ArrayLike, n: int) -> NDArray[np.int32]:
+    sets = whole_numbers("parameter_set", values, "column")
+    if len(sets) not in (1, n):
+        raise KernelError(f"parameter_set has {len(sets)} values; it must have 1 or {n}")
+    return np.ascontiguousarray(np.broadcast_to(sets, (n,)), dtype=np.int32)
 
 
 def as_pools(pools: ArrayLike, n: int, name: str = "pools", unit: str = "gC m-3") -> Array:

@@ -61,7 +61,7 @@ def test_take_selects_and_orders(make_forcing: MakeForcing) -> None:
     [
         ("temperature", 15.0, r"column 1: TSOI is 15 K \(month 3, layer 5\).*kelvin, not degC"),
         ("temperature", np.nan, r"column 1: TSOI is missing \(month 3, layer 5\)"),
-        ("water", 1.5, r"column 1: W_SCALAR is 1.5 1 .*0\.\.1"),
+        ("water", 1.5, r"column 1: W_SCALAR is 1\.5 \(.*0\.\.1"),
         ("oxygen", -0.1, r"column 1: O_SCALAR is -0.1"),
         ("nitrogen", np.inf, r"column 1: FPI_vr is inf"),
     ],
