@@ -157,3 +157,16 @@ def test_seeds_and_directions_must_be_finite() -> None:
     direction[3, 30] = np.inf
     with pytest.raises(KernelError, match=r"row 3: parameters\[30\] is inf, must be finite"):
         steady_state_change(*case, parameters=direction)
+
+
+def test_derivatives_where_nothing_removes_carbon_are_an_error() -> None:
+    dead = monthly_forcing(water_potential=-15.0, altmax=0.0, altmax_lastyear=0.0)
+    scheme, columns = CtsmScheme.of("ctsm5.4"), soil_columns()
+    with pytest.raises(KernelError, match=r"layer 1 of column 0 .* no steady state"):
+        steady_state_gradient(scheme, columns, dead, np.ones((7, 7, 20)))
+    with pytest.raises(KernelError, match=r"layer 1 of column 0 .* no steady state"):
+        steady_state_change(scheme, columns, dead)
+    empty = dead.with_inputs(0.0)
+    assert not steady_state_change(scheme, columns, empty, parameters=1.0).any()
+    with pytest.raises(KernelError, match=r"layer 1 of column 0 .* no steady state"):
+        steady_state_change(scheme, columns, empty, inputs=1e-7)
