@@ -166,6 +166,19 @@ def test_trap_08_interface_equal_to_the_active_layer_is_outside_it() -> None:
     )
 
 
+def test_trap_08_comparison_with_the_active_layer_is_strict() -> None:
+    """It shows only where mixing ends with the active layer: the model's 0/0 is zero."""
+    thaw = SOIL_GRID.interface_depth[9]
+    scheme = CtsmScheme.of("ctsm5.4")
+    at, beyond = (
+        mixing(scheme, column(8), forcing(altmax=depth, altmax_lastyear=0.0)).diffusivity[0]
+        for depth in (thaw, np.nextafter(thaw, 2.0))
+    )
+    cryo = CtsmParameters().cryoturb_diffusion_k
+    assert_array_equal(at, np.where(np.arange(21) < 8, cryo, 0.0))
+    assert_array_equal(beyond, np.where(np.arange(21) < 9, cryo, 0.0))
+
+
 def test_trap_08_limit_of_cryoturbation_is_inclusive_and_takes_the_deeper_year() -> None:
     scheme = CtsmScheme.of("ctsm5.4")
     parameters = CtsmParameters()
@@ -264,6 +277,19 @@ def test_trap_14_what_is_missing_in_cwd_fractions_is_not_decomposed(version: str
         respired = stock(step.respiration) * DAY
         assert stock(step.pools) + respired == pytest.approx(stock(carbon()), rel=1e-14)
     assert_allclose(losses[1], 0.9 * losses[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("respired", [1.0, 0.9])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_transition_that_passes_nothing_on_demands_no_nitrogen(
+    version: str, respired: float
+) -> None:
+    scheme = CtsmScheme.of(version, CtsmParameters(rf_s3s1=respired))
+    free, limited = (
+        one_step(scheme, column(), forcing(fpi=fpi), carbon(), dt=DAY).respiration[0, 7]
+        for fpi in (1.0, 0.5)
+    )
+    assert_allclose(limited, free if respired == 1.0 else 0.5 * free, rtol=1e-14)
 
 
 def test_trap_15_fractions_are_the_same_in_both_generations() -> None:
