@@ -26,6 +26,10 @@ N_LAYERS: Final = 20
 ROUNDING: Final = 1e-6
 """By how much a ratio that the model stored may exceed 1."""
 
+_THAW: Final = (0.0, 100.0, "m")
+_INPUT: Final = (0.0, 1e3, "gC m-3 s-1")
+"""Bounds and unit; the upper ones are beyond any soil and below the fill value of CTSM's files, 1e36."""
+
 Array = NDArray[np.float64]
 
 
@@ -154,7 +158,7 @@ class CtsmForcing:
         ------
         KernelError
             Naming the record, the column and the value that is not allowed: NaN, temperatures that
-            are not kelvin, positive potentials, fractions outside 0 to 1, negative inputs.
+            are not kelvin, positive potentials, fractions outside 0 to 1, negative inputs, fill values.
         """
         kelvin = np.asarray(temperature, dtype=np.float64)
         if kelvin.ndim not in (2, 3) or kelvin.shape[-1] != N_LAYERS:
@@ -173,9 +177,9 @@ class CtsmForcing:
                 "water_potential", water_potential, layered, -np.inf, 0.0, "MPa"
             ),
             fpi=checked("fpi", fpi, layered, 0.0, 1.0 + ROUNDING, "1"),
-            altmax=checked("altmax", altmax, columns, 0.0, np.inf, "m"),
-            altmax_lastyear=checked("altmax_lastyear", altmax_lastyear, columns, 0.0, np.inf, "m"),
-            inputs=checked("inputs", inputs, (columns[0], 7, N_LAYERS), 0.0, np.inf, "gC m-3 s-1"),
+            altmax=checked("altmax", altmax, columns, *_THAW),
+            altmax_lastyear=checked("altmax_lastyear", altmax_lastyear, columns, *_THAW),
+            inputs=checked("inputs", inputs, (columns[0], 7, N_LAYERS), *_INPUT),
             oxygen_unsaturated=checked(
                 "oxygen_unsaturated", oxygen_unsaturated, layered, 0.0, np.inf, "1"
             ),
@@ -206,7 +210,7 @@ class CtsmForcing:
             If the shape does not fit or a value is not finite or negative.
         """
         shape = (self.n_columns, 7, N_LAYERS)
-        checked = _checked("inputs", inputs, shape, 0.0, np.inf, "gC m-3 s-1", records=True)
+        checked = _checked("inputs", inputs, shape, *_INPUT, records=True)
         forcing = replace(self, inputs=checked)
         forcing._require_same_records()
         return forcing

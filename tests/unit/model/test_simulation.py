@@ -146,6 +146,11 @@ def test_records_of_a_year() -> None:
         ({"inputs": -1.0}, "inputs is -1.0"),
         ({"altmax": np.full(7, np.nan)}, "altmax is nan in record 0, column 0"),
         ({"altmax": np.ones(3)}, "altmax has shape"),
+        ({"altmax": 1e36}, r"altmax is 1e\+36 in record 0, column 0; .* within 0 to 100 m"),
+        (
+            {"inputs": 1e36},
+            r"inputs is 1e\+36 in record 0, column 0, layer 1; .* within 0 to 1000 gC",
+        ),
         ({"inundated_fraction": 2.0}, "inundated_fraction is 2.0"),
         ({"fpi": np.ones((6, 7, 20))}, "fpi has 6 records and another field 12; each must"),
         ({"inputs": np.ones((11, 7, 7, 20))}, "inputs has 11 records and another field 12"),
