@@ -225,6 +225,16 @@ def test_trap_10_advection_does_not_conserve_even_without_bedrock() -> None:
     assert change_of_stock(CtsmSwitches(conservative=True)) < 1e-14
 
 
+def test_trap_10_first_level_loses_by_its_old_concentration() -> None:
+    """What is gained at the top by the new one, and lost at the bottom, makes up the rest."""
+    velocity = 1e-9
+    pools = carbon()
+    scheme = CtsmScheme.of("ctsm5.4", CtsmParameters(som_adv_flux=velocity))
+    after = transport(scheme, column(), forcing(), pools, 0.0, dt=DAY).pools
+    top, bottom = after[:, L1:, 0] - pools[:, L1:, 0], after[:, L1:, -1]
+    assert_allclose(stock(after) - stock(pools), velocity * DAY * (top - bottom).sum(), rtol=1e-6)
+
+
 def test_trap_11_woody_debris_is_not_transported() -> None:
     pools = carbon()
     change = np.zeros_like(pools)
