@@ -65,9 +65,10 @@ contains
       !$omp end parallel do
    end subroutine balance_columns
 
-   !> Change of the steady pools (gC m-3) with parameters, by column, forcing scalars and input.
+   !> Change of the steady pools (gC m-3) with parameters, by column, forcing scalars and input. `status` is that of
+   !> the steady state, or else of the change.
    subroutine tangent_columns(switches, parameters, columns, forcing, weight, parameters_change, scalars_change, &
-                              input_change, threads, pools_change)
+                              input_change, threads, pools_change, status)
       type(ctsm_switches), intent(in) :: switches
       real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
@@ -76,27 +77,29 @@ contains
       real(dp), contiguous, intent(in) :: scalars_change(:, :, :, :), input_change(:, :, :, :)
       integer, intent(in) :: threads
       real(dp), contiguous, intent(out) :: pools_change(:, :, :)
+      integer, intent(out) :: status(:)
       type(ctsm_scheme) :: scheme
       type(soil_column) :: column
       type(annual_mean) :: mean, change
       type(elimination) :: factors
       type(ctsm_parameter_set) :: direction
       real(dp) :: carbon(n_layers, n_pools), source(n_layers, n_pools)
-      integer :: c, status
+      integer :: c, status_of_change
 
       !$omp parallel do num_threads(threads) &
-      !$omp& private(scheme, column, mean, change, factors, direction, carbon, source, status)
+      !$omp& private(scheme, column, mean, change, factors, direction, carbon, source, status_of_change)
       do c = 1, size(columns%set)
          scheme = new_scheme(parameters(:, columns%set(c)), switches)
          column = column_of(columns, c)
          direction = transfer(parameters_change(:, c), direction)
          call evaluate_annual_mean(scheme, column, forcing, c, weight, mean)
          call eliminate(mean, factors)
-         call solve_balance(factors, mean%input, carbon, status)
+         call solve_balance(factors, mean%input, carbon, status(c))
          call tangent_of_mean(scheme, column, forcing, c, weight, direction, scalars_change(:, :, :, c), &
                               input_change(:, :, :, c), change)
          call tangent_of_balance(mean, change, carbon, source)
-         call solve_balance(factors, source, pools_change(:, :, c), status)
+         call solve_balance(factors, source, pools_change(:, :, c), status_of_change)
+         if (status(c) == 0) status(c) = status_of_change
          call divide_by_thickness(pools_change(:, :, c))
       end do
       !$omp end parallel do
@@ -104,7 +107,7 @@ contains
 
    !> Gradient of sum(pools_bar * steady pools) with respect to parameters, by column, forcing scalars and input.
    subroutine adjoint_columns(switches, parameters, columns, forcing, weight, pools_bar, threads, &
-                              parameters_bar, scalars_bar, input_bar)
+                              parameters_bar, scalars_bar, input_bar, status)
       type(ctsm_switches), intent(in) :: switches
       real(dp), contiguous, intent(in) :: parameters(:, :)
       type(soil_columns), intent(in) :: columns
@@ -112,22 +115,23 @@ contains
       real(dp), contiguous, intent(in) :: weight(:), pools_bar(:, :, :)
       integer, intent(in) :: threads
       real(dp), contiguous, intent(out) :: parameters_bar(:, :), scalars_bar(:, :, :, :), input_bar(:, :, :, :)
+      integer, intent(out) :: status(:)
       type(ctsm_scheme) :: scheme
       type(soil_column) :: column
       type(annual_mean) :: mean, bar
       type(elimination) :: factors
       type(ctsm_parameter_set) :: gradient
       real(dp), dimension(n_layers, n_pools) :: carbon, carbon_bar, value
-      integer :: c, status
+      integer :: c
 
       !$omp parallel do num_threads(threads) &
-      !$omp& private(scheme, column, mean, bar, factors, gradient, carbon, carbon_bar, value, status)
+      !$omp& private(scheme, column, mean, bar, factors, gradient, carbon, carbon_bar, value)
       do c = 1, size(columns%set)
          scheme = new_scheme(parameters(:, columns%set(c)), switches)
          column = column_of(columns, c)
          call evaluate_annual_mean(scheme, column, forcing, c, weight, mean)
          call eliminate(mean, factors)
-         call solve_balance(factors, mean%input, carbon, status)
+         call solve_balance(factors, mean%input, carbon, status(c))
          carbon_bar = pools_bar(:, :, c)
          call divide_by_thickness(carbon_bar)
          call solve_transposed(factors, carbon_bar, value)

@@ -244,7 +244,7 @@ subroutine ctsm_tangent(n, n_sets, n_records, r_temperature, r_potential, r_unsa
                         r_fpi, r_altmax, r_lastyear, r_input, switches, parameters, row, nbedrock, latitude, sand, &
                         donor_cn, temperature, water_potential, oxygen_unsaturated, oxygen_saturated, &
                         inundated_fraction, fpi, altmax, altmax_lastyear, carbon_input, weight, &
-                        parameters_change, scalars_change, input_change, threads, pools_change)
+                        parameters_change, scalars_change, input_change, threads, pools_change, status)
    use ctsm_parameters, only: switches_from
    use ctsm_forcing, only: soil_columns, soil_forcing
    use ctsm_equilibrium, only: tangent_columns
@@ -252,7 +252,7 @@ subroutine ctsm_tangent(n, n_sets, n_records, r_temperature, r_potential, r_unsa
    integer, intent(in) :: n, n_sets, n_records, r_temperature, r_potential, r_unsaturated, r_saturated
    integer, intent(in) :: r_inundated, r_fpi, r_altmax, r_lastyear, r_input, switches(8), threads
    integer, intent(in), target :: row(n), nbedrock(n)
-      double precision, intent(in) :: parameters(31, n_sets), weight(n_records), parameters_change(31, n)
+   double precision, intent(in) :: parameters(31, n_sets), weight(n_records), parameters_change(31, n)
    double precision, intent(in) :: scalars_change(20, 4, n_records, n), input_change(20, 7, n_records, n)
    double precision, intent(in), target :: latitude(n), sand(20, n), donor_cn(7, n)
    double precision, intent(in), target :: temperature(20, n, r_temperature), water_potential(20, n, r_potential)
@@ -262,6 +262,7 @@ subroutine ctsm_tangent(n, n_sets, n_records, r_temperature, r_potential, r_unsa
    double precision, intent(in), target :: altmax(n, r_altmax), altmax_lastyear(n, r_lastyear)
    double precision, intent(in), target :: carbon_input(20, 7, n, r_input)
    double precision, intent(out) :: pools_change(20, 7, n)
+   integer, intent(out) :: status(n)
    type(soil_columns) :: columns
    type(soil_forcing) :: forcing
    !f2py threadsafe
@@ -270,7 +271,7 @@ subroutine ctsm_tangent(n, n_sets, n_records, r_temperature, r_potential, r_unsa
    forcing = soil_forcing(temperature, water_potential, oxygen_unsaturated, oxygen_saturated, fpi, &
                           inundated_fraction, altmax, altmax_lastyear, carbon_input)
    call tangent_columns(switches_from(switches), parameters, columns, forcing, weight, parameters_change, &
-                        scalars_change, input_change, threads, pools_change)
+                        scalars_change, input_change, threads, pools_change, status)
 end subroutine ctsm_tangent
 
 !> Gradient of sum(pools_bar * steady pools), the transpose of ctsm_tangent.
@@ -278,7 +279,7 @@ subroutine ctsm_adjoint(n, n_sets, n_records, r_temperature, r_potential, r_unsa
                         r_fpi, r_altmax, r_lastyear, r_input, switches, parameters, row, nbedrock, latitude, sand, &
                         donor_cn, temperature, water_potential, oxygen_unsaturated, oxygen_saturated, &
                         inundated_fraction, fpi, altmax, altmax_lastyear, carbon_input, weight, &
-                        pools_bar, threads, parameters_bar, scalars_bar, input_bar)
+                        pools_bar, threads, parameters_bar, scalars_bar, input_bar, status)
    use ctsm_parameters, only: switches_from
    use ctsm_forcing, only: soil_columns, soil_forcing
    use ctsm_equilibrium, only: adjoint_columns
@@ -286,7 +287,7 @@ subroutine ctsm_adjoint(n, n_sets, n_records, r_temperature, r_potential, r_unsa
    integer, intent(in) :: n, n_sets, n_records, r_temperature, r_potential, r_unsaturated, r_saturated
    integer, intent(in) :: r_inundated, r_fpi, r_altmax, r_lastyear, r_input, switches(8), threads
    integer, intent(in), target :: row(n), nbedrock(n)
-      double precision, intent(in) :: parameters(31, n_sets), weight(n_records), pools_bar(20, 7, n)
+   double precision, intent(in) :: parameters(31, n_sets), weight(n_records), pools_bar(20, 7, n)
    double precision, intent(in), target :: latitude(n), sand(20, n), donor_cn(7, n)
    double precision, intent(in), target :: temperature(20, n, r_temperature), water_potential(20, n, r_potential)
    double precision, intent(in), target :: oxygen_unsaturated(20, n, r_unsaturated)
@@ -296,6 +297,7 @@ subroutine ctsm_adjoint(n, n_sets, n_records, r_temperature, r_potential, r_unsa
    double precision, intent(in), target :: carbon_input(20, 7, n, r_input)
    double precision, intent(out) :: parameters_bar(31, n)
    double precision, intent(out) :: scalars_bar(20, 4, n_records, n), input_bar(20, 7, n_records, n)
+   integer, intent(out) :: status(n)
    type(soil_columns) :: columns
    type(soil_forcing) :: forcing
    !f2py threadsafe
@@ -304,5 +306,5 @@ subroutine ctsm_adjoint(n, n_sets, n_records, r_temperature, r_potential, r_unsa
    forcing = soil_forcing(temperature, water_potential, oxygen_unsaturated, oxygen_saturated, fpi, &
                           inundated_fraction, altmax, altmax_lastyear, carbon_input)
    call adjoint_columns(switches_from(switches), parameters, columns, forcing, weight, pools_bar, threads, &
-                        parameters_bar, scalars_bar, input_bar)
+                        parameters_bar, scalars_bar, input_bar, status)
 end subroutine ctsm_adjoint

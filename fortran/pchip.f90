@@ -6,14 +6,12 @@
 !> the distance to the node above), so that even its rounding is met.
 module pchip
    use kinds, only: dp
-   use soil_grid, only: n_layers, node_depth
+   use soil_grid, only: n_layers, node_at => decimal_node_depth
    implicit none (type, external)
    private
 
    public :: bracketing_node, interpolate, interpolate_adjoint
 
-   !> Depth of each node (m) as the published code has it: without the last bits of CTSM's running sums.
-   real(dp), parameter :: node_at(n_layers) = real(nint(100.0_dp*node_depth(1:n_layers)), dp)/100.0_dp
    !> Distance between nodes j and j+1 (m).
    real(dp), parameter :: spacing(n_layers - 1) = node_at(2:n_layers) - node_at(1:n_layers - 1)
    !> Distance between the neighbours of an inner node j = 2..19 (stored at j - 1).

@@ -8,7 +8,8 @@
 !> of the column.
 module proda_transport
    use kinds, only: dp
-   use soil_grid, only: n_layers, node_depth, layer_thickness, interface_depth
+   use soil_grid, only: n_layers, layer_thickness, &
+                        node_depth => decimal_node_depth, interface_depth => decimal_interface_depth
    implicit none (type, external)
    private
 
@@ -54,8 +55,8 @@ contains
    end subroutine unit_exchange
 
    !> Diffusivity at the bottom of each layer, as a share of the parameter's value; it is used as the value at the node.
-   !> The comparison with the thaw depth is strict. Where the thaw depth equals the end of cryoturbation, the published
-   !> code divides 0 by 0 and takes 0.
+   !> The comparison with the thaw depth is strict, and with the published code's decimals. Where the thaw depth equals
+   !> the end of cryoturbation, the published code divides 0 by 0 and takes 0.
    pure subroutine diffusivity_shape(thaw, bedrock, shape)
       real(dp), intent(in) :: thaw
       integer, intent(in) :: bedrock

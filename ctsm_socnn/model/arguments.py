@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
-from ctsm_socnn.model.columns import Columns
+from ctsm_socnn.model.columns import Columns, with_unit
 from ctsm_socnn.parameters import PARAMETERS
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "require_finite",
     "result_memory",
     "thread_count",
+    "whole_numbers",
 ]
 
 _OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
@@ -119,6 +120,37 @@ def checked_step_length(dt: float) -> float:
     return float(dt)
 
 
+def whole_numbers(name: str, values: ArrayLike, place: str, first: int = 0) -> NDArray[np.int32]:
+    """Return one or several whole numbers as an array of one dimension.
+
+    Parameters
+    ----------
+    name, place : str
+        What they are and what each is for, for the message.
+    first : int
+        From which number places are counted.
+
+    Raises
+    ------
+    KernelError
+        If they have more dimensions, or naming the place of one that is not a whole number, or too
+        large.
+    """
+    array = np.atleast_1d(np.asarray(values))
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise KernelError(
+            f"{name} has shape {array.shape} and type {array.dtype}; it must be one row of whole numbers"
+        )
+    largest = np.iinfo(np.int32).max
+    wrong = np.flatnonzero(~((np.abs(array) <= largest) & (array == np.floor(array))))
+    if wrong.size:
+        raise KernelError(
+            f"{name} is {array[wrong[0]]} in {place} {wrong[0] + first}; it must be a whole number, "
+            f"at most {largest}"
+        )
+    return array.astype(np.int32)
+
+
 def broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the values as a contiguous array of that shape.
 
@@ -183,7 +215,7 @@ def _complaint(row: NDArray[np.float64]) -> str:
     for parameter, value, low, high in zip(PARAMETERS, row, _LOWEST, _HIGHEST, strict=True):
         if not low <= value <= high:
             return (
-                f"{parameter.name} ({parameter.meaning}) is {value:g} {parameter.units}, "
+                f"{parameter.name} ({parameter.meaning}) is {with_unit(value, parameter.units)}, "
                 f"must be finite and positive, at most {high:g}"
             )
     totals = {" + ".join(names): sum(row[_COLUMN[name]] for name in names) for names in _OUTFLOWS}

@@ -215,16 +215,22 @@ def _checked(values: ArrayLike, field: _Field, count: int | None) -> NDArray[np.
     return array
 
 
+def with_unit(value: float, units: str) -> str:
+    """Return a number for a message, with its unit unless that is 1."""
+    return f"{value:g}" if units == "1" else f"{value:g} {units}"
+
+
 def _complaint(array: NDArray[np.float64], possible: NDArray[np.bool_], field: _Field) -> str:
     where = tuple(int(i) for i in np.argwhere(~possible)[0])
     place = ", ".join(f"{axis} {i + 1}" for axis, i in zip(field.axes, where[1:], strict=True))
     columns = int((~possible).reshape(len(array), -1).any(axis=1).sum())
     value = array[where]
-    problem = "is missing" if np.isnan(value) else f"is {value:g} {field.units}"
+    problem = "is missing" if np.isnan(value) else f"is {with_unit(value, field.units)}"
     return (
         f"column {where[0]}: {field.name} {problem} ({place}), must be within "
         f"{max(field.lowest, 0.0) if field.lowest < 0 else field.lowest:g}.."
-        f"{field.highest:g} {field.units}; {field.remedy} ({columns} of {len(array)} columns)"
+        f"{with_unit(field.highest, field.units)}; {field.remedy} "
+        f"({columns} of {len(array)} columns)"
     )
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "mean_steady_state",
     "periodic_steady_state",
     "record_weights",
+    "require_steady",
     "year_weights",
 ]
 
@@ -94,13 +95,24 @@ def mean_steady_state(
     shares = year_weights(climatology, weights)
     site, count = site_arguments(scheme, columns, climatology, threads)
     pools, status = _kernel.ctsm_steady(*site, shares, count)
+    require_steady(status)
+    return _result(pools.T, 0, 0.0)
+
+
+def require_steady(status: NDArray[np.int32]) -> None:
+    """Refuse columns in which carbon arrives that nothing removes: `status` names the first layer.
+
+    Raises
+    ------
+    KernelError
+        Naming the first such column and its layer.
+    """
     if status.any():
         column = int(np.flatnonzero(status)[0])
         raise KernelError(
             f"layer {status[column]} of column {column} receives carbon, but nothing decomposes or "
             "moves it in any record: it has no steady state"
         )
-    return _result(pools.T, 0, 0.0)
 
 
 def year_weights(climatology: CtsmForcing, weights: ArrayLike | None) -> Array:
@@ -187,7 +199,7 @@ def _after(
     threads: int | None,
 ) -> Array:
     """Pools after the last of the steps."""
-    last = np.array([len(steps)])
+    last = np.array([len(steps)], dtype=np.int32)
     return run_kernel(scheme, columns, forcing, pools, dt, steps, last, threads).pools[:, 0]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.arguments import whole_numbers
 
 __all__ = ["CTSM_POOLS", "CTSM_TRANSITIONS", "CtsmColumns", "CtsmForcing", "as_pools"]
 
@@ -24,6 +25,10 @@ CTSM_TRANSITIONS: Final = (
 N_LAYERS: Final = 20
 ROUNDING: Final = 1e-6
 """By how much a ratio that the model stored may exceed 1."""
+
+_THAW: Final = (0.0, 100.0, "m")
+_INPUT: Final = (0.0, 1e3, "gC m-3 s-1")
+"""Bounds and unit; the upper ones are beyond any soil and below the fill value of CTSM's files, 1e36."""
 
 Array = NDArray[np.float64]
 
@@ -74,24 +79,15 @@ class CtsmColumns:
         KernelError
             Naming the column and the value that is not allowed.
         """
-        bedrock = np.atleast_1d(np.asarray(nbedrock))
+        bedrock = whole_numbers("nbedrock", nbedrock, "column")
         n = len(bedrock)
         _require("nbedrock", bedrock, 1, N_LAYERS, "1")
-        fractional = np.flatnonzero(bedrock != np.floor(bedrock))
-        if fractional.size:
-            column = fractional[0]
-            raise KernelError(
-                f"nbedrock is {bedrock[column]} in column {column}; it must be a whole number, "
-                "counted from 1"
-            )
         return cls(
             nbedrock=bedrock.astype(np.int32),
             sand=_checked("sand", sand, (n, N_LAYERS), 0.0, 100.0, "percent"),
             latitude=_checked("latitude", latitude, (n,), -90.0, 90.0, "degrees north"),
             donor_cn=_checked("donor_cn", donor_cn, (n, 7), 0.0, np.inf, "gC gN-1"),
-            parameter_set=np.ascontiguousarray(
-                np.broadcast_to(np.asarray(parameter_set, dtype=np.int32), (n,))
-            ),
+            parameter_set=_parameter_sets(parameter_set, n),
         )
 
     def take(self, indices: Sequence[int] | NDArray[np.int_]) -> CtsmColumns:
@@ -162,7 +158,7 @@ class CtsmForcing:
         ------
         KernelError
             Naming the record, the column and the value that is not allowed: NaN, temperatures that
-            are not kelvin, positive potentials, fractions outside 0 to 1, negative inputs.
+            are not kelvin, positive potentials, fractions outside 0 to 1, negative inputs, fill values.
         """
         kelvin = np.asarray(temperature, dtype=np.float64)
         if kelvin.ndim not in (2, 3) or kelvin.shape[-1] != N_LAYERS:
@@ -181,9 +177,9 @@ class CtsmForcing:
                 "water_potential", water_potential, layered, -np.inf, 0.0, "MPa"
             ),
             fpi=checked("fpi", fpi, layered, 0.0, 1.0 + ROUNDING, "1"),
-            altmax=checked("altmax", altmax, columns, 0.0, np.inf, "m"),
-            altmax_lastyear=checked("altmax_lastyear", altmax_lastyear, columns, 0.0, np.inf, "m"),
-            inputs=checked("inputs", inputs, (columns[0], 7, N_LAYERS), 0.0, np.inf, "gC m-3 s-1"),
+            altmax=checked("altmax", altmax, columns, *_THAW),
+            altmax_lastyear=checked("altmax_lastyear", altmax_lastyear, columns, *_THAW),
+            inputs=checked("inputs", inputs, (columns[0], 7, N_LAYERS), *_INPUT),
             oxygen_unsaturated=checked(
                 "oxygen_unsaturated", oxygen_unsaturated, layered, 0.0, np.inf, "1"
             ),
@@ -214,10 +210,17 @@ class CtsmForcing:
             If the shape does not fit or a value is not finite or negative.
         """
         shape = (self.n_columns, 7, N_LAYERS)
-        checked = _checked("inputs", inputs, shape, 0.0, np.inf, "gC m-3 s-1", records=True)
+        checked = _checked("inputs", inputs, shape, *_INPUT, records=True)
         forcing = replace(self, inputs=checked)
         forcing._require_same_records()
         return forcing
+
+
+def _parameter_sets(values: ArrayLike, n: int) -> NDArray[np.int32]:
+    sets = whole_numbers("parameter_set", values, "column")
+    if len(sets) not in (1, n):
+        raise KernelError(f"parameter_set has {len(sets)} values; it must have 1 or {n}")
+    return np.ascontiguousarray(np.broadcast_to(sets, (n,)), dtype=np.int32)
 
 
 def as_pools(pools: ArrayLike, n: int, name: str = "pools", unit: str = "gC m-3") -> Array:

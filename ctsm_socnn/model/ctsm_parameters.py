@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import netCDF4
 import numpy as np
@@ -29,6 +29,10 @@ class CtsmVersion(StrEnum):
     """release-clm5.0: turnover times and diffusivities are literals in the source."""
     CTSM54 = "ctsm5.4"
     """ctsm5.4 (the same from ctsm5.1.dev074 on): all of them come from the parameter file."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise KernelError(f"unknown CTSM version {value!r}; choose from {', '.join(cls)}")
 
 
 _VERSION_CODES: Final[Mapping[CtsmVersion, int]] = {CtsmVersion.CLM50: 50, CtsmVersion.CTSM54: 54}
@@ -196,7 +200,7 @@ class CtsmParameters:
         FileError
             If the file cannot be read or lacks a parameter of that generation.
         KernelError
-            If a value is outside the model's domain.
+            If the version is unknown or a value is outside the model's domain.
         """
         names = _FILE_NAMES[CtsmVersion(version)]
         with open_netcdf(path) as dataset:

@@ -76,11 +76,7 @@ class CtsmScheme:
         KernelError
             If the version is unknown or does not have a switch that is set.
         """
-        try:
-            known = CtsmVersion(version)
-        except ValueError as error:
-            choices = ", ".join(CtsmVersion)
-            raise KernelError(f"unknown CTSM version {version!r}; choose from {choices}") from error
+        known = CtsmVersion(version)
         if parameters is None:
             parameters = CtsmParameters()
         sets = (parameters,) if isinstance(parameters, CtsmParameters) else tuple(parameters)
@@ -352,7 +348,7 @@ def run_kernel(
     pools: ArrayLike,
     dt: float,
     record: NDArray[np.int32],
-    save: NDArray[np.int_],
+    save: NDArray[np.int32],
     threads: int | None,
 ) -> KernelRun:
     """Run the kernel over steps: `record` of each, zero-based; `save` are steps counted from 1."""

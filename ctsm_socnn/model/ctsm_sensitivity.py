@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
 from ctsm_socnn.model.arguments import broadcast
-from ctsm_socnn.model.ctsm_equilibrium import year_weights
+from ctsm_socnn.model.ctsm_equilibrium import require_steady, year_weights
 from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing, as_pools
 from ctsm_socnn.model.ctsm_parameters import CtsmParameters
 from ctsm_socnn.model.ctsm_scheme import CtsmScheme, site_arguments
@@ -70,12 +70,15 @@ def steady_state_gradient(
     Raises
     ------
     KernelError
-        If `pools_bar` does not fit, or naming the column where it is not finite.
+        If `pools_bar` does not fit, or naming the column where it is not finite or that has no
+        steady state.
     """
     shares = year_weights(climatology, weights)
     site, count = site_arguments(scheme, columns, climatology, threads)
     bar = as_pools(pools_bar, len(columns), "pools_bar", "per gC m-3")
-    return Gradient(*(each.T for each in _kernel.ctsm_adjoint(*site, shares, bar.T, count)))
+    *gradient, status = _kernel.ctsm_adjoint(*site, shares, bar.T, count)
+    require_steady(status)
+    return Gradient(*(each.T for each in gradient))
 
 
 def steady_state_change(
@@ -103,7 +106,8 @@ def steady_state_change(
     Raises
     ------
     KernelError
-        If a direction does not fit, or naming the row (column) where it is not finite.
+        If a direction does not fit, or naming the row (column) where it is not finite or where
+        carbon arrives that nothing removes.
     """
     shares = year_weights(climatology, weights)
     site, count = site_arguments(scheme, columns, climatology, threads)
@@ -113,7 +117,8 @@ def steady_state_change(
         broadcast("scalars", scalars, (n, records, len(SCALARS), N_LAYERS)),
         broadcast("inputs", inputs, (n, records, 7, N_LAYERS)),
     )
-    change: Array = _kernel.ctsm_tangent(*site, shares, *(each.T for each in directions), count)
+    change, status = _kernel.ctsm_tangent(*site, shares, *(each.T for each in directions), count)
+    require_steady(status)
     return change.T
 
 

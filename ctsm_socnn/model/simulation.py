@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import KernelError
+from ctsm_socnn.model.arguments import checked_step_length, whole_numbers
 from ctsm_socnn.model.ctsm_forcing import CTSM_POOLS, CtsmColumns, CtsmForcing, as_pools
 from ctsm_socnn.model.ctsm_scheme import CtsmScheme, KernelRun, run_kernel
 from ctsm_socnn.model.grid import SOIL_GRID
@@ -56,9 +57,9 @@ def monthly_records(dt: float, *, years: int = 1) -> NDArray[np.int32]:
     Raises
     ------
     KernelError
-        If `dt` does not divide a day.
+        If `dt` is not positive or does not divide a day.
     """
-    steps_per_day = SECONDS_PER_DAY / dt
+    steps_per_day = SECONDS_PER_DAY / checked_step_length(dt)
     if steps_per_day < 1 or not float(steps_per_day).is_integer():
         raise KernelError(f"dt is {dt} s; it must divide a day of {SECONDS_PER_DAY:g} s")
     steps = np.array(DAYS_OF_MONTHS) * int(steps_per_day)
@@ -124,8 +125,8 @@ def checked_records(record: NDArray[np.int32] | None, forcing: CtsmForcing) -> N
     """
     if record is None:
         return np.arange(forcing.n_records, dtype=np.int32)
-    steps = np.asarray(record, dtype=np.int32)
-    if steps.ndim != 1 or not steps.size:
+    steps = whole_numbers("record", record, "step", first=1)
+    if not steps.size:
         raise KernelError("record must name the forcing record of at least one step")
     wrong = np.flatnonzero((steps < 0) | (steps >= forcing.n_records))
     if wrong.size:
@@ -136,8 +137,8 @@ def checked_records(record: NDArray[np.int32] | None, forcing: CtsmForcing) -> N
     return steps
 
 
-def _checked_saves(save: Sequence[int] | NDArray[np.int_] | None, n_steps: int) -> NDArray[np.int_]:
-    saved = np.array([n_steps]) if save is None else np.asarray(save, dtype=np.int_)
+def _checked_saves(save: ArrayLike | None, n_steps: int) -> NDArray[np.int32]:
+    saved = whole_numbers("save", n_steps if save is None else save, "entry")
     if not saved.size or np.any(np.diff(saved) <= 0) or saved[0] < 1 or saved[-1] > n_steps:
         raise KernelError(f"save must be increasing step numbers from 1 to {n_steps}")
     return saved
@@ -147,7 +148,7 @@ def _dataset(
     scheme: CtsmScheme,
     result: KernelRun,
     start: NDArray[np.float64],
-    saved_steps: NDArray[np.int_],
+    saved_steps: NDArray[np.int32],
     dt: float,
 ) -> xr.Dataset:
     thickness = SOIL_GRID.thickness

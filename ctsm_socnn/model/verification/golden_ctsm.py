@@ -68,6 +68,10 @@ class GoldenCtsm:
         """Indices of the experiments."""
         return range(len(self._values["t_scalar"]))
 
+    def grid(self, name: str) -> Array:
+        """Return `zsoi`, `dzsoi` or `zisoi` of all levels, those in rock included (m)."""
+        return self._values[name]
+
     def value(self, name: str, experiment: int) -> Array:
         """Return one experiment's part of a variable."""
         values: Array = self._values[name][experiment]

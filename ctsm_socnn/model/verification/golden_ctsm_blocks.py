@@ -11,6 +11,7 @@ import xarray as xr
 from ctsm_socnn.model.ctsm_forcing import CtsmForcing
 from ctsm_socnn.model.ctsm_parameters import CtsmVersion
 from ctsm_socnn.model.ctsm_scheme import mixing, one_step, rates, transfer_matrix, transport
+from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.model.simulation import repeated_records, simulate
 from ctsm_socnn.model.verification.block import Block, largest_by_name, relative_error
 from ctsm_socnn.model.verification.golden_ctsm import DAYS_OF_HALF_HOURS, Array, GoldenCtsm
@@ -36,9 +37,23 @@ def recognises(dataset: xr.Dataset) -> bool:
 def compare(dataset: xr.Dataset) -> Iterator[Block]:
     """Yield the largest error of every block over all experiments."""
     golden = GoldenCtsm(dataset)
+    yield _grid(golden)
     yield from largest_by_name(
         block for experiment in golden.experiments for block in _blocks(golden, experiment)
     )
+
+
+def _grid(golden: GoldenCtsm) -> Block:
+    """Depths and thicknesses, which must be the model's to the last bit: thaw depths are compared."""
+    error = max(
+        float(np.abs(ours - golden.grid(name)[: len(ours)]).max())
+        for name, ours in (
+            ("zsoi", SOIL_GRID.node_depth),
+            ("dzsoi", SOIL_GRID.thickness),
+            ("zisoi", SOIL_GRID.interface_depth),
+        )
+    )
+    return Block("soil grid", error, 0.0)
 
 
 def _blocks(golden: GoldenCtsm, experiment: int) -> Iterator[Block]:

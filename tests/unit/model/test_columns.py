@@ -10,7 +10,9 @@ import xarray as xr
 
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model import Columns, steady_state
+from ctsm_socnn.model.coefficients import coefficients
 from ctsm_socnn.model.columns import DRIEST
+from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.parameters import to_physical
 from ctsm_socnn.schemas import open_sites
 
@@ -61,7 +63,7 @@ def test_take_selects_and_orders(make_forcing: MakeForcing) -> None:
     [
         ("temperature", 15.0, r"column 1: TSOI is 15 K \(month 3, layer 5\).*kelvin, not degC"),
         ("temperature", np.nan, r"column 1: TSOI is missing \(month 3, layer 5\)"),
-        ("water", 1.5, r"column 1: W_SCALAR is 1.5 1 .*0\.\.1"),
+        ("water", 1.5, r"column 1: W_SCALAR is 1\.5 \(.*0\.\.1"),
         ("oxygen", -0.1, r"column 1: O_SCALAR is -0.1"),
         ("nitrogen", np.inf, r"column 1: FPI_vr is inf"),
     ],
@@ -158,3 +160,18 @@ def test_an_impossible_water_scalar_of_a_site_is_still_refused(make_forcing: Mak
     forcing["water"][0, 0, 0] = -0.2
     with pytest.raises(KernelError, match=r"W_SCALAR is -0\.2"):
         Columns.from_sites(_sites(forcing))
+
+
+def test_frozen_soil_keeps_the_floor_of_the_published_code(
+    make_forcing: MakeForcing, make_parameters: Callable[..., np.ndarray]
+) -> None:
+    """1e-30 m2 day-1 of diffusion and 1e-30 m day-1 of advection, downward."""
+    frozen = {"thaw": np.zeros((1, 12)), "thaw_last_year": np.zeros((1, 12))}
+    columns = Columns.from_arrays(**(make_forcing(1) | frozen))
+    exchange = coefficients(columns, make_parameters(1))
+    distance = np.diff(SOIL_GRID.node_depth)
+    diffusion = (1.0 - 0.1 * distance) ** 5 / distance
+    lower = 365e-30 * (diffusion + 1.0) / SOIL_GRID.thickness[1:]
+    upper = 365e-30 * diffusion / SOIL_GRID.thickness[:-1]
+    np.testing.assert_allclose(exchange.lower[0], [0.0, *lower], rtol=1e-12)
+    np.testing.assert_allclose(exchange.upper[0], [*upper, 0.0], rtol=1e-12)

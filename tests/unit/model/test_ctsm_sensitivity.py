@@ -130,6 +130,20 @@ def test_gradients_are_finite_on_bounds_and_kinks(bounds: CtsmParameters) -> Non
         assert all(np.isfinite(each).all() for each in gradient)
 
 
+def test_depth_of_cryoturbation_counts_only_where_bedrock_is_deeper() -> None:
+    """Thaw to 0.7 m over bedrock at 8.6, 1.2 and 0.48 m; mixing ends at 3 m or at bedrock."""
+    columns = soil_columns().take([2, 2, 2])
+    columns = replace(columns, nbedrock=np.array([20, 8, 5], dtype=np.int32))
+    climatology = monthly_forcing()
+    shallow = CtsmForcing.from_arrays(
+        **{name: values[:, [2, 2, 2]] for name, values in vars(climatology).items()}
+    )
+    jacobian = soil_carbon_jacobian(CtsmScheme.of("ctsm5.4"), columns, shallow)
+    by_depth = jacobian[..., NAMES.index("max_depth_cryoturb")]
+    assert by_depth[0].any()
+    assert not by_depth[1:].any()
+
+
 def test_clm50_does_not_depend_on_the_turnover_times_of_its_file() -> None:
     jacobian = soil_carbon_jacobian(CtsmScheme.of("clm5.0"), soil_columns(), monthly_forcing())
     ignored = [NAMES.index(name) for name in ("tau_l1", "tau_s2", "tau_s3", "som_diffus")]
@@ -157,3 +171,16 @@ def test_seeds_and_directions_must_be_finite() -> None:
     direction[3, 30] = np.inf
     with pytest.raises(KernelError, match=r"row 3: parameters\[30\] is inf, must be finite"):
         steady_state_change(*case, parameters=direction)
+
+
+def test_derivatives_where_nothing_removes_carbon_are_an_error() -> None:
+    dead = monthly_forcing(water_potential=-15.0, altmax=0.0, altmax_lastyear=0.0)
+    scheme, columns = CtsmScheme.of("ctsm5.4"), soil_columns()
+    with pytest.raises(KernelError, match=r"layer 1 of column 0 .* no steady state"):
+        steady_state_gradient(scheme, columns, dead, np.ones((7, 7, 20)))
+    with pytest.raises(KernelError, match=r"layer 1 of column 0 .* no steady state"):
+        steady_state_change(scheme, columns, dead)
+    empty = dead.with_inputs(0.0)
+    assert not steady_state_change(scheme, columns, empty, parameters=1.0).any()
+    with pytest.raises(KernelError, match=r"layer 1 of column 0 .* no steady state"):
+        steady_state_change(scheme, columns, empty, inputs=1e-7)

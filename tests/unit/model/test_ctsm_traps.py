@@ -166,6 +166,19 @@ def test_trap_08_interface_equal_to_the_active_layer_is_outside_it() -> None:
     )
 
 
+def test_trap_08_comparison_with_the_active_layer_is_strict() -> None:
+    """It shows only where mixing ends with the active layer: the model's 0/0 is zero."""
+    thaw = SOIL_GRID.interface_depth[9]
+    scheme = CtsmScheme.of("ctsm5.4")
+    at, beyond = (
+        mixing(scheme, column(8), forcing(altmax=depth, altmax_lastyear=0.0)).diffusivity[0]
+        for depth in (thaw, np.nextafter(thaw, 2.0))
+    )
+    cryo = CtsmParameters().cryoturb_diffusion_k
+    assert_array_equal(at, np.where(np.arange(21) < 8, cryo, 0.0))
+    assert_array_equal(beyond, np.where(np.arange(21) < 9, cryo, 0.0))
+
+
 def test_trap_08_limit_of_cryoturbation_is_inclusive_and_takes_the_deeper_year() -> None:
     scheme = CtsmScheme.of("ctsm5.4")
     parameters = CtsmParameters()
@@ -210,6 +223,16 @@ def test_trap_10_advection_does_not_conserve_even_without_bedrock() -> None:
 
     assert change_of_stock(CtsmSwitches()) > 1e-7
     assert change_of_stock(CtsmSwitches(conservative=True)) < 1e-14
+
+
+def test_trap_10_first_level_loses_by_its_old_concentration() -> None:
+    """What is gained at the top by the new one, and lost at the bottom, makes up the rest."""
+    velocity = 1e-9
+    pools = carbon()
+    scheme = CtsmScheme.of("ctsm5.4", CtsmParameters(som_adv_flux=velocity))
+    after = transport(scheme, column(), forcing(), pools, 0.0, dt=DAY).pools
+    top, bottom = after[:, L1:, 0] - pools[:, L1:, 0], after[:, L1:, -1]
+    assert_allclose(stock(after) - stock(pools), velocity * DAY * (top - bottom).sum(), rtol=1e-6)
 
 
 def test_trap_11_woody_debris_is_not_transported() -> None:
@@ -264,6 +287,19 @@ def test_trap_14_what_is_missing_in_cwd_fractions_is_not_decomposed(version: str
         respired = stock(step.respiration) * DAY
         assert stock(step.pools) + respired == pytest.approx(stock(carbon()), rel=1e-14)
     assert_allclose(losses[1], 0.9 * losses[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("respired", [1.0, 0.9])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_transition_that_passes_nothing_on_demands_no_nitrogen(
+    version: str, respired: float
+) -> None:
+    scheme = CtsmScheme.of(version, CtsmParameters(rf_s3s1=respired))
+    free, limited = (
+        one_step(scheme, column(), forcing(fpi=fpi), carbon(), dt=DAY).respiration[0, 7]
+        for fpi in (1.0, 0.5)
+    )
+    assert_allclose(limited, free if respired == 1.0 else 0.5 * free, rtol=1e-14)
 
 
 def test_trap_15_fractions_are_the_same_in_both_generations() -> None:

@@ -162,12 +162,12 @@ def test_frozen_and_dry_all_year_is_finite(
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("q10", 0.0, r"row 1: q10 .* is 0 1, must be finite and positive"),
-        ("q10", 200.0, r"row 1: q10 .* is 200 1, .* at most 100"),
+        ("q10", 0.0, r"row 1: q10 .* is 0, must be finite and positive"),
+        ("q10", 200.0, r"row 1: q10 .* is 200, .* at most 100"),
         ("tau_s2", np.inf, r"row 1: tau_s2 .* is inf yr"),
         ("q10", np.nan, r"row 1: q10 .* is nan"),
         ("tau_s3", -1.0, r"row 1: tau_s3 .* is -1 yr"),
-        ("fl1s1", 1.2, r"row 1: fl1s1 .* is 1\.2 1, .* at most 1"),
+        ("fl1s1", 1.2, r"row 1: fl1s1 .* is 1\.2, .* at most 1"),
         ("beta", 1.5, r"row 1: beta"),
         ("fs1s2", 0.99, r"row 1: fs1s2 \+ fs1s3 is .*, must be at most 1"),
     ],

@@ -133,6 +133,8 @@ def test_records_of_a_year() -> None:
     assert_array_equal(repeated_records(2, 3, cycles=2), [0, 0, 0, 1, 1, 1] * 2)
     with pytest.raises(KernelError, match="must divide a day"):
         monthly_records(50000.0)
+    with pytest.raises(KernelError, match="dt is 0"):
+        monthly_records(0.0)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,11 @@ def test_records_of_a_year() -> None:
         ({"inputs": -1.0}, "inputs is -1.0"),
         ({"altmax": np.full(7, np.nan)}, "altmax is nan in record 0, column 0"),
         ({"altmax": np.ones(3)}, "altmax has shape"),
+        ({"altmax": 1e36}, r"altmax is 1e\+36 in record 0, column 0; .* within 0 to 100 m"),
+        (
+            {"inputs": 1e36},
+            r"inputs is 1e\+36 in record 0, column 0, layer 1; .* within 0 to 1000 gC",
+        ),
         ({"inundated_fraction": 2.0}, "inundated_fraction is 2.0"),
         ({"fpi": np.ones((6, 7, 20))}, "fpi has 6 records and another field 12; each must"),
         ({"inputs": np.ones((11, 7, 7, 20))}, "inputs has 11 records and another field 12"),
@@ -161,13 +168,18 @@ def test_impossible_forcing_is_named(changes: dict[str, Any], message: str) -> N
         ([3, 21], {}, "nbedrock is 21 in column 1"),
         ([3, 3.5], {}, r"nbedrock is 3\.5 in column 1; it must be a whole number"),
         ([3, np.nan], {}, "nbedrock is nan in column 1"),
+        ([[3, 4]], {}, r"nbedrock has shape \(1, 2\) .* one row of whole numbers"),
+        (["three"], {}, "nbedrock has .* one row of whole numbers"),
+        ([3], {"parameter_set": 0.7}, r"parameter_set is 0\.7 in column 0; .* whole number"),
+        ([3], {"parameter_set": np.nan}, "parameter_set is nan in column 0"),
+        ([3, 4], {"parameter_set": [0, 0, 0]}, "parameter_set has 3 values; it must have 1 or 2"),
         ([3], {"sand": 101.0}, "sand is 101.0 in column 0, layer 1"),
         ([3], {"latitude": 91.0}, "latitude is 91.0 in column 0"),
         ([3], {"donor_cn": -1.0}, "donor_cn is -1.0 in column 0"),
     ],
 )
 def test_impossible_columns_are_named(
-    nbedrock: list[float], changes: dict[str, Any], message: str
+    nbedrock: list[Any], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(KernelError, match=message):
         CtsmColumns.from_arrays(nbedrock, **({"sand": 50.0} | changes))
@@ -186,6 +198,24 @@ def test_impossible_columns_are_named(
 def test_impossible_parameters_are_named(changes: dict[str, float], message: str) -> None:
     with pytest.raises(KernelError, match=message):
         CtsmParameters(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"record": np.array([0.0, 0.7])}, r"record is 0\.7 in step 2; it must be a whole number"),
+        ({"record": np.array([2**32])}, "record is 4294967296 in step 1; .* at most 2147483647"),
+        ({"record": np.array([np.nan])}, "record is nan in step 1"),
+        ({"record": np.zeros((2, 2), int)}, r"record has shape \(2, 2\)"),
+        ({"save": [1.9]}, r"save is 1\.9 in entry 0; it must be a whole number"),
+        ({"save": [[1]]}, r"save has shape \(1, 1\)"),
+    ],
+)
+def test_steps_and_saves_are_whole_numbers(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(KernelError, match=message):
+        simulate(
+            CtsmScheme.of("ctsm5.4"), soil_columns(), monthly_forcing(), start(), dt=DAY, **changes
+        )
 
 
 def test_impossible_runs_are_named() -> None:
@@ -213,6 +243,8 @@ def test_impossible_runs_are_named() -> None:
         simulate(scheme, columns, forcing, broken, dt=DAY)
     with pytest.raises(KernelError, match=r"unknown CTSM version 'clm4.5'"):
         CtsmScheme.of("clm4.5")
+    with pytest.raises(KernelError, match=r"unknown CTSM version 'clm4.5'"):
+        CtsmParameters.from_paramfile(Path("params.nc"), "clm4.5")
     with pytest.raises(KernelError, match="both true"):
         CtsmSwitches(use_century_tfunc=True)
 
