@@ -24,6 +24,7 @@ from ctsm_socnn.validation.figure_style import (
     DIFFERENCE_COLOURS,
     SPREAD_COLOURS,
     STYLE,
+    hide_unused,
     save_figure,
 )
 from ctsm_socnn.validation.figures import shown_values
@@ -180,8 +181,7 @@ def _draw_maps(panels: Sequence[_Map], maps: xr.Dataset, path: Path, overwrite: 
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for axis, panel in zip(axes.flat, panels, strict=False):
             _map_panel(axis, maps, panel)
-        for axis in axes.flat[len(panels) :]:
-            axis.set_visible(False)
+        hide_unused(axes, len(panels))
         figure.supxlabel("longitude (degrees east)", fontsize=9)
         figure.supylabel("latitude (degrees north)", fontsize=9)
         if "extrapolated" in maps:
@@ -212,8 +212,7 @@ def draw_kernel_differences(check: xr.Dataset, path: Path, *, overwrite: bool = 
             drawn = _difference_panel(axis, check, row["difference"] / row["allowed"])
             draw_coastline(axis)
             axis.set_title(f"{name}\nallowed {float(row['allowed']):.1%}", fontsize=8)
-        for axis in axes.flat[len(fields) :]:
-            axis.set_visible(False)
+        hide_unused(axes, len(fields))
         label = "kernel less run, in units of the difference allowed"
         figure.colorbar(drawn, ax=axes, label=label, shrink=0.6, extend="both", pad=0.01)
         figure.supxlabel("longitude (degrees east)", fontsize=9)

@@ -71,6 +71,14 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
+    @property
+    def text_columns(self) -> list[bool]:
+        """Whether each column holds words and not numbers."""
+        return [
+            any(row[place].text[:1].isalpha() and row[place].text != "nan" for row in self.rows)
+            for place in range(len(self.headings))
+        ]
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -168,13 +176,16 @@ def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
         tables=[*tables, _depth_table(comparison)],
         figures=[
             Picture.drawn(
-                "Modelled against observed carbon, and the density of observations.",
+                "Modelled against observed soil carbon; colours count observations.",
                 lambda path: draw_observed_modelled(comparison, path),
                 broad=len(methods) > 1,
             ),
-            Picture.drawn("Medians by depth.", lambda path: draw_depth_profiles(comparison, path)),
             Picture.drawn(
-                f"Where {mapped} is too high and too low.",
+                "Median soil carbon by depth, observed and modelled.",
+                lambda path: draw_depth_profiles(comparison, path),
+            ),
+            Picture.drawn(
+                f"Where carbon modelled by {mapped} is too high and too low, mean over each profile.",
                 lambda path: draw_bias_map(comparison, mapped, path),
             ),
         ],
@@ -184,7 +195,7 @@ def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
 def map_section(maps: xr.Dataset, facts: Mapping[str, str]) -> Section:
     """Parameter maps."""
     picture = Picture.drawn(
-        "Parameters that profiles tell most about.",
+        "Parameters that profiles tell most about; in grey the spread over several networks.",
         lambda path: draw_parameter_maps(maps, path),
         broad=True,
     )

@@ -139,15 +139,15 @@ def _left_out(results: Path, sites: xr.Dataset, comparison: xr.Dataset) -> Secti
     facts = {"profiles read": str(read)} if read is not None else {}
     facts["sites"] = str(sites.sizes["site"])
     listed = results / "sites_exclusions.csv"
-    return Section("What was left out", facts=facts, tables=tables, texts=_listing(listed))
+    return Section("What was left out", facts=facts, tables=[*tables, *_listing(listed)])
 
 
-def _counts(caption: str, counts: list[tuple[str, Any]]) -> Table:
+def _counts(caption: str, counts: list[tuple[str, Any]], what: str = "reason") -> Table:
     rows = [[Cell(reason), Cell(str(count))] for reason, count in counts]
-    return Table(caption, ["reason", "count"], rows or [[Cell("none"), Cell("0")]])
+    return Table(caption, [what, "count"], rows or [[Cell("none"), Cell("0")]])
 
 
-def _listing(path: Path) -> list[str]:
+def _listing(path: Path) -> list[Table]:
     if not path.is_file():
         return []
     try:
@@ -156,9 +156,11 @@ def _listing(path: Path) -> list[str]:
         raise FileError(f"{path} cannot be read: {error}") from error
     if table.empty:
         return []
-    text = table.head(_MOST_LISTED).to_string(index=False)
-    more = len(table) - _MOST_LISTED
-    return [f"{text}\n... and {more} more in {path.name}" if more > 0 else text]
+    listed = table.head(_MOST_LISTED).round(3).astype(str)
+    more = len(table) - len(listed)
+    caption = f"Each of these profiles{f'; {more} more are in {path.name}' if more else ''}"
+    rows = [[Cell(text) for text in row] for row in listed.to_numpy()]
+    return [Table(caption, list(listed.columns), rows)]
 
 
 def _assimilation(posterior: xr.Dataset) -> Section:
@@ -175,7 +177,7 @@ def _assimilation(posterior: xr.Dataset) -> Section:
         for name in names
         if name in posterior.attrs
     }
-    table = _counts("Sites by outcome", [item for item in counts if item[1]])
+    table = _counts("Sites by outcome", [item for item in counts if item[1]], "outcome")
     return Section("Site-by-site assimilation", facts=facts, tables=[table])
 
 
