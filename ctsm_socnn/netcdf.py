@@ -25,6 +25,7 @@ from ctsm_socnn.errors import ExportError, FileError
 __all__ = [
     "FILL_VALUE",
     "atomic_output",
+    "make_directory",
     "require_absent",
     "write_ctsm_input",
     "write_dataset",
@@ -59,6 +60,20 @@ def require_absent(path: str | Path, *, overwrite: bool) -> None:
         raise FileError(f"{path.parent} is not a directory, so {path.name} cannot be written there")
     if not os.access(path.parent, os.W_OK):
         raise FileError(f"{path.parent} is read-only, so {path.name} cannot be written there")
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for outputs, and those above it, unless it is there.
+
+    Raises
+    ------
+    FileError
+        If it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path} cannot be made: {error.strerror}") from error
 
 
 @contextmanager

@@ -26,11 +26,10 @@ from ctsm_socnn.configured import (
     one_batch_prior,
     with_configured_errors,
 )
-from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.usermods import Usermods, require_usermods_directory, write_usermods
 from ctsm_socnn.forcing import find_history, read_climatology
-from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.netcdf import make_directory, write_dataset
 from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
 from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
 from ctsm_socnn.network.covariate_gradients import covariate_gradients
@@ -101,7 +100,7 @@ def build_params(
     for case in config.case:
         resolve_version(case.version)
         require_usermods_directory((output / "usermods" / case.name).absolute())
-    _make_directory(output)
+    make_directory(output)
     run = _Run(config, configuration, output, workers)
     run_stages(run.stages(), output, overwrite=overwrite, report=report)
     report("")
@@ -112,13 +111,6 @@ def build_params(
         line = create_newcase_line(directory, version, case.paramfile.name)
         report(f"\n{case.name}, for {case.version}; {directory / 'README'} says what it delivers:")
         report(f"  {line}")
-
-
-def _make_directory(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be made: {error.strerror}") from error
 
 
 class _Run:

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.netcdf import make_directory
 
 __all__ = ["add_arguments", "run"]
 
@@ -89,10 +90,7 @@ def _world(directory: Path, seed: int, profiles: int, report: Callable[[str], No
     if world.exists():
         _check_made_with(world, seed, profiles)
         return world / CONFIGURATION
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
+    make_directory(directory)
     report(f"Making the world in {world}")
     with atomic_directory(world) as temporary:
         make_twin_world(temporary, seed, profiles)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ctsm_socnn.cli.named_files import add_run_option, named_patterns
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.netcdf import make_directory
 
 __all__ = ["add_arguments", "run"]
 
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     every_series = {name: stocks_of_run(name, paths) for name, paths in runs.items()}
     for name, series in every_series.items():
         directory = arguments.output / _MODELS / name
-        _make_directory(directory)
+        make_directory(directory)
         stamp = provenance_attributes(seed=None, inputs={"history": runs[name][0]})
         for path in write_ilamb_files(
             name, series, directory, stamp, overwrite=arguments.overwrite
@@ -58,10 +59,3 @@ def run(arguments: argparse.Namespace) -> int:
     write_configuration(configuration, _MODELS, overwrite=arguments.overwrite)
     print(configuration)
     return 0
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error

@@ -23,8 +23,8 @@ from pathlib import Path
 import xarray as xr
 
 from ctsm_socnn.cli.json_text import add_json, print_result
-from ctsm_socnn.errors import ConfigError, FileError
-from ctsm_socnn.netcdf import require_absent, write_dataset
+from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.netcdf import make_directory, require_absent, write_dataset
 from ctsm_socnn.observations import FORMATS, PEDOTRANSFER, merge_profiles, read_profiles
 from ctsm_socnn.observations.inspect import (
     draw_depth_profiles,
@@ -161,10 +161,7 @@ def _outputs(arguments: argparse.Namespace) -> list[Path]:
         return [arguments.output]
     if arguments.figures is None:
         return []
-    try:
-        arguments.figures.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{arguments.figures} cannot be made: {error.strerror}") from error
+    make_directory(arguments.figures)
     return [arguments.figures / name for name in ("depth_profiles.png", "map.png")]
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.cli.named_files import add_run_option, file_and_variable, named_patterns
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.netcdf import make_directory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
     }
     if arguments.output is not None:
-        _make_directory(arguments.output)
+        make_directory(arguments.output)
     parts = list(_parts(runs, arguments))
     result = {part.key: part.value for part in parts}
     print(to_json(result) if arguments.json else "\n\n".join(part.text for part in parts))
@@ -359,13 +360,6 @@ def _write_report(parts: Sequence[_Part], runs: Runs, arguments: argparse.Namesp
     verdict = "all as it should be" if all(part.passed for part in parts) else "NOT as meant"
     headline = f"{', '.join(runs)}: {', '.join(part.key for part in parts)}; {verdict}."
     write_report(arguments.output / "report.html", "Validation of CTSM runs", headline, sections)
-
-
-def _make_directory(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be made: {error.strerror}") from error
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -43,7 +43,6 @@ STYLE: Final[Mapping[str, Any]] = {
     "axes.titlesize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "hatch.linewidth": 0.4,
 }
 _DPI: Final = 200
 

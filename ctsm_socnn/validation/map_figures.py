@@ -50,6 +50,8 @@ _BIAS_LIMIT: Final = 0.6
 """Decades; a factor of four either way."""
 _KERNEL_LIMIT: Final = 3.0
 """How often the allowed difference the colours of a map of differences reach."""
+_HATCHING: Final = (("white", 1.4), ("black", 0.5))
+"""Colour and width of the lines: dark ones on light ones are seen on any ground."""
 _COLOURED: Final = (1.0, 99.0)
 """Percentiles between which the colours of a map run; a few odd cells would make all others one."""
 
@@ -262,8 +264,10 @@ def _hatch(
     if flagged.any():
         masked = np.ma.masked_where(~flagged, flagged)
         unseen = ListedColormap(["none"])
-        cells = axis.pcolor(lon, lat, masked, cmap=unseen, hatch="/////")
-        cells.set(edgecolor="black", linewidth=0.0)
+        for colour, width in _HATCHING:
+            with matplotlib.style.context({"hatch.linewidth": width}):
+                cells = axis.pcolor(lon, lat, masked, cmap=unseen, hatch="/////")
+                cells.set(edgecolor=colour, linewidth=0.0)
 
 
 def _aspect(maps: xr.Dataset) -> float:

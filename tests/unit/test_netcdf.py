@@ -13,6 +13,7 @@ from ctsm_socnn.errors import ExportError, FileError
 from ctsm_socnn.netcdf import (
     FILL_VALUE,
     atomic_output,
+    make_directory,
     write_ctsm_input,
     write_dataset,
     write_in_parts,
@@ -71,6 +72,14 @@ def test_existing_files_stay_unless_overwriting(tmp_path: Path) -> None:
 def test_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="absent is not a directory"):
         write_dataset(dataset([1.0]), tmp_path / "absent" / "a.nc")
+
+
+def test_directories_are_made_or_the_reason_is_told(tmp_path: Path) -> None:
+    make_directory(tmp_path / "a" / "b")
+    make_directory(tmp_path / "a" / "b")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="file cannot be made: "):
+        make_directory(tmp_path / "file")
 
 
 def test_read_only_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,3 +156,16 @@ def test_the_lowest_panel_of_each_column_shows_the_shared_axis():
     labelled = [axis.xaxis.get_tick_params()["labelbottom"] for axis in axes.flat]
     assert labelled[1:3] == [True, True]
     assert not axes[1, 1].get_visible()
+
+
+@pytest.mark.parametrize("ground", [0.0, 1.0])
+def test_hatching_shows_on_dark_and_on_light_ground(maps, tmp_path, ground):
+    maps["efolding"].values[:] = ground
+    maps["efolding"].values[0, :2] = [0.0, 1.0]
+    found = []
+    for flag in (0, 1):
+        path = tmp_path / f"{flag}.png"
+        marked = maps.assign(extrapolated=xr.full_like(maps["extrapolated"], flag))
+        draw_parameter_maps(marked, path, names=["efolding"])
+        found.append(imread(path)[..., :3])
+    assert (np.abs(found[1] - found[0]).max(axis=-1) > 0.5).mean() > 0.02
