@@ -151,12 +151,12 @@ def _listing(path: Path) -> list[Table]:
     if not path.is_file():
         return []
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise FileError(f"{path} cannot be read: {error}") from error
     if table.empty:
         return []
-    listed = table.head(_MOST_LISTED).round(3).astype(str)
+    listed = table.head(_MOST_LISTED)
     more = len(table) - len(listed)
     caption = f"Each of these profiles{f'; {more} more are in {path.name}' if more else ''}"
     rows = [[Cell(text) for text in row] for row in listed.to_numpy()]

@@ -47,7 +47,7 @@ def results(tmp_path_factory) -> Path:
     sites, soc = _sites(rng)
     write_dataset(sites, directory / "sites.nc")
     (directory / "sites_exclusions.csv").write_text(
-        "profile_id,lon,lat,reason,detail\nP<1>,1,2,no usable layer,zero\n"
+        "profile_id,lon,lat,reason,detail\nP<1>,1,2,no usable layer,zero\n007,3,4,no forcing,\n"
     )
     (directory / "evaluation").mkdir()
     predictions = [
@@ -117,6 +117,7 @@ def test_everything_left_out_is_counted_and_named(page):
         r"converged\s+38",
         r"rhat too high\s+2",
         r"P&lt;1&gt;",
+        r"007\s+3\s+4\s+no forcing",
     ):
         assert re.search(pattern, text), pattern
 
