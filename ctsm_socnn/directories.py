@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.errors import FileError
 from ctsm_socnn.netcdf import atomic_output, ordinary_mode, require_absent
 from ctsm_socnn.provenance import checksum
 
@@ -34,13 +34,13 @@ def make_directory(directory: Path) -> None:
 
     Raises
     ------
-    ConfigError
+    FileError
         If it cannot be made, for example because a file has its name.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
+        raise FileError(f"{directory} cannot be made: {error.strerror}") from error
 
 
 @contextmanager

@@ -444,7 +444,7 @@ class _Run:
         """One usermods directory a case."""
         path.mkdir()
         written = [self._write_case(case, path / case.name) for case in self.config.case]
-        return ", ".join(case.directory.name for case in written) or "no case in the configuration"
+        return "; ".join(case.in_short() for case in written) or "no case in the configuration"
 
     def report(self, path: Path) -> str:
         """One page about all of it."""

@@ -165,6 +165,7 @@ def _errors(path: Path) -> Look:
 def _case(case: CaseConfig) -> Look:
     version = resolve_version(case.version)
     scalars = len(read_scalars(case.paramfile, version))
+    maps = "maps are not read" if case.checkout is None else "maps are read by SourceMods"
     return Look(
         "case",
         {
@@ -172,9 +173,10 @@ def _case(case: CaseConfig) -> Look:
             "version": version.name,
             "scalars": scalars,
             "paramfile": case.paramfile.name,
+            "maps_read": case.checkout is not None,
         },
         f"case {case.name}: {version.name} reads {scalars} soil-carbon scalars from "
-        f"{case.paramfile.name}",
+        f"{case.paramfile.name}; {maps}",
     )
 
 

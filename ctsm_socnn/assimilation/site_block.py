@@ -101,7 +101,10 @@ class Settings:
             "sampler": self.sampler,
             "likelihood": self.likelihood,
             "plan": f"{plan.chains} chains, {plan.warmup} warm-up, {plan.draws} draws",
-            "limits": f"rhat {limits.rhat}, ess {limits.ess}, divergent {limits.divergent}",
+            "limits": (
+                f"R-hat at most {limits.rhat:g}, bulk effective sample size at least {limits.ess:g}, "
+                f"divergent transitions at most {limits.divergent:.1%}"
+            ),
             "seed": str(self.seed),
             "below_bedrock": self.below_bedrock,
             "prior": self.prior.description(),

@@ -51,7 +51,8 @@ from ctsm_socnn.assimilation.figures import (
 )
 from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.cli.json_text import add_json, print_result
-from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.directories import make_directory
+from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
 from ctsm_socnn.schemas import open_file, open_sites, validate_posterior
@@ -93,8 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen method."""
     require_absent(arguments.output, overwrite=arguments.overwrite)
-    if arguments.figures is not None and not arguments.figures.is_dir():
-        raise FileError(f"{arguments.figures} is not a directory; make it, or leave out --figures")
+    if arguments.figures is not None:
+        make_directory(arguments.figures)
     _METHODS[arguments.method](arguments)
     return 0
 
@@ -162,7 +163,7 @@ def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
         "--figures",
         type=Path,
         metavar="DIRECTORY",
-        help="draw fits, posteriors and maps into this existing directory",
+        help="draw fits, posteriors and maps into this directory",
     )
     group.add_argument(
         "--figure-sites",

@@ -7,9 +7,9 @@
 The sites are divided into folds; each fold is answered by what a method learnt from all others.
 --by says what is never split between folds: profiles of one location, of one square block, or of
 one region. Blocks are as large as the residuals of neighbours are alike, by their variogram, unless
---block-km says otherwise. By default all methods are compared that the files allow: random sampling and two-step
-learn from the posteriors that ctsm-socnn assimilate wrote. DIR gets comparison.nc, scores.json and a
-figure. An evaluation that was stopped goes on when the same command is given again.
+--block-km says otherwise. By default all methods are compared that the files allow: random sampling
+and two-step learn from the posteriors that ctsm-socnn assimilate wrote. DIR gets comparison.nc,
+scores.json and a figure. An evaluation that was stopped goes on when the same command is given again.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@
 
 Groups of covariates are shuffled between sites, and the loss of skill is told. If the sites are those
 of the training, models are trained anew without each fold and judged there; at other sites the model
-itself is. Predicted parameters are shuffled likewise, one by one. Gradients of soil carbon (through the kernel's adjoint) and of the parameters are those of the
-model at the sites, by one standard deviation of an input. DIR gets importance.nc, importance.json and
-two figures. A command that was stopped goes on at the fold it had come to when it is given again.
+itself is. Predicted parameters are shuffled likewise, one by one. Gradients of soil carbon (through
+the kernel's adjoint) and of the parameters are those of the model at the sites, by one standard
+deviation of an input. DIR gets importance.nc, importance.json and two figures. A command that was
+stopped goes on at the fold it had come to when it is given again.
 """
 
 from __future__ import annotations

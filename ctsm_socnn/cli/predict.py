@@ -23,6 +23,7 @@ from typing import Final
 import xarray as xr
 
 from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import find_history, open_climatology, read_climatology
 from ctsm_socnn.netcdf import require_absent
@@ -48,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--soil-carbon", type=Path, metavar="SOC.nc", help="write soil carbon and stocks there"
     )
-    parser.add_argument(
-        "--figures", type=Path, metavar="DIR", help="draw into this existing directory"
-    )
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="draw into this directory")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
@@ -104,6 +103,7 @@ def _require_drawable(arguments: argparse.Namespace, grid: xr.Dataset) -> None:
     """Refuse, before anything is computed, what could not be drawn."""
     if not {"lat", "lon"} <= set(grid.dims):
         raise ConfigError(f"--figures: {arguments.grid} is not on (lat, lon); leave --figures out")
+    make_directory(arguments.figures)
     for name in _FIGURES:
         require_absent(arguments.figures / name, overwrite=arguments.overwrite)
 
@@ -141,7 +141,7 @@ def _lines(summary: MapSummary) -> list[str]:
     lines.append(f"soil carbon of {found['cells_with_soil_carbon']} cells")
     if "totals_pgc" not in found:
         return [*lines, "the grid does not tell the areas of its cells, so nothing is added up"]
-    lines.append(f"over {found['land_km2']:.6g} km2 of land ({summary.area_source}), in PgC:")
+    lines.append(f"over {found['land_km2']:,.0f} km2 of land ({summary.area_source}), in PgC:")
     lines += [
         f"  {name:<18}{stock['total']:>12.5g} +- {stock['sd']:.2g} over the ensemble"
         for name, stock in found["totals_pgc"].items()

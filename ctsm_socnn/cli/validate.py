@@ -1,4 +1,4 @@
-"""Check runs of CTSM: against soil profiles, and for the parameters that they were meant to use.
+r"""Check runs of CTSM: against soil profiles, and for the parameters that they were meant to use.
 
 Example:
   ctsm-socnn validate --sites sites.nc --run default='old/*.clm2.h0a.*.nc' --run ours='new/*.h0a.*.nc'

@@ -59,12 +59,11 @@ class Delivery:
         lines = [f"Delivered to CTSM {self.version}:"]
         for entry in self.written:
             before = "" if entry.before is None else f" (was {entry.before:.6g})"
-            lines.append(
-                f"  {entry.name:<22} {entry.after:.6g} {entry.units}{before}, {entry.place.value}"
-            )
+            unit = "" if entry.units == "1" else f" {entry.units}"
+            lines.append(f"  {entry.name:<22} {entry.after:.6g}{unit}{before}, {entry.place.value}")
         lines.append("Not delivered:" if self.not_delivered else "Nothing was left out.")
         lines += [
-            f"  {entry.parameter:<22} asked {entry.asked:.6g}, CTSM uses {entry.arrives}: {entry.reason}"
+            f"  {entry.parameter:<22} asked {entry.asked:.6g}, arrives as {entry.arrives}: {entry.reason}"
             for entry in self.not_delivered
         ]
         return "\n".join(lines)

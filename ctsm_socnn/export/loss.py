@@ -79,7 +79,11 @@ class TranslationLoss:
         """Table for the terminal."""
         lines = [f"{'lost in translation':<42} {'0-1 m':>8} {'column':>8}"]
         lines += [f"{name:<42} {metre:>+8.1%} {column:>+8.1%}" for name, metre, column in self.rows]
-        lines.append(f"Median change of the soil-carbon stock at {self.sites} sites.")
+        lines.append(
+            f"Median change of the soil-carbon stock against the estimate, at {self.sites} sites, at\n"
+            "steady state: without each of these parameters alone, without all, and in CTSM's own\n"
+            "scheme with this paramfile, whose equations differ from the estimate's, too."
+        )
         if self.without_sand > 0:
             lines.append(f"Sand of {self.without_sand} sites is unknown: {TYPICAL_SAND:g} % taken.")
         return "\n".join(lines)

@@ -63,6 +63,17 @@ class Usermods:
     loss: TranslationLoss | None
     create_newcase: str
 
+    def in_short(self) -> str:
+        """Name, and whether the case reads the maps; if not, what that changes in soil carbon."""
+        name = self.directory.name
+        if self.gridded is None or (self.directory / "SourceMods").is_dir():
+            return name
+        told = f"{name} reads no maps, for want of SourceMods (`checkout`): one value a parameter"
+        if self.loss is None:
+            return told
+        _, metre, _ = self.loss.rows[-1]
+        return f"{told}, and 0-1 m carbon {metre:+.0%} against the estimate"
+
     def summary(self) -> str:
         """Report and the command to run, for the terminal."""
         parts = [self.delivery.table()]

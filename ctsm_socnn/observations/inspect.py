@@ -95,7 +95,8 @@ def draw_depth_profiles(profiles: xr.Dataset, path: Path, *, overwrite: bool = F
     index = profile_index(profiles)[usable]
     for profile in _evenly(np.unique(index), _DRAWN):
         one = index == profile
-        axes.plot(_KILO * soc[one], middle[one], color="0.75", linewidth=0.5, zorder=1)
+        label = "single profiles" if profile == index[0] else None
+        axes.plot(_KILO * soc[one], middle[one], "0.75", linewidth=0.5, zorder=1, label=label)
     _draw_quantiles(axes, middle, _KILO * soc)
     axes.set(xscale="log", xlabel="organic carbon (kgC m$^{-3}$)", ylabel="depth (m)")
     axes.set_ylim(_DEPTH_EDGES[-1], 0.0)

@@ -20,9 +20,9 @@ from ctsm_socnn.validation.carbon_times import CarbonTimes
 from ctsm_socnn.validation.comparison import Sample, scores_of
 from ctsm_socnn.validation.figure_style import (
     DENSITY_COLOURS,
-    LINE_COLOURS,
-    LINE_STYLES,
     STYLE,
+    hide_unused,
+    line_styles,
     save_figure,
 )
 from ctsm_socnn.validation.groups import DEPTH_EDGES
@@ -65,11 +65,10 @@ def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: boo
         limits = _shared_limits(comparison)
         for axis, method in zip(axes.flat, methods, strict=False):
             density = _density_panel(axis, comparison, method, limits)
-        for axis in axes.flat[len(methods) :]:
-            axis.set_visible(False)
+        hide_unused(axes, len(methods))
         figure.supxlabel("observed soil organic carbon (kgC m$^{-3}$)", fontsize=9)
         figure.supylabel("modelled (kgC m$^{-3}$)", fontsize=9)
-        figure.colorbar(density, ax=axes, label="observations a cell", shrink=0.8, pad=0.01)
+        figure.colorbar(density, ax=axes, label="observations in a hexagon", shrink=0.8, pad=0.01)
         save_figure(figure, path, overwrite=overwrite)
 
 
@@ -101,8 +100,7 @@ def draw_depth_profiles(
         for axis, (title, inside) in zip(axes.flat, shown, strict=False):
             _depth_panel(axis, comparison, inside)
             axis.set_title(title, fontsize=9)
-        for axis in axes.flat[len(shown) :]:
-            axis.set_visible(False)
+        hide_unused(axes, len(shown))
         first = axes.flat[0]
         deepest = 1.1 * float(np.nanpercentile(comparison["depth"].values, 99.0))
         first.set_ylim(min(deepest, _DEEPEST_SHOWN), 0.0)
@@ -132,8 +130,8 @@ def draw_carbon_times(
     with matplotlib.style.context(dict(STYLE)):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
-        lines = list(zip(times.items(), LINE_COLOURS[1:], LINE_STYLES[1:], strict=False))
-        for (method, found), colour, line in lines:
+        styles = line_styles(times)
+        for method, found in times.items():
             transit = f"{method} (transit time {np.nanmedian(found.transit):.0f} yr)"
             for axis, values, label in (
                 (axes[0], found.turnover, method),
@@ -141,10 +139,10 @@ def draw_carbon_times(
             ):
                 low, middle, high = _layer_quartiles(values[:, shown])
                 depth = SOIL_GRID.node_depth[shown]
-                axis.fill_betweenx(depth, low, high, color=colour, alpha=0.2, linewidth=0.0)
-                axis.plot(
-                    middle, depth, color=colour, linestyle=line, marker="o", ms=3, label=label
+                axis.fill_betweenx(
+                    depth, low, high, color=styles[method]["color"], alpha=0.2, linewidth=0.0
                 )
+                axis.plot(middle, depth, **styles[method], marker="o", ms=3, label=label)
         for axis, title in zip(axes, ("turnover time (yr)", "mean age (yr)"), strict=True):
             axis.set_xscale("log")
             axis.set_xlabel(title)
@@ -177,12 +175,11 @@ def _depth_panel(axis: Axes, comparison: xr.Dataset, inside: NDArray[np.bool_]) 
     low, middle, high = _quartiles(observed, interval)
     axis.fill_betweenx(depth, low, high, color="0.85", label="observed, middle half")
     axis.plot(middle, depth, color="black", linewidth=2.0, label="observed, median")
-    lines = zip(comparison["method"].values, LINE_COLOURS, LINE_STYLES, strict=False)
-    for method, colour, line in lines:
+    for method, style in line_styles(map(str, comparison["method"].values)).items():
         # As in the log scores; a method without carbon at depth must not stretch the axis.
-        modelled = np.maximum(shown_values(comparison, str(method))[inside], LOG_FLOOR) / _KILO
+        modelled = np.maximum(shown_values(comparison, method)[inside], LOG_FLOOR) / _KILO
         _, middle, _ = _quartiles(modelled, interval)
-        axis.plot(middle, depth, color=colour, linestyle=line, marker="o", ms=3, label=method)
+        axis.plot(middle, depth, **style, marker="o", ms=3, label=method)
 
 
 def _density_panel(

@@ -25,6 +25,7 @@ from ctsm_socnn.validation.figure_style import (
     DIFFERENCE_COLOURS,
     SPREAD_COLOURS,
     STYLE,
+    hide_unused,
     save_figure,
 )
 from ctsm_socnn.validation.figures import shown_values
@@ -50,6 +51,8 @@ _BIAS_LIMIT: Final = 0.6
 """Decades; a factor of four either way."""
 _KERNEL_LIMIT: Final = 3.0
 """How often the allowed difference the colours of a map of differences reach."""
+_HATCHING: Final = (("white", 1.4), ("black", 0.5))
+"""Colour and width of the lines: dark ones on light ones are seen on any ground."""
 _COLOURED: Final = (1.0, 99.0)
 """Percentiles between which the colours of a map run; a few odd cells would make all others one."""
 
@@ -181,8 +184,7 @@ def _draw_maps(panels: Sequence[_Map], maps: xr.Dataset, path: Path, overwrite: 
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for axis, panel in zip(axes.flat, panels, strict=False):
             _map_panel(axis, maps, panel)
-        for axis in axes.flat[len(panels) :]:
-            axis.set_visible(False)
+        hide_unused(axes, len(panels))
         figure.supxlabel("longitude (degrees east)", fontsize=9)
         figure.supylabel("latitude (degrees north)", fontsize=9)
         if "extrapolated" in maps:
@@ -213,8 +215,7 @@ def draw_kernel_differences(check: xr.Dataset, path: Path, *, overwrite: bool = 
             drawn = _difference_panel(axis, check, row["difference"] / row["allowed"])
             draw_coastline(axis)
             axis.set_title(f"{name}\nallowed {float(row['allowed']):.1%}", fontsize=8)
-        for axis in axes.flat[len(fields) :]:
-            axis.set_visible(False)
+        hide_unused(axes, len(fields))
         label = "kernel less run, in units of the difference allowed"
         figure.colorbar(drawn, ax=axes, label=label, shrink=0.6, extend="both", pad=0.01)
         figure.supxlabel("longitude (degrees east)", fontsize=9)
@@ -264,8 +265,10 @@ def _hatch(
     if flagged.any():
         masked = np.ma.masked_where(~flagged, flagged)
         unseen = ListedColormap(["none"])
-        cells = axis.pcolor(lon, lat, masked, cmap=unseen, hatch="/////")
-        cells.set(edgecolor="black", linewidth=0.0)
+        for colour, width in _HATCHING:
+            with matplotlib.style.context({"hatch.linewidth": width}):
+                cells = axis.pcolor(lon, lat, masked, cmap=unseen, hatch="/////")
+                cells.set(edgecolor=colour, linewidth=0.0)
 
 
 def _aspect(maps: xr.Dataset) -> float:

@@ -90,10 +90,13 @@ def carbon_section(directory: Path) -> Section:
         )
     facts = {"cells": str(summary["cells_with_soil_carbon"])}
     if "land_km2" in summary:
-        facts["land, km²"] = f"{summary['land_km2']:.6g}"
+        facts["land, km²"] = f"{summary['land_km2']:,.0f}"
     facts |= {f"cells: {limit}": str(n) for limit, n in summary["broken_limits"].items()}
     rows = [
-        [Cell(_QUANTITIES[name]), Cell(f"{each['total']:.4g}", f"± {each['sd']:.2g}")]
+        [
+            Cell(_QUANTITIES[name]),
+            Cell(f"{each['total']:.4g}", f"± {each['sd']:.2g}" if each["sd"] > 0.0 else ""),
+        ]
         for name, each in summary.get("totals_pgc", {}).items()
     ]
     tables = [Table("Over land, PgC; ± spread over the networks", ["stock", "total"], rows)]

@@ -72,6 +72,14 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
+    @property
+    def text_columns(self) -> list[bool]:
+        """Whether each column holds words and not numbers."""
+        return [
+            any(row[place].text[:1].isalpha() and row[place].text != "nan" for row in self.rows)
+            for place in range(len(self.headings))
+        ]
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -107,10 +115,10 @@ class Section:
         return "-".join(self.title.lower().split())
 
 
-def counts_table(caption: str, counts: Mapping[str, int]) -> Table:
-    """Put counts by reason into a table, with a row that says so where nothing was counted."""
+def counts_table(caption: str, counts: Mapping[str, int], what: str = "reason") -> Table:
+    """Put counts by reason, or `what` else, into a table; a row says so where nothing was counted."""
     rows = [[Cell(reason), Cell(str(count))] for reason, count in counts.items()]
-    return Table(caption, ["reason", "count"], rows or [[Cell("none"), Cell("0")]])
+    return Table(caption, [what, "count"], rows or [[Cell("none"), Cell("0")]])
 
 
 def render(title: str, headline: str, sections: Sequence[Section]) -> str:
@@ -175,13 +183,16 @@ def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
         tables=[*tables, _depth_table(comparison)],
         figures=[
             Picture.drawn(
-                "Modelled against observed carbon, and the density of observations.",
+                "Modelled against observed soil carbon; colours count observations.",
                 lambda path: draw_observed_modelled(comparison, path),
                 broad=len(methods) > 1,
             ),
-            Picture.drawn("Medians by depth.", lambda path: draw_depth_profiles(comparison, path)),
             Picture.drawn(
-                f"Where {mapped} is too high and too low.",
+                "Median soil carbon by depth, observed and modelled.",
+                lambda path: draw_depth_profiles(comparison, path),
+            ),
+            Picture.drawn(
+                f"Where carbon modelled by {mapped} is too high and too low, mean over each profile.",
                 lambda path: draw_bias_map(comparison, mapped, path),
             ),
         ],
@@ -191,7 +202,7 @@ def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
 def map_section(maps: xr.Dataset, facts: Mapping[str, str]) -> Section:
     """Parameter maps."""
     picture = Picture.drawn(
-        "Parameters that profiles tell most about.",
+        "Parameters that profiles tell most about; in grey the spread over several networks.",
         lambda path: draw_parameter_maps(maps, path),
         broad=True,
     )

@@ -80,12 +80,14 @@ def times_section(
     columns = Columns.from_sites(sites.isel(site=chosen))
     times = {name: carbon_times(columns, values[chosen]) for name, values in parameters.items()}
     text = (
-        f"At steady state, at {chosen.size} sites: medians and middle halves. Turnover time is the "
+        f"At steady state, at {chosen.size} of {places.size} sites: medians and middle halves. Turnover time is the "
         "carbon of a layer over what is respired from it, mean age the time since its carbon entered "
         "the soil, transit time the carbon of the column over its input (Sierra et al. 2017)."
     )
     picture = Picture.drawn(
-        "Times of carbon by depth.", lambda path: draw_carbon_times(times, path), broad=True
+        "Turnover time and mean age of soil carbon by depth.",
+        lambda path: draw_carbon_times(times, path),
+        broad=True,
     )
     return Section("Times of carbon", [text], figures=[picture])
 

@@ -20,7 +20,9 @@ from ctsm_socnn.validation.importance_results import importance_section
 from ctsm_socnn.validation.methods import default_parameters
 from ctsm_socnn.validation.network_sections import carbon_section, network_section
 from ctsm_socnn.validation.report import (
+    Cell,
     Section,
+    Table,
     counts_table,
     map_section,
     score_section,
@@ -127,7 +129,7 @@ def _left_out(results: Path, sites: xr.Dataset, comparison: xr.Dataset) -> Secti
     facts = {"profiles read": str(read)} if read is not None else {}
     facts["sites"] = str(sites.sizes["site"])
     listed = results / "sites_exclusions.csv"
-    return Section("What was left out", facts=facts, tables=tables, texts=_listing(listed))
+    return Section("What was left out", facts=facts, tables=[*tables, *_listing(listed)])
 
 
 def _counts(sites: xr.Dataset, prefix: str) -> dict[str, int]:
@@ -139,18 +141,20 @@ def _counts(sites: xr.Dataset, prefix: str) -> dict[str, int]:
     }
 
 
-def _listing(path: Path) -> list[str]:
+def _listing(path: Path) -> list[Table]:
     if not path.is_file():
         return []
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise FileError(f"{path} cannot be read: {error}") from error
     if table.empty:
         return []
-    text = table.head(_MOST_LISTED).to_string(index=False)
-    more = len(table) - _MOST_LISTED
-    return [f"{text}\n... and {more} more in {path.name}" if more > 0 else text]
+    listed = table.head(_MOST_LISTED)
+    more = len(table) - len(listed)
+    caption = f"Each of these profiles{f'; {more} more are in {path.name}' if more else ''}"
+    rows = [[Cell(text) for text in row] for row in listed.to_numpy()]
+    return [Table(caption, list(listed.columns), rows)]
 
 
 def _assimilation(posterior: xr.Dataset) -> Section:
@@ -168,7 +172,7 @@ def _assimilation(posterior: xr.Dataset) -> Section:
         for name in names
         if name in posterior.attrs
     }
-    table = counts_table("Sites by outcome", counts)
+    table = counts_table("Sites by outcome", counts, "outcome")
     return Section("Site-by-site assimilation", facts=facts, tables=[table])
 
 

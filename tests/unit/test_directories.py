@@ -9,6 +9,7 @@ from ctsm_socnn.directories import (
     CHECKSUMS,
     atomic_directory,
     damaged_files,
+    make_directory,
     read_checksums,
     write_checksums,
 )
@@ -19,6 +20,14 @@ def make(directory: Path, text: str, *, overwrite: bool = False) -> None:
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         (temporary / "file").write_text(text)
         write_checksums(temporary)
+
+
+def test_directories_are_made_or_the_reason_is_told(tmp_path: Path) -> None:
+    make_directory(tmp_path / "a" / "b")
+    make_directory(tmp_path / "a" / "b")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="file cannot be made: "):
+        make_directory(tmp_path / "file")
 
 
 def test_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:

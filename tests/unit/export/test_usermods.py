@@ -77,6 +77,8 @@ def test_with_maps_and_medians(
         on_land = maps["q10"].values[:, :3]
         assert float(dataset["q10_mr"][...]) == np.median(on_land)
     assert "create_newcase" in result.summary()
+    assert "reads no maps" in result.in_short()
+    assert " 1 (was" not in (directory / "README").read_text()
 
 
 def test_medians_are_those_of_cells_with_data_of_their_own(

@@ -8,7 +8,9 @@ from ctsm_socnn.errors import FileError, ValidationError
 from ctsm_socnn.parameters import PARAMETERS
 from ctsm_socnn.validation.carbon_times import CarbonTimes
 from ctsm_socnn.validation.comparison import SAMPLES
+from ctsm_socnn.validation.figure_style import hide_unused, line_styles
 from ctsm_socnn.validation.figures import (
+    _depth_panel,
     draw_carbon_times,
     draw_depth_profiles,
     draw_observed_modelled,
@@ -135,3 +137,35 @@ def test_times_of_carbon_are_drawn_where_layers_are_empty(tmp_path):
     times = CarbonTimes(layers, 2.0 * layers, np.empty((8, 7, 20)), layers[:, 0])
     draw_carbon_times({"default": times, "network": times}, tmp_path / "times.png")
     assert imread(tmp_path / "times.png").std() > 0.01
+
+
+def test_each_of_many_methods_has_a_line_of_its_own(comparison, tmp_path):
+    names = ["default", "two-step", "network", *(f"method {n}" for n in range(12))]
+    styles = line_styles(names)
+    assert len({str(styles[name]) for name in names}) == len(names)
+    assert styles["network"] == line_styles(["default", "network"])["network"]
+    axis = Figure().subplots()
+    many = comparison.isel(method=[0] * len(names)).assign_coords(method=names)
+    _depth_panel(axis, many, np.ones(300, dtype=bool))
+    assert {line.get_label() for line in axis.lines} >= set(names)
+
+
+def test_the_lowest_panel_of_each_column_shows_the_shared_axis():
+    axes = Figure().subplots(2, 2, sharex=True)
+    hide_unused(axes, 3)
+    labelled = [axis.xaxis.get_tick_params()["labelbottom"] for axis in axes.flat]
+    assert labelled[1:3] == [True, True]
+    assert not axes[1, 1].get_visible()
+
+
+@pytest.mark.parametrize("ground", [0.0, 1.0])
+def test_hatching_shows_on_dark_and_on_light_ground(maps, tmp_path, ground):
+    maps["efolding"].values[:] = ground
+    maps["efolding"].values[0, :2] = [0.0, 1.0]
+    found = []
+    for flag in (0, 1):
+        path = tmp_path / f"{flag}.png"
+        marked = maps.assign(extrapolated=xr.full_like(maps["extrapolated"], flag))
+        draw_parameter_maps(marked, path, names=["efolding"])
+        found.append(imread(path)[..., :3])
+    assert (np.abs(found[1] - found[0]).max(axis=-1) > 0.5).mean() > 0.02

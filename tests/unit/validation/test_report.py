@@ -47,7 +47,7 @@ def results(tmp_path_factory) -> Path:
     sites, soc = _sites(rng)
     write_dataset(sites, directory / "sites.nc")
     (directory / "sites_exclusions.csv").write_text(
-        "profile_id,lon,lat,reason,detail\nP<1>,1,2,no usable layer,zero\n"
+        "profile_id,lon,lat,reason,detail\nP<1>,1,2,no usable layer,zero\n007,3,4,no forcing,\n"
     )
     (directory / "evaluation").mkdir()
     predictions = [
@@ -103,7 +103,9 @@ def test_scores_stand_in_the_page_with_intervals(page, results):
 
 def test_the_map_of_errors_is_that_of_the_network(page):
     """Black boxes, if any, stand after it in the comparison."""
-    assert "Where network is too high and too low." in page
+    assert (
+        "Where carbon modelled by network is too high and too low, mean over each profile." in page
+    )
 
 
 def test_everything_left_out_is_counted_and_named(page):
@@ -115,6 +117,7 @@ def test_everything_left_out_is_counted_and_named(page):
         r"converged\s+38",
         r"rhat too high\s+2",
         r"P&lt;1&gt;",
+        r"007\s+3\s+4\s+no forcing",
     ):
         assert re.search(pattern, text), pattern
 
@@ -159,3 +162,12 @@ def test_an_unfinished_run_is_refused_with_what_it_lacks(tmp_path, results):
     with pytest.raises(ValidationError, match=r"lacks posterior\.nc, evaluation"):
         report_run(tmp_path, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_columns_of_words_stand_to_the_left(results, tmp_path):
+    rows = [[Cell("a"), Cell("no forcing"), Cell("nan")], [Cell("b"), Cell("-"), Cell("2")]]
+    assert Table("", ["id", "reason", "n"], rows).text_columns == [True, True, False]
+    page = render("t", "h", [Section("S", tables=[Table("c", ["id", "reason"], [])])])
+    assert 'class="words"' not in page
+    report_run(results, tmp_path / "words.html")
+    assert '<td class="words">no usable layer</td>' in (tmp_path / "words.html").read_text()
