@@ -183,7 +183,8 @@ def _converted(
     values: pd.Series[str], quantity: str, column: Column, where: str
 ) -> pd.Series[float] | pd.Series[str]:
     if quantity in _TEXT:
-        return values.astype("string").str.strip()
+        words = values.astype("string").str.strip()
+        return words.mask(words == "")
     accepted = UNITS[quantity]
     unit = "degrees" if column.unit is None and accepted is _ANGLE else column.unit
     if unit is None or unit not in accepted:

@@ -43,7 +43,8 @@ def profiles_from_table(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a sample, columns as in `column_map.QUANTITIES`, in the package's units.
+        One row a sample, columns as in `column_map.QUANTITIES`, in the package's units; `depth`
+        does not count where `top` and `bottom` are given.
     where : str
         File, for messages.
     bulk_density_from : str, optional
@@ -63,6 +64,8 @@ def profiles_from_table(
         If the table lacks what no profile can do without, or is empty.
     """
     _require_columns(table, where)
+    if {"top", "bottom"} <= set(table):
+        table = table.drop(columns="depth", errors="ignore")  # the middle of the layer, or no more
     table = table.assign(_order=pd.factorize(table["profile_id"])[0])
     if table.empty or (table["_order"] < 0).any():
         what = "has no rows" if table.empty else "has rows without profile_id"

@@ -14,7 +14,7 @@ import xarray as xr
 from ctsm_socnn.errors import ConfigError, ProfileError
 from ctsm_socnn.observations.column_map import Column, ColumnMap, parse_column
 from ctsm_socnn.observations.computed_columns import add_computed_columns
-from ctsm_socnn.observations.databases import DATABASES, Database
+from ctsm_socnn.observations.databases import DATABASES, INDIRECT, Database
 from ctsm_socnn.observations.profiles import profiles_from_sites, profiles_from_table
 from ctsm_socnn.observations.tables import read_database, read_table
 from ctsm_socnn.schemas import open_file, open_sites
@@ -30,7 +30,6 @@ FORMATS: Final[Mapping[str, str]] = {
 }
 """Name of a format -> what it is."""
 
-_INDIRECT: Final = "~"
 _NO_CHOICE: Final = (Column("", None), False)
 _NOTED: Final = ("oc", "bulk_density")
 """Quantities for which it is noted where an indirect value is used."""
@@ -111,7 +110,7 @@ def _identity(joined: pd.DataFrame, database: Database) -> pd.DataFrame:
 
 def _described(text: str) -> tuple[Column, bool]:
     """Column, and whether its values are indirect."""
-    return parse_column(text.lstrip(_INDIRECT)), text.startswith(_INDIRECT)
+    return parse_column(text.lstrip(INDIRECT)), text.startswith(INDIRECT)
 
 
 def _filled(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from ctsm_socnn.errors import FileError
+from ctsm_socnn.errors import FileError, ProfileError
 from ctsm_socnn.observations import read_profiles
 from ctsm_socnn.observations.tables import read_table
 
@@ -29,11 +29,38 @@ def require_expected(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "separator"), [("t.csv", ","), ("t.tsv", "\t"), ("t.csv.gz", ","), ("t.txt", "\t")]
+    ("name", "separator"),
+    [("t.csv", ","), ("t.tsv", "\t"), ("t.csv.gz", ","), ("t.txt", "\t"), ("T.CSV", ",")],
 )
 def test_text_tables(tmp_path, name, separator):
     pd.DataFrame(ROWS).to_csv(tmp_path / name, sep=separator, index=False)
     require_expected(tmp_path / name)
+
+
+@pytest.mark.parametrize("more", [",", ",9,9"])
+def test_more_fields_than_names_are_refused(tmp_path, more):
+    path = tmp_path / "t.csv"
+    pd.DataFrame(ROWS).to_csv(path, index=False)
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row + more for row in rows)]))
+    with pytest.raises(FileError, match="more fields than the header"):
+        read_table(path)
+
+
+def test_a_name_of_blanks_is_none(tmp_path):
+    pd.DataFrame(ROWS | {"profile_id": ["a", "  "]}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(ProfileError, match="without profile_id"):
+        read_profiles(tmp_path / "t.csv")
+
+
+def test_whole_numbers_beside_a_gap_have_no_point(tmp_path):
+    name = np.array(["a", "b"], dtype="S1")
+    values = {"litter": [1.0, np.nan], "depth": [0.5, 1.0], "name": name}
+    xr.Dataset({key: ("row", value) for key, value in values.items()}).to_netcdf(tmp_path / "t.nc")
+    table = read_table(tmp_path / "t.nc")
+    assert table["litter"].tolist() == ["1", pd.NA]
+    assert table["depth"].tolist() == ["0.5", "1.0"]
+    assert table["name"].tolist() == ["a", "b"]
 
 
 def test_excel(tmp_path):
