@@ -11,11 +11,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ctsm_socnn.errors import ConfigError, ProfileError
+from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.observations.column_map import Column, ColumnMap, parse_column
 from ctsm_socnn.observations.computed_columns import add_computed_columns
 from ctsm_socnn.observations.databases import DATABASES, INDIRECT, Database
-from ctsm_socnn.observations.profiles import profiles_from_sites, profiles_from_table
+from ctsm_socnn.observations.profiles import (
+    profiles_from_sites,
+    profiles_from_table,
+    validate_profiles,
+)
 from ctsm_socnn.observations.tables import read_database, read_table
 from ctsm_socnn.schemas import open_file, open_sites
 
@@ -72,7 +76,7 @@ def read_profiles(
     if profile_format == "sites":
         return profiles_from_sites(open_sites(path))
     if profile_format == "tidy":
-        return _require_tidy(open_file(path), path)
+        return validate_profiles(open_file(path), str(path))
     if profile_format in DATABASES:
         database = DATABASES[profile_format]
         table = _select(read_database(path, database), database, str(path))
@@ -131,17 +135,3 @@ def _filled(
         before = selected.get(note, pd.Series(False, index=joined.index))
         selected = selected.assign(**{note: before | (gap & indirect)})
     return selected
-
-
-def _require_tidy(profiles: xr.Dataset, path: Path) -> xr.Dataset:
-    missing = {"profile_id", "lon", "lat", "soc", "flag", "row_size"} - set(profiles.variables)
-    if missing:
-        raise ProfileError(
-            f"{path} is not a file of tidy profiles: it lacks {', '.join(sorted(missing))}"
-        )
-    sizes = profiles["row_size"].values
-    if (sizes < 0).any() or sizes.sum() != profiles.sizes.get("sample"):
-        raise ProfileError(
-            f"{path}: row_size does not divide the samples among the profiles; the file is damaged"
-        )
-    return profiles

@@ -10,6 +10,7 @@ from ctsm_socnn.observations.profiles import (
     profile_index,
     profiles_from_sites,
     profiles_from_table,
+    validate_profiles,
 )
 from ctsm_socnn.observations.quality import EXCLUDING, NOTES, REASONS, names_in, reason
 
@@ -257,3 +258,24 @@ def test_a_place_given_once_holds_for_the_whole_profile():
         profiles = profiles_from_table(once, "t")
         assert reasons(profiles) == [[], []]
         assert profiles["lon"].item() == 281.03
+
+
+def kilograms(profiles: xr.Dataset) -> xr.Dataset:
+    return profiles.assign(soc=(profiles["soc"] / 1000.0).assign_attrs(units="kgC m-3"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda p: p.drop_vars("top"), "lacks depth, or top and bottom"),
+        (lambda p: p.drop_vars(["top", "flag"]), "lacks flag, depth, or top and bottom"),
+        (lambda p: p.isel(profile=slice(0), sample=slice(0)), "holds no profile"),
+        (kilograms, "soc is in 'kgC m-3', must be in 'gC m-3'"),
+        (lambda p: p.assign(row_size=p["row_size"] + 1), "row_size does not divide"),
+    ],
+)
+def test_tidy_profiles_that_were_edited_are_refused(edit, said):
+    profiles = profiles_from_table(table((0.0, 0.1, 20.0, 1.3, 10.0)), "t")
+    assert validate_profiles(profiles, "t.nc") is profiles
+    with pytest.raises(ProfileError, match=f"t.nc.*{said}"):
+        validate_profiles(edit(profiles), "t.nc")
