@@ -87,7 +87,8 @@ def read_profiles(
 
 def _read_generic(path: Path, described: Mapping[str, str]) -> pd.DataFrame:
     table = read_table(path)
-    columns = ColumnMap.from_header(table.columns).updated(ColumnMap.from_text(described))
+    header = [name for name in table.columns if parse_column(name).name not in described]
+    columns = ColumnMap.from_header(header).updated(ColumnMap.from_text(described))
     return columns.apply(table, str(path))
 
 

@@ -65,8 +65,15 @@ def read_table(path: Path, wanted: Collection[str] | None = None) -> pd.DataFram
         )
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path} is not in UTF-8 ({error}); save it in that encoding") from error
     except (OSError, ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
         raise FileError(f"{path} cannot be read as a table: {error}") from error
+    if wanted is None and table.shape[1] == 1:
+        raise FileError(
+            f"{path} holds a single column, {table.columns[0]!r}; the fields of a table that ends in "
+            f"{kind} are separated by {_SEPARATORS[kind]!r}"
+        )
     # What pandas does with more fields than names: the first columns become names of rows.
     if not isinstance(table.index, pd.RangeIndex):
         raise FileError(

@@ -72,7 +72,7 @@ def test_layers_are_sorted_and_profiles_keep_their_order():
         ((0.0, np.nan, 20.0, 1.3, 0.0), "no_depth"),
         ((0.0, np.inf, 20.0, 1.3, 0.0), "no_depth"),
         ((0.0, 0.1, 20.0, 1.3, np.nan), "no_fragments"),
-        ((0.0, 0.1, 150.0, 0.5, 0.0), "organic_soil"),
+        ((0.0, 0.1, 120.5, 0.5, 0.0), "organic_soil"),
     ],
 )
 def test_each_fault_is_flagged_and_the_layer_stays(layer, reason):
@@ -85,6 +85,20 @@ def test_overlap_and_gap_are_told_apart():
     layers = [(0.0, 0.2), (0.15, 0.3), (0.3, 0.4), (0.6, 0.8)]
     profiles = profiles_from_table(table(*[(*layer, 20.0, 1.3, 0.0) for layer in layers]), "t")
     assert reasons(profiles) == [[], ["layer_overlaps"], [], ["gap_above"]]
+
+
+@pytest.mark.parametrize(
+    ("top", "said"),
+    [(0.097, ["layer_overlaps"]), (0.099, []), (0.101, []), (0.103, ["gap_above"])],
+)
+def test_depths_may_be_rounded_by_two_millimetres(top, said):
+    layers = ((0.0, 0.1, 20.0, 1.3, 0.0), (top, 0.2, 9.0, 1.3, 0.0))
+    assert reasons(profiles_from_table(table(*layers), "t"))[1] == said
+
+
+def test_profile_in_two_places_has_bad_coordinates():
+    frame = table((0.0, 0.1, 20.0, 1.3, 0.0), (0.1, 0.2, 9.0, 1.3, 0.0)).assign(lat=[40.52, 41.02])
+    assert reasons(profiles_from_table(frame, "t")) == [["bad_coordinates"]] * 2
 
 
 def test_thin_layer_inside_a_thick_one_overlaps():

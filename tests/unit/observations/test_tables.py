@@ -47,6 +47,30 @@ def test_more_fields_than_names_are_refused(tmp_path, more):
         read_table(path)
 
 
+def test_a_described_column_settles_which_of_two_is_meant(tmp_path):
+    path = tmp_path / "t.csv"
+    pd.DataFrame(ROWS | {"oc [%]": [9.0, 9.0]}).to_csv(path, index=False)
+    with pytest.raises(ProfileError, match="are both oc"):
+        read_profiles(path)
+    # The header is the name of the column, with what stands in its brackets.
+    pd.DataFrame(ROWS | {"oc [%]": [9.0, 9.0], "carbon": [2.5, 0.5]}).to_csv(path, index=False)
+    profiles = read_profiles(path, columns={"oc": "carbon [%]"})
+    np.testing.assert_array_equal(profiles["oc"], [25.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("profile_id;lon;lat\na;1,5;2", "single column, 'profile_id;lon;lat'.*separated by ','"),
+        ("profile_id,lon\n\u00c4,1", "not in UTF-8 .* save it in that encoding"),
+    ],
+)
+def test_other_separators_and_encodings_are_told(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(FileError, match=said):
+        read_table(tmp_path / "t.csv")
+
+
 def test_a_name_of_blanks_is_none(tmp_path):
     pd.DataFrame(ROWS | {"profile_id": ["a", "  "]}).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(ProfileError, match="without profile_id"):
