@@ -86,6 +86,12 @@ def test_grid_may_jump_at_the_date_line_or_the_meridian_of_zero(lon):
     np.testing.assert_array_equal(jumping, rising)
 
 
+@pytest.mark.parametrize("lon", [[280.5], [280.5, 281.5, 281.0]])
+def test_target_grid_without_direction_is_refused(lon):
+    with pytest.raises(GridError, match="lon of the target grid must rise or fall"):
+        CellGrid(GRID.lat, np.array(lon))
+
+
 @pytest.mark.parametrize(("lat", "lon"), [(LAT[:1], LON), (LAT, LON[:1]), (LAT, LON * np.nan)])
 def test_raster_without_an_extent_is_refused(lat, lon):
     with pytest.raises(GridError, match="needs two or more, all finite"):

@@ -217,6 +217,13 @@ def test_unknown_covariate_is_refused(covariates, tmp_path):
         open_covariates(tmp_path / "covariates.nc", ["BIO99"])
 
 
+def test_a_class_alone_does_not_make_a_cell_one_with_covariates(covariates):
+    grid = covariates([[np.nan, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    grid["cov_class"] = (("lat", "lon"), np.arange(6).reshape(2, 3))
+    at, missing = covariates_at(grid, np.array([280.1]), np.array([40.0]))
+    assert (at["cov_BIO1"].item(), at["cov_class"].item(), missing) == (2.0, 1.0, {})
+
+
 def test_covariates_may_lie_on_either_order_of_dimensions(tmp_path):
     values = np.arange(6.0).reshape(2, 3)
     grid = xr.Dataset(

@@ -213,6 +213,15 @@ def test_places_in_tenths_of_a_degree_are_noted(lon, lat, coarse):
     assert reasons(profiles_from_table(frame, "t")) == [["coarse_coordinates"] if coarse else []]
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "coarse"),
+    [("over 10 km", True), ("0.1", True), ("1", True), ("0.01", False), ("1 km - 10 km", False)],
+)
+def test_places_that_the_database_calls_inaccurate_are_noted(accuracy, coarse):
+    frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(position_accuracy=accuracy)
+    assert ("coarse_coordinates" in reasons(profiles_from_table(frame, "t"))[0]) is coarse
+
+
 def test_reasons_keep_their_bits():
     """They stand in files."""
     assert {item.bit for item in REASONS} == {1 << bit for bit in range(len(REASONS))}
