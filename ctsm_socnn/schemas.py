@@ -30,6 +30,7 @@ __all__ = [
     "covariate_names",
     "open_file",
     "open_sites",
+    "require_units",
     "validate_maps",
     "validate_posterior",
     "validate_sites",
@@ -156,13 +157,27 @@ def validate_sites(sites: xr.Dataset, where: str = "sites") -> xr.Dataset:
         raise ProfileError(
             f"{where}: soc_depth, or soc_top and soc_bottom (m), must say where soc was measured"
         )
-    _require_units(sites, where)
+    require_units(sites, _UNITS, where)
     return sites
 
 
-def _require_units(sites: xr.Dataset, where: str) -> None:
-    for name, unit in _UNITS.items():
-        found = sites[name].attrs.get("units") if name in sites else None
+def require_units(dataset: xr.Dataset, units: Mapping[str, str], where: str) -> None:
+    """Refuse a variable that says that it is in another unit; one that says nothing is taken to be in it.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    units : mapping of str to str
+        Variable, which may be absent, to canonical unit.
+    where : str
+        File, for the message.
+
+    Raises
+    ------
+    ProfileError
+    """
+    for name, unit in units.items():
+        found = dataset[name].attrs.get("units") if name in dataset else None
         if found is not None and canonical_unit(str(found)) != unit:
             raise ProfileError(
                 f"{where}: {name} is in '{found}', must be in '{unit}'; convert the values and the "

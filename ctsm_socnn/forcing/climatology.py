@@ -179,7 +179,7 @@ def _add_fields(
     at = slice(block[0].index, block[-1].index + 1)
     for name in MONTHLY_FIELDS:
         values = read_field(dataset, name, record.grid, at)
-        if name == "TSOI" and np.nanmin(values) < _COLDEST_SOIL:
+        if name == "TSOI" and (values < _COLDEST_SOIL).any():
             raise ForcingError(
                 f"{dataset.filepath()}: TSOI goes down to {np.nanmin(values):.4g} although its unit "
                 "is K; these are degrees Celsius. Give the history as CLM wrote it"

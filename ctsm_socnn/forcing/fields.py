@@ -93,9 +93,10 @@ def require_fields(
     source = find_inputs(in_all)
     generation = _nearest_generation(in_any)
     if source is None:
+        given = [name for name in INPUT_VARIABLES if name not in in_all]
         absent = generation.missing(in_all)
         missing.append(
-            f"the litter inputs {', '.join(INPUT_VARIABLES)}, or to derive them {', '.join(absent)}"
+            f"the litter inputs {', '.join(given)}, or to derive them {', '.join(absent)}"
         )
     if missing:
         raise ForcingError(

@@ -25,6 +25,9 @@ __all__ = ["LandGrid", "read_field", "require_soil_levels"]
 _LARGEST_VALUE: Final = 1e30
 """Anything beyond is CLM's fill value 1e36."""
 
+_FILL_ATTRIBUTES: Final = frozenset({"_FillValue", "missing_value"})
+_PACKING_ATTRIBUTES: Final = frozenset({"scale_factor", "add_offset"})
+
 _LEVEL_DIMENSIONS: Final = ("levsoi", "levgrnd", "levdcmp")
 _NODE_TOLERANCE: Final = 1e-3
 _COORDINATE_TOLERANCE: Final = 1e-4
@@ -162,14 +165,21 @@ def read_field(
         )
     selection: list[slice] = [] if samples is None else [samples]
     selection += [slice(N_LAYERS)] * len(levels)
+    # Masks from attributes cost time, which what CLM itself writes can do without.
+    variable.set_auto_mask(not _fills_as_clm(variable))
     values = grid.take(stored_values(dataset, name, (*selection, Ellipsis)))
-    if values.dtype.kind == "i":
-        fill = getattr(variable, "_FillValue", None)
-        return np.where(values == fill, np.nan, values)
     filled = values > _LARGEST_VALUE
     if filled.any():
         values[filled] = np.nan
     return values
+
+
+def _fills_as_clm(variable: netCDF4.Variable[Any]) -> bool:
+    """Whether what is missing is 1e36 or NaN in floating-point values as they are."""
+    attributes = set(variable.ncattrs())
+    fills = [variable.getncattr(name) for name in attributes & _FILL_ATTRIBUTES]
+    usual = not any(np.any(np.abs(fill) < _LARGEST_VALUE) for fill in fills)
+    return variable.dtype.kind == "f" and usual and attributes.isdisjoint(_PACKING_ATTRIBUTES)
 
 
 def require_soil_levels(dataset: netCDF4.Dataset, path: Path) -> None:

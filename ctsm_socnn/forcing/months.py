@@ -105,7 +105,7 @@ def _limit_chunk_caches(dataset: netCDF4.Dataset) -> None:
 
 
 def stored_values(dataset: netCDF4.Dataset, name: str, selection: Any = Ellipsis) -> NDArray[Any]:
-    """Read a variable of an open history file as it is stored.
+    """Read a variable of an open history file as it is stored; NaN where a mask was asked for.
 
     Raises
     ------
@@ -113,12 +113,15 @@ def stored_values(dataset: netCDF4.Dataset, name: str, selection: Any = Ellipsis
         If the file is damaged where the variable lies.
     """
     try:
-        return np.asarray(dataset[name][selection])
+        values = dataset[name][selection]
     except (OSError, RuntimeError) as error:
         raise FileError(
             f"{dataset.filepath()} is damaged: {name} cannot be read ({error}). Copy the file again, "
             "or leave it out"
         ) from error
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.filled(values.astype(np.result_type(values, np.float32)), np.nan)
+    return np.asarray(values)
 
 
 def read_months(dataset: netCDF4.Dataset, path: Path) -> list[MonthSample]:
@@ -185,7 +188,8 @@ def choose_period(
     chosen = [sample for sample in samples if low <= sample.year <= high]
     absent = sorted(set(range(1, 13)) - {sample.month for sample in chosen})
     if absent:
-        held = f"{samples[0]} to {samples[-1]}" if samples else "none"
+        ordered = sorted(samples, key=lambda sample: sample.ordinal)
+        held = f"{ordered[0]} to {ordered[-1]}" if ordered else "none"
         raise ForcingError(
             f"months {', '.join(map(str, absent))} do not occur in the history files "
             f"(months held: {held}; asked for years {first_year or 'any'} to {last_year or 'any'}); "
@@ -208,7 +212,13 @@ def _time_bounds(dataset: netCDF4.Dataset, path: Path) -> tuple[Any, str, str]:
     if " since " not in units:
         raise ForcingError(f"{path}: time has units '{units}', must be 'days since ...'")
     calendar = str(getattr(time, "calendar", "standard")).lower()
-    return stored_values(dataset, name).astype(np.float64), units, calendar
+    bounds = stored_values(dataset, name).astype(np.float64)
+    if bounds.shape != (*time.shape, 2):
+        raise ForcingError(
+            f"{path}: {name} has dimensions {dataset[name].dimensions} of sizes {bounds.shape}, must be "
+            "(time, 2): start and end of each month"
+        )
+    return bounds, units, calendar
 
 
 def _sample(

@@ -120,9 +120,11 @@ def check_history(
     found: list[MonthSample] = []
     for path in paths:
         with open_history(path) as dataset:
-            found += read_months(dataset, path)
-            names[path] = set(dataset.variables)
-    samples = choose_period(order_months(found), first_year, last_year)
+            months = read_months(dataset, path)
+            if months:  # CLM makes a file before it has a first month to write into it
+                found += months
+                names[path] = set(dataset.variables)
+    samples = order_months(choose_period(found, first_year, last_year))
     used = list(dict.fromkeys(sample.path for sample in samples))
     in_all = set.intersection(*(names[path] for path in used))
     in_any = set.union(*names.values())

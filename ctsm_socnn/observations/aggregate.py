@@ -31,17 +31,21 @@ class CellGrid:
     Attributes
     ----------
     lat, lon : ndarray, degrees
-        Centres, each evenly rising or falling.
+        Centres, each rising or falling; longitudes may jump by 360.
     """
 
     lat: NDArray[np.float64]
     lon: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        for name, values in (("lat", self.lat), ("lon", self.lon)):
+        for name, values in (("lat", self.lat), ("lon", self._eastward())):
             steps = np.diff(values)
             if values.size < 2 or not ((steps > 0).all() or (steps < 0).all()):
                 raise GridError(f"{name} of the target grid must rise or fall over 2 cells or more")
+
+    def _eastward(self) -> NDArray[np.float64]:
+        """Longitudes without the jump at the date line or at the meridian of 0."""
+        return np.unwrap(self.lon, period=360.0)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -54,8 +58,9 @@ class CellGrid:
 
     def columns(self, lon: NDArray[np.float64]) -> NDArray[np.int64]:
         """Column of the cell that holds each longitude, in either convention; -1 outside."""
-        edges = _edges(self.lon)
-        return _bins(self.lon, edges.min() + (lon - edges.min()) % 360.0)
+        centres = self._eastward()
+        west = _edges(centres).min()
+        return _bins(centres, west + (lon - west) % 360.0)
 
 
 def aggregate(raster: Raster, grid: CellGrid, method: Method) -> tuple[NDArray[np.float64], int]:

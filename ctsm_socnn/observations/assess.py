@@ -13,6 +13,7 @@ from ctsm_socnn.model.observation import LARGEST_SOC
 from ctsm_socnn.observations.coastline import in_sea
 from ctsm_socnn.observations.density import carbon_density, fill_bulk_density, fill_fragments
 from ctsm_socnn.observations.quality import (
+    EXCLUDING,
     LARGEST_BULK_DENSITY,
     LARGEST_OC,
     SMALLEST_BULK_DENSITY,
@@ -69,18 +70,23 @@ def assess(table: pd.DataFrame, bulk_density_from: str | None = None) -> pd.Data
         table = carbon_density(fill_fragments(fill_bulk_density(table, bulk_density_from)))
         tests = _carbon_tests(table)
     tests |= _density_tests(table) | _depth_tests(table) | _place_tests(table) | _text_tests(table)
-    bits = np.zeros(len(table), dtype=np.int32)
-    for name, holds in tests.items():
-        bits |= np.where(holds, reason(name).bit, 0).astype(np.int32)
+    bits = _bits(tests)
+    bits |= _bits(_sequence_tests(table, (bits & EXCLUDING) == 0))
     samples = {name: _column(table, name) for name in ("lon", "lat", "soc")}
     samples["upper"] = _column(table, "depth" if "depth" in table else "top")
     years = years_of(_words(table, "date"))
     repeated = repeated_profiles(table["_order"].to_numpy(np.int64), samples, years)
-    bits |= np.where(repeated, reason("duplicate_profile").bit, 0).astype(np.int32)
+    bits |= _bits({"duplicate_profile": repeated})
     return table.assign(flag_bits=bits)
 
 
 _Mask = NDArray[np.bool_]
+
+
+def _bits(tests: Mapping[str, _Mask]) -> NDArray[np.int32]:
+    """Make flags from the samples that each reason holds for."""
+    masks = [np.where(holds, reason(name).bit, 0) for name, holds in tests.items()]
+    return np.asarray(np.bitwise_or.reduce(masks, axis=0), dtype=np.int32)
 
 
 def _column(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
@@ -147,20 +153,29 @@ def _density_tests(table: pd.DataFrame) -> dict[str, _Mask]:
 def _depth_tests(table: pd.DataFrame) -> dict[str, _Mask]:
     if "depth" in table:
         depth = _column(table, "depth")
-        return {"no_depth": np.isnan(depth), "above_surface": depth < 0.0}
+        return {"no_depth": ~np.isfinite(depth), "above_surface": depth < 0.0}
     top, bottom = _column(table, "top"), _column(table, "bottom")
-    reached = table.groupby("_order")["bottom"].transform(_deepest_before).to_numpy(np.float64)
     return {
-        "no_depth": np.isnan(top) | np.isnan(bottom),
+        "no_depth": ~np.isfinite(top) | ~np.isfinite(bottom),
         "above_surface": (top < 0.0) | _words(table, "litter").isin(_TRUE).to_numpy(np.bool_),
         "layer_upside_down": bottom <= top,
-        "layer_overlaps": top < reached - _TOUCH,
-        "gap_above": top > reached + _TOUCH,
     }
 
 
-def _deepest_before(bottom: pd.Series[float]) -> pd.Series[float]:
-    return bottom.cummax().shift()
+def _sequence_tests(table: pd.DataFrame, usable: _Mask) -> dict[str, _Mask]:
+    """Test how each layer follows those before it.
+
+    Only usable layers count as before: litter whose depths are counted from its own surface, or a
+    horizon of which nothing was measured, must not take the place of the samples within it.
+    """
+    order, top = table["_order"], _column(table, "top")
+    bottom = pd.Series(np.where(usable, _column(table, "bottom"), -np.inf))
+    deepest = bottom.groupby(order).cummax()
+    reached = deepest.groupby(order).shift(fill_value=-np.inf).to_numpy(np.float64)
+    return {
+        "layer_overlaps": top < reached - _TOUCH,
+        "gap_above": np.isfinite(reached) & (top > reached + _TOUCH),
+    }
 
 
 def _place_tests(table: pd.DataFrame) -> dict[str, _Mask]:
@@ -179,7 +194,7 @@ def _place_tests(table: pd.DataFrame) -> dict[str, _Mask]:
 
 
 def _is_in_tenths(degrees: NDArray[np.float64]) -> _Mask:
-    return np.abs(degrees - np.round(degrees, 1)) < _ROUNDED
+    return np.isclose(degrees, np.round(degrees, 1), rtol=0.0, atol=_ROUNDED)
 
 
 def years_of(dates: pd.Series[str]) -> NDArray[np.float64]:
@@ -207,9 +222,11 @@ def repeated_profiles(
     """
     soc = np.abs(samples["soc"])
     scale = 10.0 ** (np.floor(np.log10(np.clip(soc, *_MAGNITUDES))) - _SAME_DIGITS + 1)
+    placed = np.isfinite(samples["lon"]) & np.isfinite(samples["lat"])
+    east = np.where(placed, samples["lon"], 0.0) % 360.0
     key = pd.DataFrame(
         {
-            "lon": np.round(samples["lon"] % 360.0, _SAME_PLACE),
+            "lon": np.round(east, _SAME_PLACE) % 360.0,
             "lat": np.round(samples["lat"], _SAME_PLACE),
             "upper": np.round(samples["upper"], 3),
             "soc": np.round(soc / scale) * scale,
@@ -222,7 +239,8 @@ def repeated_profiles(
             "year": pd.Series(years).groupby(order).first(),
         }
     )
-    unknown = profiles["year"].isna().groupby(profiles["same"]).transform("any")
-    repeated = profiles.duplicated() | (profiles.duplicated("same") & unknown)
-    held = pd.Series(np.isfinite(soc)).groupby(order).any()
+    unknown = profiles["year"].isna()
+    earlier_unknown = unknown.groupby(profiles["same"]).cumsum() > unknown
+    repeated = profiles.duplicated() | (profiles.duplicated("same") & unknown) | earlier_unknown
+    held = pd.Series(np.isfinite(soc) & placed).groupby(order).any()
     return np.asarray((repeated & held).to_numpy()[order])

@@ -125,7 +125,11 @@ def build_sites(
     out = _Exclusions.of(profiles)
     usable, detail = _usable(profiles)
     out.leave_out(~usable, NO_USABLE_LAYER, detail)
-    sites = _drive(climatology, profiles, out, max_distance_km)
+    cells = _land_cells(climatology)
+    cell, distance = _collocate(out, cells, max_distance_km)
+    sites = _with_place(_observations(profiles), out, cells, cell, distance)
+    in_ocean = _in_ocean(climatology, out, distance)
+    sites = sites.assign(in_ocean_cell=("site", in_ocean, _OCEAN_ATTRIBUTES))
     if "source" in profiles:
         sites["source"] = ("site", profiles["source"].values.astype(str))
     attributes: dict[str, object] = {"profiles_read": out.kept.size}
@@ -140,7 +144,9 @@ def build_sites(
         sites = sites.merge(values)
         attributes |= {f"missing_{name}": count for name, count in missing.items()}
     _require_left(out, "every profile lacks a covariate")
-    return _finish(sites, out, attributes)
+    # The forcing, by far the largest part, of those that are kept only.
+    driven = xr.merge([_forcing_at(cells, cell[out.kept]), sites.isel(site=out.kept)])
+    return _finish(driven, out, attributes)
 
 
 def screen_sites(sites: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
@@ -175,7 +181,7 @@ def screen_sites(sites: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame]:
     out.leave_out(_any(lacks), "no forcing", _which(lacks))
     _leave_out_missing(out, sites)
     _require_left(out, "every site lacks forcing, observations or covariates")
-    return _finish(sites, out, {"profiles_read": out.kept.size})
+    return _finish(sites.isel(site=out.kept), out, {"profiles_read": out.kept.size})
 
 
 def _usable(profiles: xr.Dataset) -> tuple[NDArray[np.bool_], list[str]]:
@@ -201,9 +207,17 @@ def _land_cells(climatology: xr.Dataset) -> xr.Dataset:
 
 
 def _collocate(
-    out: _Exclusions, cells: xr.Dataset
+    out: _Exclusions, cells: xr.Dataset, max_distance_km: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    return nearest_cell(*out.places(), cells["lon"].values, cells["lat"].values)
+    """Nearest cell of each profile and its distance (km); those far from land are left out."""
+    cell, distance = nearest_cell(*out.places(), cells["lon"].values, cells["lat"].values)
+    out.leave_out(
+        ~(distance <= max_distance_km),
+        "no land cell near",
+        [f"nearest is {km:.0f} km away, allowed are {max_distance_km:g}" for km in distance],
+    )
+    _require_left(out, _extents(cells, out, max_distance_km))
+    return cell, distance
 
 
 def _for_all(values: xr.Dataset, kept: NDArray[np.bool_]) -> xr.Dataset:
@@ -228,24 +242,6 @@ def _in_ocean(
     lon, lat = cells["lon"].values[ocean], cells["lat"].values[ocean]
     _, to_ocean = nearest_cell(*out.places(), lon, lat)
     return (to_ocean < distance).astype(np.int8)
-
-
-def _drive(
-    climatology: xr.Dataset, profiles: xr.Dataset, out: _Exclusions, max_distance_km: float
-) -> xr.Dataset:
-    """Put forcing and observations of all profiles together; leave those far from land out."""
-    cells = _land_cells(climatology)
-    cell, distance = _collocate(out, cells)
-    out.leave_out(
-        distance > max_distance_km,
-        "no land cell near",
-        [f"nearest is {km:.0f} km away, allowed are {max_distance_km:g}" for km in distance],
-    )
-    _require_left(out, _extents(cells, out, max_distance_km))
-    sites = xr.merge([_forcing_at(cells, cell), _observations(profiles)])
-    sites = _with_place(sites, out, cells, cell, distance)
-    in_ocean = _in_ocean(climatology, out, distance)
-    return sites.assign(in_ocean_cell=("site", in_ocean, _OCEAN_ATTRIBUTES))
 
 
 def _forcing_at(cells: xr.Dataset, cell: NDArray[np.int64]) -> xr.Dataset:
@@ -352,9 +348,8 @@ def _require_left(out: _Exclusions, explanation: str) -> None:
 
 
 def _finish(
-    sites: xr.Dataset, out: _Exclusions, attributes: dict[str, object]
+    kept: xr.Dataset, out: _Exclusions, attributes: dict[str, object]
 ) -> tuple[xr.Dataset, pd.DataFrame]:
-    kept = sites.isel(site=out.kept)
     attributes = attributes | {"sites": int(out.kept.sum())} | out.counts()
     if "in_ocean_cell" in kept:
         attributes["sites_in_ocean_cells"] = int(kept["in_ocean_cell"].sum())
@@ -362,5 +357,4 @@ def _finish(
         place = kept["soc_depth"] if "soc_depth" in kept else kept["soc_top"]
         flags = (kept["soc_flag"] | kept["soc_note"]).values[np.isfinite(place.values)]
         attributes |= {f"layers_{name}": n for name, n in count_reasons(flags).items()}
-    kept.attrs = {**sites.attrs, **attributes}
-    return validate_sites(kept), out.table()
+    return validate_sites(kept.assign_attrs(attributes)), out.table()

@@ -103,13 +103,25 @@ class ColumnMap:
 
     @classmethod
     def from_header(cls, header: Iterable[str]) -> ColumnMap:
-        """Take the columns whose header is a quantity, with its unit in brackets."""
-        columns = {}
+        """Take the columns whose header is a quantity, with its unit in brackets.
+
+        Raises
+        ------
+        ProfileError
+            If two columns are the same quantity.
+        """
+        columns: dict[str, Column] = {}
         for text in header:
             column = parse_column(text)
             stray = column.unit is None and column.name in _OPTIONAL
-            if column.name in QUANTITIES and not stray:
-                columns[column.name] = Column(text, column.unit)
+            if column.name not in QUANTITIES or stray:
+                continue
+            if column.name in columns:
+                raise ProfileError(
+                    f"the columns {columns[column.name].name!r} and {text!r} are both {column.name}; "
+                    f"say which one holds it, {column.name}='COLUMN [UNIT]'"
+                )
+            columns[column.name] = Column(text, column.unit)
         return cls(columns)
 
     def updated(self, other: ColumnMap) -> ColumnMap:
@@ -183,7 +195,8 @@ def _converted(
     values: pd.Series[str], quantity: str, column: Column, where: str
 ) -> pd.Series[float] | pd.Series[str]:
     if quantity in _TEXT:
-        return values.astype("string").str.strip()
+        words = values.astype("string").str.strip()
+        return words.mask(words == "")
     accepted = UNITS[quantity]
     unit = "degrees" if column.unit is None and accepted is _ANGLE else column.unit
     if unit is None or unit not in accepted:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ctsm_socnn.observations.column_map import numbers
 
-__all__ = ["add_computed_columns"]
+__all__ = ["add_computed_columns", "columns_in"]
 
 _SIGN: Final = re.compile(r"\s([+-])\s")
 _PRODUCT: Final = " * "
@@ -50,6 +50,11 @@ def add_computed_columns(table: pd.DataFrame, names: Iterable[str], where: str) 
         if (_SIGN.search(name) or _PRODUCT in name) and _columns(_terms(name)[0][1]) <= set(table)
     }
     return table.assign(**computed)
+
+
+def columns_in(name: str) -> set[str]:
+    """Names of the columns that a plain or computed name refers to."""
+    return set().union(*(_columns(product) for _, product in _terms(name)))
 
 
 def _terms(text: str) -> list[tuple[float, str]]:

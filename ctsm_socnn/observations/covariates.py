@@ -30,7 +30,7 @@ def open_covariates(path: str | Path, names: Sequence[str] | None = None) -> xr.
     Parameters
     ----------
     path : str or Path
-        netCDF file with variables on `lat, lon`, or on one dimension along which `lat` and `lon`
+        netCDF file with variables on `lat, lon` in either order, or on one dimension along which `lat` and `lon`
         lie; or a text table with columns `lon`, `lat` and one a covariate.
     names : sequence of str, optional
         Covariates to take, with or without the prefix `cov_`; by default all on the grid.
@@ -50,7 +50,7 @@ def open_covariates(path: str | Path, names: Sequence[str] | None = None) -> xr.
     on_grid = {
         str(name).removeprefix(COVARIATE_PREFIX): name
         for name in grid.data_vars
-        if grid[name].dims == dims and name not in ("lat", "lon", "landmask")
+        if set(grid[name].dims) == set(dims) and name not in ("lat", "lon", "landmask")
     }
     wanted = list(on_grid) if names is None else [n.removeprefix(COVARIATE_PREFIX) for n in names]
     unknown = sorted(set(wanted) - set(on_grid))
@@ -58,7 +58,7 @@ def open_covariates(path: str | Path, names: Sequence[str] | None = None) -> xr.
         raise ConfigError(
             f"{path} has no covariate {', '.join(unknown)} on {dims}; it has {', '.join(on_grid)}"
         )
-    chosen = {COVARIATE_PREFIX + name: grid[on_grid[name]] for name in wanted}
+    chosen = {COVARIATE_PREFIX + name: grid[on_grid[name]].transpose(*dims) for name in wanted}
     return xr.Dataset(chosen, {"lat": grid["lat"], "lon": grid["lon"]})
 
 

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["DATABASES", "Database", "Source"]
+__all__ = ["DATABASES", "INDIRECT", "Database", "Source"]
+
+INDIRECT: Final = "~"
+"""Marks a column whose values are indirect."""
 
 
 @dataclass(frozen=True)

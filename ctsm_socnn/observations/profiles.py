@@ -18,8 +18,15 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ProfileError
 from ctsm_socnn.observations.assess import assess, repeated_profiles, years_of
 from ctsm_socnn.observations.quality import EXCLUDING, NOTES, flag_attributes, reason
+from ctsm_socnn.schemas import require_units
 
-__all__ = ["merge_profiles", "profile_index", "profiles_from_sites", "profiles_from_table"]
+__all__ = [
+    "merge_profiles",
+    "profile_index",
+    "profiles_from_sites",
+    "profiles_from_table",
+    "validate_profiles",
+]
 
 _SAMPLE_UNITS: Final = {
     "top": "m",
@@ -43,7 +50,8 @@ def profiles_from_table(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a sample, columns as in `column_map.QUANTITIES`, in the package's units.
+        One row a sample, columns as in `column_map.QUANTITIES`, in the package's units; `depth`
+        does not count where `top` and `bottom` are given.
     where : str
         File, for messages.
     bulk_density_from : str, optional
@@ -63,6 +71,8 @@ def profiles_from_table(
         If the table lacks what no profile can do without, or is empty.
     """
     _require_columns(table, where)
+    if {"top", "bottom"} <= set(table):
+        table = table.drop(columns="depth", errors="ignore")  # the middle of the layer, or no more
     table = table.assign(_order=pd.factorize(table["profile_id"])[0])
     if table.empty or (table["_order"] < 0).any():
         what = "has no rows" if table.empty else "has rows without profile_id"
@@ -105,6 +115,31 @@ def profiles_from_sites(sites: xr.Dataset) -> xr.Dataset:
     if "soc_sd" in sites:
         table["soc_sd"] = sites["soc_sd"].values[position]
     return profiles_from_table(table, "sites file")
+
+
+def validate_profiles(profiles: xr.Dataset, where: str) -> xr.Dataset:
+    """Return the dataset if it is in the tidy form.
+
+    Raises
+    ------
+    ProfileError
+        Naming what is missing, in another unit or empty.
+    """
+    needed = {"profile_id", "lon", "lat", "soc", "flag", "row_size"}
+    missing = sorted(needed - set(profiles.variables))
+    if "depth" not in profiles and not {"top", "bottom"} <= set(profiles.variables):
+        missing.append("depth, or top and bottom")
+    if missing:
+        raise ProfileError(f"{where} is not a file of tidy profiles: it lacks {', '.join(missing)}")
+    sizes = profiles["row_size"].values
+    if (sizes < 0).any() or sizes.sum() != profiles.sizes.get("sample"):
+        raise ProfileError(
+            f"{where}: row_size does not divide the samples among the profiles; the file is damaged"
+        )
+    if sizes.size == 0:
+        raise ProfileError(f"{where} holds no profile")
+    require_units(profiles, _SAMPLE_UNITS, where)
+    return profiles
 
 
 def merge_profiles(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:

@@ -67,14 +67,14 @@ _EXCLUDING: Final = (
     ("bulk_density_implausible", "bulk density is outside 0.05-2.6 g cm-3"),
     ("fragments_implausible", "coarse fragments are below 0 or not below 100 percent"),
     ("layer_upside_down", "bottom is not below top"),
-    ("layer_overlaps", "the layer begins above the bottom of the one before"),
+    ("layer_overlaps", "the layer begins above the bottom of a usable one before"),
     ("above_surface", "litter layer above the mineral surface"),
     ("rejected_at_source", "the database itself marks the value as bad, or as a repeat"),
     ("duplicate_profile", "same place, layers and year as an earlier profile"),
     ("bad_coordinates", "longitude or latitude is missing, impossible or varies in the profile"),
 )
 _NOTES: Final = (
-    ("gap_above", "nothing was measured between this layer and the one before"),
+    ("gap_above", "nothing usable was measured between this layer and the one before"),
     ("no_fragments", "coarse fragments are unknown and taken as zero"),
     ("fragments_by_weight", "coarse fragments were converted from weight to volume"),
     ("carbon_indirect", "organic carbon is predicted, splined or total carbon"),

@@ -42,6 +42,14 @@ class Raster:
     read_rows: Callable[[int, int], NDArray[np.float64]]
     units: str
 
+    def __post_init__(self) -> None:
+        for name, values in (("lat", self.lat), ("lon", self.lon)):
+            if values.size < 2 or not np.isfinite(values).all():
+                raise GridError(
+                    f"the raster has {values.size} pixels along {name}, of which "
+                    f"{np.isfinite(values).sum()} have a finite {name}; it needs two or more, all finite"
+                )
+
 
 @contextmanager
 def open_raster(path: Path, variable: str | None = None) -> Iterator[Raster]:
@@ -60,7 +68,8 @@ def open_raster(path: Path, variable: str | None = None) -> Iterator[Raster]:
     FileError
         If the file is missing or damaged, or rasterio is not installed.
     GridError
-        If the raster is not in geographic coordinates, or the variable is not on its grid.
+        If the raster is not in geographic coordinates, has a single row or column, or the variable
+        is not on its grid.
     """
     if not path.exists():
         raise FileError(f"{path} does not exist")

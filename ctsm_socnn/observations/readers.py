@@ -11,11 +11,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ctsm_socnn.errors import ConfigError, ProfileError
+from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.observations.column_map import Column, ColumnMap, parse_column
 from ctsm_socnn.observations.computed_columns import add_computed_columns
-from ctsm_socnn.observations.databases import DATABASES, Database
-from ctsm_socnn.observations.profiles import profiles_from_sites, profiles_from_table
+from ctsm_socnn.observations.databases import DATABASES, INDIRECT, Database
+from ctsm_socnn.observations.profiles import (
+    profiles_from_sites,
+    profiles_from_table,
+    validate_profiles,
+)
 from ctsm_socnn.observations.tables import read_database, read_table
 from ctsm_socnn.schemas import open_file, open_sites
 
@@ -30,7 +34,6 @@ FORMATS: Final[Mapping[str, str]] = {
 }
 """Name of a format -> what it is."""
 
-_INDIRECT: Final = "~"
 _NO_CHOICE: Final = (Column("", None), False)
 _NOTED: Final = ("oc", "bulk_density")
 """Quantities for which it is noted where an indirect value is used."""
@@ -73,7 +76,7 @@ def read_profiles(
     if profile_format == "sites":
         return profiles_from_sites(open_sites(path))
     if profile_format == "tidy":
-        return _require_tidy(open_file(path), path)
+        return validate_profiles(open_file(path), str(path))
     if profile_format in DATABASES:
         database = DATABASES[profile_format]
         table = _select(read_database(path, database), database, str(path))
@@ -84,7 +87,8 @@ def read_profiles(
 
 def _read_generic(path: Path, described: Mapping[str, str]) -> pd.DataFrame:
     table = read_table(path)
-    columns = ColumnMap.from_header(table.columns).updated(ColumnMap.from_text(described))
+    header = [name for name in table.columns if parse_column(name).name not in described]
+    columns = ColumnMap.from_header(header).updated(ColumnMap.from_text(described))
     return columns.apply(table, str(path))
 
 
@@ -111,7 +115,7 @@ def _identity(joined: pd.DataFrame, database: Database) -> pd.DataFrame:
 
 def _described(text: str) -> tuple[Column, bool]:
     """Column, and whether its values are indirect."""
-    return parse_column(text.lstrip(_INDIRECT)), text.startswith(_INDIRECT)
+    return parse_column(text.lstrip(INDIRECT)), text.startswith(INDIRECT)
 
 
 def _filled(
@@ -132,17 +136,3 @@ def _filled(
         before = selected.get(note, pd.Series(False, index=joined.index))
         selected = selected.assign(**{note: before | (gap & indirect)})
     return selected
-
-
-def _require_tidy(profiles: xr.Dataset, path: Path) -> xr.Dataset:
-    missing = {"profile_id", "lon", "lat", "soc", "flag", "row_size"} - set(profiles.variables)
-    if missing:
-        raise ProfileError(
-            f"{path} is not a file of tidy profiles: it lacks {', '.join(sorted(missing))}"
-        )
-    sizes = profiles["row_size"].values
-    if (sizes < 0).any() or sizes.sum() != profiles.sizes.get("sample"):
-        raise ProfileError(
-            f"{path}: row_size does not divide the samples among the profiles; the file is damaged"
-        )
-    return profiles

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ctsm_socnn.errors import FileError, ProfileError
-from ctsm_socnn.observations.databases import Database, Source
+from ctsm_socnn.observations.column_map import parse_column
+from ctsm_socnn.observations.computed_columns import columns_in
+from ctsm_socnn.observations.databases import INDIRECT, Database, Source
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["read_database", "read_table"]
@@ -23,31 +28,59 @@ _VIEW: Final = "_vw"
 """What older copies of the laboratory data mart append to the names of their tables."""
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, wanted: Collection[str] | None = None) -> pd.DataFrame:
     """Read a text table, the first sheet of an Excel file, or the variables of a flat netCDF file.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : collection of str, optional
+        Columns of a text table to read, those that it has; by default all. The tables of large
+        databases have a hundred columns more than are needed.
 
     Raises
     ------
     FileError
         If it is missing, damaged or of an unknown kind.
     """
-    if path.suffix == ".nc":
+    suffix = path.suffix.lower()
+    if suffix == ".nc":
         return _read_flat_netcdf(path)
-    if path.suffix == _EXCEL:
+    if suffix == _EXCEL:
         return _read_excel(path)
-    compression: Literal["gzip"] | None = "gzip" if path.suffix == ".gz" else None
-    kind = Path(path.stem).suffix if compression else path.suffix
+    compression: Literal["gzip"] | None = "gzip" if suffix == ".gz" else None
+    kind = Path(path.stem).suffix.lower() if compression else suffix
     if kind not in _SEPARATORS:
         raise FileError(
             f"{path}: a profile table ends in {', '.join(_SEPARATORS)} (with or without .gz), "
             ".xlsx or .nc"
         )
     try:
-        return pd.read_csv(path, sep=_SEPARATORS[kind], dtype="string", compression=compression)
+        table = pd.read_csv(
+            path,
+            sep=_SEPARATORS[kind],
+            dtype="string",
+            compression=compression,
+            usecols=None if wanted is None else lambda name: name in wanted,
+        )
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path} is not in UTF-8 ({error}); save it in that encoding") from error
     except (OSError, ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
         raise FileError(f"{path} cannot be read as a table: {error}") from error
+    if wanted is None and table.shape[1] == 1:
+        raise FileError(
+            f"{path} holds a single column, {table.columns[0]!r}; the fields of a table that ends in "
+            f"{kind} are separated by {_SEPARATORS[kind]!r}"
+        )
+    # What pandas does with more fields than names: the first columns become names of rows.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise FileError(
+            f"{path}: the first row holds more fields than the header names; every value would stand "
+            "under a wrong name. Correct the header, or remove separators at the ends of rows"
+        )
+    return table
 
 
 def _read_flat_netcdf(path: Path) -> pd.DataFrame:
@@ -60,8 +93,19 @@ def _read_flat_netcdf(path: Path) -> pd.DataFrame:
             f"found {', '.join(sorted(dims)) or 'none'}"
         )
     names = [str(name) for name, item in dataset.data_vars.items() if item.ndim == 1]
-    columns = {name: pd.Series(dataset[name].values).astype("string") for name in names}
-    return pd.DataFrame(columns)
+    return _as_text(pd.DataFrame({name: _decoded(dataset[name].values) for name in names}))
+
+
+def _decoded(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Text of a character array, which has no encoding; other values as they are."""
+    if values.dtype.kind != "S":
+        return values
+    return np.char.decode(values.astype(np.bytes_), "utf-8", "replace")
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Values as text; whole numbers without a point, which a gap beside them would give them."""
+    return table.convert_dtypes().astype("string")
 
 
 def _read_excel(path: Path) -> pd.DataFrame:
@@ -100,8 +144,9 @@ def read_database(path: Path, database: Database) -> pd.DataFrame:
     if not path.exists():
         raise FileError(f"{path} does not exist")
     joined: pd.DataFrame | None = None
+    wanted = _columns_of(database)
     for source in database.sources:
-        table = _read_source(path, source, single=len(database.sources) == 1)
+        table = _read_source(path, source, wanted, single=len(database.sources) == 1)
         if table is not None:
             table = _preferred_first(table.rename(columns=dict(source.rename)), source)
             joined = table if joined is None else _join(joined, table, source, path)
@@ -109,25 +154,35 @@ def read_database(path: Path, database: Database) -> pd.DataFrame:
     return joined
 
 
-def _read_source(path: Path, source: Source, *, single: bool) -> pd.DataFrame | None:
-    if path.suffix in _SQLITE:
-        return _read_sqlite(path, source)
+def _columns_of(database: Database) -> set[str]:
+    """Columns that are needed of any table of a database."""
+    described = [text for texts in database.columns.values() for text in texts]
+    held = (columns_in(parse_column(text.lstrip(INDIRECT)).name) for text in described)
+    names = set(database.identity).union(*held)
+    return names.union(*({*s.keys, *s.rename, *s.prefer} for s in database.sources))
+
+
+def _read_source(
+    path: Path, source: Source, wanted: Collection[str], *, single: bool
+) -> pd.DataFrame | None:
+    if path.suffix.lower() in _SQLITE:
+        return _read_sqlite(path, source, wanted)
     if path.is_file():
         if not single:
             raise FileError(f"{path} is one table; give the directory that holds all of them")
-        return read_table(path)
+        return read_table(path, wanted)
     named = sorted(item for item in path.iterdir() if source.name in item.name.lower())
-    found = [item for item in named if set(item.suffixes) & set(_SEPARATORS)]
+    found = [item for item in named if set(map(str.lower, item.suffixes)) & set(_SEPARATORS)]
     if source.in_parts:
-        found = found or [item for item in named if item.suffix == _EXCEL]
+        found = found or [item for item in named if item.suffix.lower() == _EXCEL]
         if found:
-            return pd.concat(map(read_table, found), ignore_index=True)
+            return pd.concat([read_table(part, wanted) for part in found], ignore_index=True)
     if _is_one(found, source, path):
-        return read_table(found[0])
+        return read_table(found[0], wanted)
     return None
 
 
-def _read_sqlite(path: Path, source: Source) -> pd.DataFrame | None:
+def _read_sqlite(path: Path, source: Source, wanted: Collection[str]) -> pd.DataFrame | None:
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             names = pd.read_sql_query(
@@ -138,11 +193,12 @@ def _read_sqlite(path: Path, source: Source) -> pd.DataFrame | None:
             ]
             if not _is_one(found, source, path):
                 return None
-            table = pd.read_sql_query(f'SELECT * FROM "{found[0]}"', connection)
+            header = pd.read_sql_query(f'SELECT * FROM "{found[0]}" LIMIT 0', connection)
+            chosen = ", ".join(f'"{name}"' for name in header if name in wanted) or "1"
+            table = pd.read_sql_query(f'SELECT {chosen} FROM "{found[0]}"', connection)
     except (sqlite3.Error, UnicodeDecodeError, pd.errors.DatabaseError) as error:
         raise FileError(f"{path} cannot be read as SQLite: {error}") from error
-    numbers_and_text = table.select_dtypes(include=["number", "object", "string"])
-    return numbers_and_text.astype("string")
+    return _as_text(table)
 
 
 def _is_one(found: list[Path] | list[str], source: Source, path: Path) -> bool:

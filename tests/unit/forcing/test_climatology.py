@@ -125,8 +125,9 @@ def test_all_missing_fields_are_named_in_one_message(history_file):
     with pytest.raises(ForcingError) as caught:
         read_climatology([path])
     message = str(caught.value)
-    for name in (*absent[:3], "LITR1_INPUT", "usermods/forcing_output/", str(path)):
+    for name in (*absent, "usermods/forcing_output/", str(path)):
         assert name in message
+    assert "LITR1_INPUT" not in message, "it is there"
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,52 @@ def test_gap_in_the_record_is_refused(history_file):
     paths = [history_file("a.nc", year=1), history_file("b.nc", year=3)]
     with pytest.raises(ForcingError, match=r"missing between 0001-12 .* and 0003-01"):
         read_climatology(paths)
+
+
+def test_gap_and_repeat_outside_the_chosen_years_do_no_harm(history_file):
+    paths = [history_file(f"{year}.nc", year=year) for year in (1, 3, 4)]
+    paths.append(history_file("again.nc", year=1, months=[2]))
+    assert read_climatology(paths, first_year=3).attrs["period"] == "0003-01 to 0004-12"
+
+
+def test_file_without_a_month_adds_nothing(history_file):
+    empty = history_file("a.nc", months=[])
+    whole = history_file("b.nc")
+    xr.testing.assert_identical(read_climatology([empty, whole]), read_climatology([whole]))
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_bounds_of_another_shape_are_refused(history_file, flat):
+    def change(dataset):
+        bounds = dataset["time_bounds"]
+        return dataset.assign(time_bounds=bounds[:, 0] if flat else bounds.T)
+
+    with pytest.raises(ForcingError, match=r"time_bounds has dimensions .* must be \(time, 2\)"):
+        read_climatology([history_file(edit=change)])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"_FillValue": np.float32(-9999.0)},
+        {"_FillValue": np.float32(np.nan)},
+        {"_FillValue": np.int16(-32768), "scale_factor": 0.01, "add_offset": 280.0, "dtype": "i2"},
+    ],
+)
+def test_missing_values_of_any_kind_are_nan(history_file, encoding):
+    def change(dataset):
+        for field in ("TSOI", "W_SCALAR", "ALTMAX"):
+            held = (dataset["lon"] != 281.0) & (dataset[field] < 1e30)
+            dataset[field] = dataset[field].where(held)
+            del dataset[field].attrs["_FillValue"]
+            dataset[field].encoding = encoding
+        return dataset
+
+    climatology = read_climatology([history_file(edit=change)])
+    for field in ("TSOI", "W_SCALAR", "ALTMAX"):
+        held = np.isfinite(climatology[field].values).reshape(-1, 2, 3).any(axis=0)
+        np.testing.assert_array_equal(held, [[True, False, True], [True, False, False]])
 
 
 def test_missing_calendar_month_is_refused(history_file):

@@ -73,6 +73,31 @@ def test_grid_may_cross_the_meridian_at_which_the_raster_begins():
     np.testing.assert_allclose(result[0], [175.0, -175.0])
 
 
+@pytest.mark.parametrize("lon", [[179.0, -179.0, -177.0], [359.0, 1.0, 3.0]])
+def test_grid_may_jump_at_the_date_line_or_the_meridian_of_zero(lon):
+    world = centres(-180.0, 180.0, 720)
+    values = np.broadcast_to(np.cos(np.radians(world)), (8, 720))
+    east = np.unwrap(lon, period=360.0)
+    jumping, rising = (
+        aggregate(raster(LAT, world, values), CellGrid(GRID.lat, np.array(cells)), "mean")[0]
+        for cells in (lon, east)
+    )
+    assert np.isfinite(rising).all()
+    np.testing.assert_array_equal(jumping, rising)
+
+
+@pytest.mark.parametrize("lon", [[280.5], [280.5, 281.5, 281.0]])
+def test_target_grid_without_direction_is_refused(lon):
+    with pytest.raises(GridError, match="lon of the target grid must rise or fall"):
+        CellGrid(GRID.lat, np.array(lon))
+
+
+@pytest.mark.parametrize(("lat", "lon"), [(LAT[:1], LON), (LAT, LON[:1]), (LAT, LON * np.nan)])
+def test_raster_without_an_extent_is_refused(lat, lon):
+    with pytest.raises(GridError, match="needs two or more, all finite"):
+        raster(lat, lon, np.zeros((lat.size, lon.size)))
+
+
 def test_coarse_raster_gives_its_nearest_pixel():
     coarse = raster(
         np.array([40.0, 42.0]), np.array([280.0, 282.0]), np.array([[1.0, 2.0], [3.0, 4.0]])

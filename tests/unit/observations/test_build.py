@@ -124,6 +124,24 @@ def test_far_profile_is_listed_with_its_distance(climatology):
     assert sites.attrs["excluded_no_land_cell_near"] == 1
 
 
+def test_sites_keep_their_own_forcing_where_others_are_left_out(climatology, covariates):
+    grid = covariates([[np.nan, 2.0, 3.0], [4.0, 5.0, np.nan]])
+    grid["cov_other"] = xr.ones_like(grid["cov_BIO1"])
+    places = profiles_at((10.0, 50.0), (280.0, 40.0), (281.0, 41.0), (280.0, 41.0))
+    sites, exclusions = build_sites(climatology, places, grid)
+    assert list(exclusions["reason"]) == ["no land cell near", "no covariate"]
+    assert list(sites["profile_id"].values) == ["p2", "p3"]
+    for site, column in enumerate((1, 0)):
+        here = climatology.isel(lat=1, lon=column)
+        np.testing.assert_array_equal(sites["TSOI"].values[site], here["TSOI"].values)
+        np.testing.assert_array_equal(sites["LITR1_INPUT"].values[site], here["LITR1_INPUT"].values)
+
+
+def test_distance_that_is_no_number_keeps_no_profile(climatology):
+    with pytest.raises(ProfileError, match="distance allowed is nan km"):
+        build_sites(climatology, profiles_at((280.0, 40.0)), max_distance_km=np.nan)
+
+
 def test_no_overlap_is_an_error_that_shows_both_extents(climatology):
     with pytest.raises(ProfileError, match=r"longitude 10\.00.*land cells span longitude 280\.00"):
         build_sites(climatology, profiles_at((10.0, 50.0)))
@@ -199,6 +217,24 @@ def test_unknown_covariate_is_refused(covariates, tmp_path):
         open_covariates(tmp_path / "covariates.nc", ["BIO99"])
 
 
+def test_a_class_alone_does_not_make_a_cell_one_with_covariates(covariates):
+    grid = covariates([[np.nan, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    grid["cov_class"] = (("lat", "lon"), np.arange(6).reshape(2, 3))
+    at, missing = covariates_at(grid, np.array([280.1]), np.array([40.0]))
+    assert (at["cov_BIO1"].item(), at["cov_class"].item(), missing) == (2.0, 1.0, {})
+
+
+def test_covariates_may_lie_on_either_order_of_dimensions(tmp_path):
+    values = np.arange(6.0).reshape(2, 3)
+    grid = xr.Dataset(
+        {"BIO1": (("lat", "lon"), values), "BIO12": (("lon", "lat"), values.T)},
+        {"lat": [40.0, 41.0], "lon": [280.0, 281.0, 282.0]},
+    )
+    grid.to_netcdf(tmp_path / "c.nc")
+    at, _ = covariates_at(open_covariates(tmp_path / "c.nc"), np.array([282.0]), np.array([40.0]))
+    assert (at["cov_BIO1"].item(), at["cov_BIO12"].item()) == (2.0, 2.0)
+
+
 def test_covariates_without_coordinates_are_refused(tmp_path):
     xr.Dataset({"BIO1": (("y", "x"), np.ones((2, 2)))}).to_netcdf(tmp_path / "c.nc")
     with pytest.raises(GridError, match="needs one-dimensional coordinates lat and lon"):
@@ -215,7 +251,9 @@ def test_screening_lists_sites_without_forcing_or_observation(climatology):
     sites, _ = build_sites(climatology, profiles_at((280.0, 40.0), (281.0, 40.0), (281.0, 41.0)))
     sites["TSOI"].values[0, 3, 5] = np.nan
     sites["soc"].values[1] = np.nan
+    before = dict(sites.attrs)
     kept, exclusions = screen_sites(sites)
+    assert sites.attrs == before
     assert list(kept["profile_id"].values) == ["p2"]
     assert dict(zip(exclusions["profile_id"], exclusions["reason"], strict=True)) == {
         "p0": "no forcing",

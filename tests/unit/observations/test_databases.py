@@ -14,6 +14,7 @@ from ctsm_socnn.errors import ConfigError, FileError, ProfileError
 from ctsm_socnn.observations import FORMATS, read_profiles
 from ctsm_socnn.observations.databases import DATABASES
 from ctsm_socnn.observations.quality import names_in
+from ctsm_socnn.observations.tables import read_table
 
 TABLES: dict[str, dict[str, str]] = {
     "wosis-2019": {
@@ -105,6 +106,39 @@ def test_tables_may_lie_in_one_file(tmp_path, name, suffix, ending):
             table = pd.DataFrame(rows, columns=header)
             table.to_sql(Path(file).stem + ending, connection, index=False)
     assert read_profiles(path, name)["soc"].item() == pytest.approx(27000.0, rel=1e-9)
+
+
+def test_litter_of_a_geopackage_is_known_beside_unknown_values(tmp_path):
+    path = tmp_path / "wosis.gpkg"
+    layers = pd.DataFrame(
+        {
+            "profile_id": [7, 7],
+            "layer_id": [1, 2],
+            "upper_depth": [0, 5],
+            "lower_depth": [5, 20],
+            "litter": [1, None],
+            "value_avg": [300.0, 25.0],
+            "longitude": -79.02,
+            "latitude": 40.03,
+        }
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        layers.to_sql("wosis_202312_orgc", connection, index=False)
+        layers.assign(value_avg=1.2).to_sql("wosis_202312_bdfiod", connection, index=False)
+    profiles = read_profiles(path, "wosis-2023")
+    assert profiles["profile_id"].values.tolist() == ["7"]
+    litter, soil = (names_in(int(flag)) for flag in profiles["flag"].values)
+    assert "above_surface" in litter
+    assert "above_surface" not in soil
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv.gz"])
+def test_only_the_wanted_columns_are_read(tmp_path, name):
+    separator = "," if name.endswith("csv") else "\t"
+    pd.DataFrame({"a": ["1"], "b": ["2"], "c": ["3"]}).to_csv(
+        tmp_path / name, sep=separator, index=False
+    )
+    assert list(read_table(tmp_path / name, {"a", "c", "d"})) == ["a", "c"]
 
 
 def change(name, file, old, new):

@@ -48,6 +48,19 @@ def test_prediction_fills_only_the_gap_with_its_own_error(name):
     assert filled["bulk_density_error"].iloc[0] > filled["bulk_density_error"].iloc[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "density"),
+    [
+        ("alexander-1980", 1.044),  # 1.66 - 0.308 * 2
+        ("manrique-jones-1991", 1.024),  # 1.660 - 0.318 * 2
+        ("honeysett-ratkowsky-1989", 1.0555007),  # 1 / (0.564 + 0.0556 * 6.896)
+        ("huntington-1989", 0.8704613),  # exp(0.263 - 0.147 * 1.3862944 - 0.103 * 1.9218121)
+    ],
+)
+def test_functions_are_those_of_the_papers_at_four_percent_of_carbon(name, density):
+    assert PEDOTRANSFER[name].predict(np.array([4.0])).item() == pytest.approx(density, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", PEDOTRANSFER)
 def test_more_carbon_is_never_denser(name):
     carbon = np.linspace(0.5, 25.0, 50)

@@ -10,6 +10,7 @@ from ctsm_socnn.observations.profiles import (
     profile_index,
     profiles_from_sites,
     profiles_from_table,
+    validate_profiles,
 )
 from ctsm_socnn.observations.quality import EXCLUDING, NOTES, REASONS, names_in, reason
 
@@ -69,8 +70,9 @@ def test_layers_are_sorted_and_profiles_keep_their_order():
         ((0.1, 0.1, 20.0, 1.3, 0.0), "layer_upside_down"),
         ((-0.05, 0.0, 20.0, 1.3, 0.0), "above_surface"),
         ((0.0, np.nan, 20.0, 1.3, 0.0), "no_depth"),
+        ((0.0, np.inf, 20.0, 1.3, 0.0), "no_depth"),
         ((0.0, 0.1, 20.0, 1.3, np.nan), "no_fragments"),
-        ((0.0, 0.1, 150.0, 0.5, 0.0), "organic_soil"),
+        ((0.0, 0.1, 120.5, 0.5, 0.0), "organic_soil"),
     ],
 )
 def test_each_fault_is_flagged_and_the_layer_stays(layer, reason):
@@ -85,10 +87,63 @@ def test_overlap_and_gap_are_told_apart():
     assert reasons(profiles) == [[], ["layer_overlaps"], [], ["gap_above"]]
 
 
+@pytest.mark.parametrize(
+    ("top", "said"),
+    [(0.097, ["layer_overlaps"]), (0.099, []), (0.101, []), (0.103, ["gap_above"])],
+)
+def test_depths_may_be_rounded_by_two_millimetres(top, said):
+    layers = ((0.0, 0.1, 20.0, 1.3, 0.0), (top, 0.2, 9.0, 1.3, 0.0))
+    assert reasons(profiles_from_table(table(*layers), "t"))[1] == said
+
+
+def test_profile_in_two_places_has_bad_coordinates():
+    frame = table((0.0, 0.1, 20.0, 1.3, 0.0), (0.1, 0.2, 9.0, 1.3, 0.0)).assign(lat=[40.52, 41.02])
+    assert reasons(profiles_from_table(frame, "t")) == [["bad_coordinates"]] * 2
+
+
 def test_thin_layer_inside_a_thick_one_overlaps():
     layers = [(0.0, 1.0), (0.1, 0.2), (0.5, 1.2)]
     profiles = profiles_from_table(table(*[(*layer, 20.0, 1.3, 0.0) for layer in layers]), "t")
     assert reasons(profiles)[1:] == [["layer_overlaps"], ["layer_overlaps"]]
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [(0.0, 1.0, np.nan, np.nan, 0.0), (0.0, np.nan, 20.0, 1.3, 0.0), (0.0, 0.5, 20.0, np.nan, 0.0)],
+)
+def test_unusable_layer_hides_neither_the_samples_within_it_nor_a_gap(unusable):
+    layers = (unusable, (0.0, 0.1, 20.0, 1.3, 0.0), (0.2, 0.3, 9.0, 1.3, 0.0))
+    assert reasons(profiles_from_table(table(*layers), "t"))[1:] == [[], ["gap_above"]]
+
+
+def test_litter_counted_from_its_own_surface_hides_no_soil():
+    frame = table((0.0, 0.05, 300.0, 0.2, 0.0), (0.0, 0.1, 20.0, 1.3, 0.0))
+    profiles = profiles_from_table(frame.assign(litter=["t", "f"]), "t")
+    assert reasons(profiles) == [["above_surface", "organic_soil"], []]
+
+
+def test_unknown_bottom_does_not_end_the_search_for_overlaps():
+    layers = ((0.0, 0.3, 20.0, 1.3, 0.0), (0.1, np.nan, 20.0, 1.3, 0.0), (0.2, 0.4, 9.0, 1.3, 0.0))
+    assert "layer_overlaps" in reasons(profiles_from_table(table(*layers), "t"))[2]
+
+
+def test_layers_win_over_a_depth_beside_them():
+    frame = table((0.0, 0.1, 20.0, 1.3, 0.0), (0.3, 0.2, 9.0, 1.3, 0.0)).assign(depth=[0.05, 0.25])
+    profiles = profiles_from_table(frame, "t")
+    assert "depth" not in profiles
+    assert "layer_upside_down" in reasons(profiles)[1]
+
+
+def test_repetition_is_found_across_the_meridian_of_longitude_zero():
+    frame = pd.concat([table((0.0, 0.1, 20.0, 1.3, 0.0), profile=name) for name in "ab"])
+    profiles = profiles_from_table(frame.assign(lon=[-0.00001, 0.00001]), "t")
+    assert "duplicate_profile" in reasons(profiles)[1]
+
+
+def test_unknown_places_are_no_repetition():
+    frame = pd.concat([table((0.0, 0.1, 20.0, 1.3, 0.0), profile=name) for name in "ab"])
+    profiles = profiles_from_table(frame.assign(lon=np.nan), "t")
+    assert reasons(profiles) == [["bad_coordinates"]] * 2
 
 
 def test_repeated_profile_is_flagged_once():
@@ -122,7 +177,17 @@ def test_same_values_of_another_year_are_no_repetition(dates, repeated):
     assert flags == [[], ["duplicate_profile"] if repeated else []]
 
 
-@pytest.mark.parametrize(("lon", "lat"), [(np.nan, 40.0), (500.0, 40.0), (281.0, 95.0)])
+def test_a_later_repetition_of_unknown_year_does_not_touch_one_of_another_year():
+    layer = (0.0, 0.1, 20.0, 1.3, 0.0)
+    years = zip("abc", ["1998", "2011", ""], strict=True)
+    parts = [table(layer, profile=name).assign(date=year) for name, year in years]
+    assert reasons(profiles_from_table(pd.concat(parts), "t")) == [[], [], ["duplicate_profile"]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("lon", "lat"), [(np.nan, 40.0), (500.0, 40.0), (281.0, 95.0), (np.inf, 40.0), (281.0, -np.inf)]
+)
 def test_impossible_place_is_flagged(lon, lat):
     frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(lon=lon, lat=lat)
     assert "bad_coordinates" in reasons(profiles_from_table(frame, "t"))[0]
@@ -146,6 +211,15 @@ def test_profile_in_the_sea_is_flagged_with_all_its_layers():
 def test_places_in_tenths_of_a_degree_are_noted(lon, lat, coarse):
     frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(lon=lon, lat=lat)
     assert reasons(profiles_from_table(frame, "t")) == [["coarse_coordinates"] if coarse else []]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "coarse"),
+    [("over 10 km", True), ("0.1", True), ("1", True), ("0.01", False), ("1 km - 10 km", False)],
+)
+def test_places_that_the_database_calls_inaccurate_are_noted(accuracy, coarse):
+    frame = table((0.0, 0.1, 20.0, 1.3, 0.0)).assign(position_accuracy=accuracy)
+    assert ("coarse_coordinates" in reasons(profiles_from_table(frame, "t"))[0]) is coarse
 
 
 def test_reasons_keep_their_bits():
@@ -207,3 +281,24 @@ def test_a_place_given_once_holds_for_the_whole_profile():
         profiles = profiles_from_table(once, "t")
         assert reasons(profiles) == [[], []]
         assert profiles["lon"].item() == 281.03
+
+
+def kilograms(profiles: xr.Dataset) -> xr.Dataset:
+    return profiles.assign(soc=(profiles["soc"] / 1000.0).assign_attrs(units="kgC m-3"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda p: p.drop_vars("top"), "lacks depth, or top and bottom"),
+        (lambda p: p.drop_vars(["top", "flag"]), "lacks flag, depth, or top and bottom"),
+        (lambda p: p.isel(profile=slice(0), sample=slice(0)), "holds no profile"),
+        (kilograms, "soc is in 'kgC m-3', must be in 'gC m-3'"),
+        (lambda p: p.assign(row_size=p["row_size"] + 1), "row_size does not divide"),
+    ],
+)
+def test_tidy_profiles_that_were_edited_are_refused(edit, said):
+    profiles = profiles_from_table(table((0.0, 0.1, 20.0, 1.3, 10.0)), "t")
+    assert validate_profiles(profiles, "t.nc") is profiles
+    with pytest.raises(ProfileError, match=f"t.nc.*{said}"):
+        validate_profiles(edit(profiles), "t.nc")

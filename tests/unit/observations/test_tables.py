@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from ctsm_socnn.errors import FileError
+from ctsm_socnn.errors import FileError, ProfileError
 from ctsm_socnn.observations import read_profiles
 from ctsm_socnn.observations.tables import read_table
 
@@ -29,11 +29,62 @@ def require_expected(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "separator"), [("t.csv", ","), ("t.tsv", "\t"), ("t.csv.gz", ","), ("t.txt", "\t")]
+    ("name", "separator"),
+    [("t.csv", ","), ("t.tsv", "\t"), ("t.csv.gz", ","), ("t.txt", "\t"), ("T.CSV", ",")],
 )
 def test_text_tables(tmp_path, name, separator):
     pd.DataFrame(ROWS).to_csv(tmp_path / name, sep=separator, index=False)
     require_expected(tmp_path / name)
+
+
+@pytest.mark.parametrize("more", [",", ",9,9"])
+def test_more_fields_than_names_are_refused(tmp_path, more):
+    path = tmp_path / "t.csv"
+    pd.DataFrame(ROWS).to_csv(path, index=False)
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row + more for row in rows)]))
+    with pytest.raises(FileError, match="more fields than the header"):
+        read_table(path)
+
+
+def test_a_described_column_settles_which_of_two_is_meant(tmp_path):
+    path = tmp_path / "t.csv"
+    pd.DataFrame(ROWS | {"oc [%]": [9.0, 9.0]}).to_csv(path, index=False)
+    with pytest.raises(ProfileError, match="are both oc"):
+        read_profiles(path)
+    # The header is the name of the column, with what stands in its brackets.
+    pd.DataFrame(ROWS | {"oc [%]": [9.0, 9.0], "carbon": [2.5, 0.5]}).to_csv(path, index=False)
+    profiles = read_profiles(path, columns={"oc": "carbon [%]"})
+    np.testing.assert_array_equal(profiles["oc"], [25.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("profile_id;lon;lat\na;1,5;2", "single column, 'profile_id;lon;lat'.*separated by ','"),
+        ("profile_id,lon\n\u00c4,1", "not in UTF-8 .* save it in that encoding"),
+    ],
+)
+def test_other_separators_and_encodings_are_told(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(FileError, match=said):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_name_of_blanks_is_none(tmp_path):
+    pd.DataFrame(ROWS | {"profile_id": ["a", "  "]}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(ProfileError, match="without profile_id"):
+        read_profiles(tmp_path / "t.csv")
+
+
+def test_whole_numbers_beside_a_gap_have_no_point(tmp_path):
+    name = np.array(["a", "b"], dtype="S1")
+    values = {"litter": [1.0, np.nan], "depth": [0.5, 1.0], "name": name}
+    xr.Dataset({key: ("row", value) for key, value in values.items()}).to_netcdf(tmp_path / "t.nc")
+    table = read_table(tmp_path / "t.nc")
+    assert table["litter"].tolist() == ["1", pd.NA]
+    assert table["depth"].tolist() == ["0.5", "1.0"]
+    assert table["name"].tolist() == ["a", "b"]
 
 
 def test_excel(tmp_path):
