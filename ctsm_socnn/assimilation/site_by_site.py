@@ -31,6 +31,7 @@ from ctsm_socnn.assimilation.shards import Shard
 from ctsm_socnn.assimilation.site_block import BlockTask, Settings, run_block
 from ctsm_socnn.errors import ConfigError, FileError, require_at_least
 from ctsm_socnn.netcdf import require_absent, write_in_parts
+from ctsm_socnn.provenance import package_version
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["site_by_site"]
@@ -90,7 +91,8 @@ def site_by_site(
     Raises
     ------
     AssimilationError
-        If another run works on `output`, or left unfinished sites of other settings there.
+        If another run works on `output`, or left unfinished sites of other settings, or of another
+        version of this package, there.
     ConfigError
         If the shard has no sites, or there are no workers.
     FileError
@@ -109,7 +111,8 @@ def site_by_site(
         "sites_sha256": _digest(sites),
         SITES_IN_ALL: str(sites.sizes["site"]),
     }
-    with Checkpoint(output, attributes | {"shard": str(shard)}, overwrite=overwrite) as checkpoint:
+    fingerprint = attributes | {"shard": str(shard), "version": package_version()}
+    with Checkpoint(output, fingerprint, overwrite=overwrite) as checkpoint:
         cpu_seconds = _cpu_seconds_of_finished(checkpoint, blocks)
         missing = {index: blocks[index] for index in blocks if index not in cpu_seconds}
         n_sites, n_missing = (sum(p.size for p in some.values()) for some in (blocks, missing))

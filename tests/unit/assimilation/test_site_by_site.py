@@ -140,6 +140,10 @@ def test_unfinished_sites_of_other_settings_are_not_mixed_in(
     changed = twin[0].assign(soc=2.0 * twin[0]["soc"])
     with pytest.raises(AssimilationError, match="another sites_sha256"):
         site_by_site(changed, SHORT, output=output)
+    module = sys.modules["ctsm_socnn.assimilation.site_by_site"]
+    monkeypatch.setattr(module, "package_version", lambda: "9.9", raising=False)
+    with pytest.raises(AssimilationError, match="another version"):
+        site_by_site(twin[0], SHORT, output=output)
 
 
 def test_an_output_that_exists_is_kept(twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path) -> None:
