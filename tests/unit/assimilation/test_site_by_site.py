@@ -53,6 +53,14 @@ def test_results_do_not_depend_on_workers(
     xr.testing.assert_identical(one.drop_attrs(), two.drop_attrs())
 
 
+def test_no_two_sites_share_their_random_numbers(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    alike = twin[0].isel(site=np.zeros(17, dtype=int))
+    laplace = site_by_site(alike, Settings(sampler="laplace"), output=tmp_path / "posterior.nc")
+    assert np.unique(laplace["mean"].values, axis=0).shape[0] == 17
+
+
 def test_a_stopped_run_goes_on_and_ends_the_same(
     twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
