@@ -19,6 +19,7 @@ __all__ = [
     "SocnnError",
     "ValidationError",
     "VersionError",
+    "require_at_least",
 ]
 
 
@@ -68,3 +69,16 @@ class ExportError(SocnnError):
 
 class ValidationError(SocnnError):
     """A comparison cannot be made."""
+
+
+def require_at_least(least: int, **counts: int) -> None:
+    """Refuse a number that is too small, for example of chains.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first that is below `least`.
+    """
+    for name, value in counts.items():
+        if value < least:
+            raise ConfigError(f"{name.replace('_', ' ')} is {value}, must be at least {least}")

@@ -27,6 +27,7 @@ from ctsm_socnn.configured import (
     with_configured_errors,
 )
 from ctsm_socnn.directories import make_directory
+from ctsm_socnn.errors import require_at_least
 from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.usermods import Usermods, require_usermods_directory, write_usermods
 from ctsm_socnn.forcing import find_history, read_climatology
@@ -97,6 +98,7 @@ def build_params(
     SocnnError
         Of the room in which something went wrong.
     """
+    require_at_least(1, workers=workers)
     output = Path(output)
     for case in config.case:
         resolve_version(case.version)

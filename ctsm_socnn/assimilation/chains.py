@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ctsm_socnn.errors import require_at_least
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
 __all__ = [
@@ -37,11 +38,21 @@ class SamplingPlan:
         Iterations of each chain that are thrown away; of the published scheme, its first part.
     draws : int
         Iterations of each chain that are kept; of the published scheme, its second part.
+
+    Raises
+    ------
+    ConfigError
+        If there are too few to be diagnosed: chains are halved.
     """
 
     chains: int
     warmup: int
     draws: int
+
+    def __post_init__(self) -> None:
+        require_at_least(1, chains=self.chains)
+        require_at_least(0, warmup=self.warmup)
+        require_at_least(2, draws=self.draws)
 
 
 @dataclass(frozen=True)

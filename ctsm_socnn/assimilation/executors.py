@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -120,31 +121,38 @@ def _dask_executor(workers: int, scheduler: str) -> Iterator[Executor]:
         raise ConfigError(
             "--scheduler needs dask.distributed; install it with pip install 'ctsm-socnn[cluster]'"
         ) from error
-    if scheduler == LOCAL_CLUSTER:
-        with (
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client.get_executor()
-        return
-    is_address = "://" in scheduler
-    if not (is_address or Path(scheduler).is_file()):
-        raise AssimilationError(
-            f"the dask scheduler file {scheduler} does not exist; is the scheduler running?"
-        )
-    where = {"address": scheduler} if is_address else {"scheduler_file": scheduler}
-    try:
-        client = Client(**where, timeout="30s")
-    except (OSError, ValueError) as error:
-        raise AssimilationError(
-            f"the dask scheduler {scheduler} cannot be reached: {error}"
-        ) from error
-    with client:
+    with ExitStack() as held:
+        if scheduler == LOCAL_CLUSTER:
+            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            client = Client(held.enter_context(cluster))
+        else:
+            try:
+                client = Client(_address(scheduler), timeout="30s")
+            except (OSError, ValueError) as error:
+                raise AssimilationError(
+                    f"the dask scheduler {scheduler} cannot be reached: {error}"
+                ) from error
+        held.enter_context(client)
         try:
             yield client.get_executor()
         except (KilledWorker, CancelledError, CommClosedError) as error:
             raise AssimilationError(
                 f"the dask scheduler {scheduler} or its workers were lost; {_GO_ON}"
             ) from error
+
+
+def _address(scheduler: str) -> str:
+    """Address of a scheduler, which may stand in the file that it has written."""
+    if "://" in scheduler:
+        return scheduler
+    path = Path(scheduler)
+    if not path.is_file():
+        raise AssimilationError(
+            f"the dask scheduler file {scheduler} does not exist; is the scheduler running?"
+        )
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["address"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AssimilationError(
+            f"{scheduler} is no dask scheduler file: it does not name an `address`"
+        ) from error

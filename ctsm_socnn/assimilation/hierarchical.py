@@ -171,7 +171,10 @@ def class_labels(sites: xr.Dataset, by: str) -> NDArray[np.str_]:
         )
     values = sites[by].values
     if np.issubdtype(values.dtype, np.number):
-        return np.array([f"{v:g}" if np.isfinite(v) else "" for v in values.astype(np.float64)])
+        # The shortest text that tells the value from all others: codes of soils have many digits.
+        return np.array(
+            [np.format_float_positional(v, trim="-") if np.isfinite(v) else "" for v in values]
+        )
     return values.astype(str)
 
 

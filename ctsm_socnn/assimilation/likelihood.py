@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ctsm_socnn import _kernel
-from ctsm_socnn.assimilation.source_errors import ERROR_VARIABLES
+from ctsm_socnn.assimilation.source_errors import errors_of_sites
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 
@@ -249,8 +249,8 @@ def make_likelihood(
     Parameters
     ----------
     sites : xarray.Dataset
-        The sites schema; `ERROR_VARIABLES` of `source_errors`, where present, replace the usual
-        errors of a site.
+        The sites schema; each of `ERROR_VARIABLES` of `source_errors` that is present replaces the
+        usual error of a site.
     name : str
         One of `LIKELIHOODS`.
     below_bedrock : {"deepest", "drop"}
@@ -260,6 +260,8 @@ def make_likelihood(
     ------
     ConfigError
         If there is no likelihood of that name.
+    ProfileError
+        If an error of a site is not above 0.
     """
     if name not in LIKELIHOODS:
         raise ConfigError(f"unknown likelihood {name!r}; choose from {', '.join(LIKELIHOODS)}")
@@ -267,15 +269,12 @@ def make_likelihood(
     if name == PUBLISHED:
         return PublishedLikelihood(operator)
     usual = _ERROR_MODELS[name]
-    errors = [usual] * operator.n_sites
-    if all(variable in sites for variable in ERROR_VARIABLES.values()):
-        errors = _errors_of_sites(sites, usual)
-    return LogLikelihood(operator, _relative_sd(sites, operator), errors)
+    return LogLikelihood(operator, _relative_sd(sites, operator), _errors_of_sites(sites, usual))
 
 
 def _errors_of_sites(sites: xr.Dataset, usual: ErrorModel) -> list[ErrorModel]:
     """Errors of each site: its own where the dataset has them."""
-    own = {field: sites[variable].values for field, variable in ERROR_VARIABLES.items()}
+    own = errors_of_sites(sites)
     return [
         replace(usual, **{f: float(v[i]) for f, v in own.items() if np.isfinite(v[i])})
         for i in range(sites.sizes["site"])

@@ -19,7 +19,7 @@ from ctsm_socnn.assimilation.pooled import PooledCost, PooledPosterior
 from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.assimilation.screening import SiteStatus, screen_sites
-from ctsm_socnn.errors import AssimilationError, ConfigError
+from ctsm_socnn.errors import AssimilationError, ConfigError, require_at_least
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import BelowBedrock
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
@@ -97,7 +97,7 @@ def one_batch(
     AssimilationError
         If no site can be used.
     ConfigError
-        If there is no cost of that name.
+        If there is no cost of that name, no start, or the seed is negative.
     """
     fit = fit_pooled(sites, "one-batch", cost, starts, seed, below_bedrock, prior)
     dataset = _start_variables(fit.minima)
@@ -135,6 +135,8 @@ def fit_pooled(
 
     Parameters and errors are those of `one_batch`; `method` names the caller in messages.
     """
+    require_at_least(1, starts=starts)
+    require_at_least(0, seed=seed)
     if cost not in ONE_BATCH_COSTS:
         raise ConfigError(
             f"unknown {method} cost {cost!r}; choose from {', '.join(ONE_BATCH_COSTS)}"

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from ctsm_socnn.assimilation.checkpoint import Block
 from ctsm_socnn.assimilation.diagnostics import QUANTILES
 from ctsm_socnn.assimilation.screening import SiteStatus
-from ctsm_socnn.errors import AssimilationError
+from ctsm_socnn.errors import AssimilationError, require_at_least
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import validate_posterior
 
-__all__ = ["CPU_SECONDS", "posterior_dataset", "random_sampling"]
+__all__ = ["CPU_SECONDS", "SITES_IN_ALL", "posterior_dataset", "random_sampling"]
 
 CPU_SECONDS: Final = "cpu_seconds"
 """Global attribute: what the run cost, all its interruptions included."""
+
+SITES_IN_ALL: Final = "sites_in_all"
+"""Global attribute: how many sites the sites file has, of which a shard holds a part."""
 
 _SITE_PARAMETER: Final = ("site", "parameter")
 
@@ -143,7 +146,11 @@ def random_sampling(
     ------
     AssimilationError
         If no site has converged.
+    ConfigError
+        If there are no draws, or the seed is negative.
     """
+    require_at_least(1, draws_per_site=draws)
+    require_at_least(0, seed=seed)
     pool = np.flatnonzero(posterior["converged"].values == 1)
     if pool.size == 0:
         raise AssimilationError(

@@ -118,12 +118,17 @@ def gelman_rubin(
     Returns
     -------
     ndarray, shape (parameter,)
+        NaN of a single chain.
     """
     n_chains, length = accepted.size, float(accepted[-1])
     halves = accepted - np.round(accepted / 2.0)
     squares = sd**2 * np.maximum(halves - 1.0, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        between = length / (n_chains - 1) * ((mean - mean.mean(axis=1, keepdims=True)) ** 2).sum(1)
+        between = (
+            length
+            / np.float64(n_chains - 1)
+            * ((mean - mean.mean(axis=1, keepdims=True)) ** 2).sum(1)
+        )
         within = squares.sum(axis=1) / n_chains / (length - 1.0)
         ratio = (within * (length - 1.0) / length + between / length) / within
         return np.asarray(np.sqrt(ratio))

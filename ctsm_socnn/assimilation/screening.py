@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.assimilation.source_errors import ERROR_VARIABLES
-from ctsm_socnn.errors import KernelError
+from ctsm_socnn.assimilation.source_errors import ERROR_VARIABLES, errors_of_sites
+from ctsm_socnn.errors import KernelError, ProfileError
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 from ctsm_socnn.schemas import INPUT_VARIABLES, MODEL_FORCING, without_forcing
@@ -90,7 +90,12 @@ def screen_sites(
     ------
     KernelError
         If no site can be used and the kernel refuses some: the unit of their forcing is wrong.
+    ProfileError
+        If there are no sites, or an error of a site is not above 0.
     """
+    if sites.sizes["site"] == 0:
+        raise ProfileError("the sites file has no sites; see why its profiles were left out")
+    errors_of_sites(sites)
     status = np.empty(sites.sizes["site"], dtype=np.int8)
     message: KernelError | None = None
     names = [name for name in READ_VARIABLES if name in sites]

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.assimilation.posterior import CPU_SECONDS
+from ctsm_socnn.assimilation.posterior import CPU_SECONDS, SITES_IN_ALL
 from ctsm_socnn.assimilation.screening import site_slices
 from ctsm_socnn.assimilation.site_block import Settings
 from ctsm_socnn.errors import AssimilationError, ConfigError
@@ -23,7 +23,7 @@ __all__ = ["Shard", "merge_posteriors"]
 
 Item = TypeVar("Item")
 
-_ALIKE: Final = (*Settings().attributes(), "sites_sha256")
+_ALIKE: Final = (*Settings().attributes(), "sites_sha256", SITES_IN_ALL)
 """Attributes that parts of one run share."""
 
 
@@ -94,10 +94,10 @@ def merge_posteriors(
     """
     require_absent(output, overwrite=overwrite)
     for part in parts:
-        validate_posterior(part)
+        _require_part(part)
     _require_one_run(parts)
     places = [part["site_index"].values for part in parts]
-    _require_each_site_once(np.concatenate(places))
+    _require_each_site_once(np.concatenate(places), int(parts[0].attrs[SITES_IN_ALL]))
     seconds = sum(float(part.attrs[CPU_SECONDS]) for part in parts)
     history = f"{history_line()}\n{parts[0].attrs.get('history', '')}"
     attributes = parts[0].attrs | {CPU_SECONDS: f"{seconds:.1f}", "history": history}
@@ -109,6 +109,17 @@ def merge_posteriors(
     return open_file(output, load=False)
 
 
+def _require_part(part: xr.Dataset) -> None:
+    where = str(part.encoding.get("source", "posterior"))
+    validate_posterior(part, where)
+    missing = [name for name in (*_ALIKE, CPU_SECONDS) if name not in part.attrs]
+    if missing:
+        raise AssimilationError(
+            f"{where} lacks the global attribute {missing[0]}; "
+            "merge takes files of `assimilate --shard` of this version"
+        )
+
+
 def _require_one_run(parts: Sequence[xr.Dataset]) -> None:
     for name in _ALIKE:
         values = sorted({str(part.attrs.get(name)) for part in parts})
@@ -118,10 +129,10 @@ def _require_one_run(parts: Sequence[xr.Dataset]) -> None:
             )
 
 
-def _require_each_site_once(index: NDArray[np.int64]) -> None:
+def _require_each_site_once(index: NDArray[np.int64], count: int) -> None:
     if np.unique(index).size < index.size:
         raise AssimilationError("some sites are in more than one part; give each shard once")
-    missing = np.setdiff1d(np.arange(index.max() + 1), index)
+    missing = np.setdiff1d(np.arange(count), index)
     if missing.size:
         raise AssimilationError(
             f"{missing.size} sites are in no part, the first at place {missing[0]}; "

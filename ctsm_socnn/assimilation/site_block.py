@@ -30,7 +30,7 @@ from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.assimilation.samplers import LAPLACE, PUBLISHED_SCHEME, SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.assimilation.site_problem import site_problems
-from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.errors import ConfigError, require_at_least
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import BelowBedrock
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, to_physical, upper_bounds
@@ -64,7 +64,7 @@ class Settings:
     ------
     ConfigError
         If the sampler or the likelihood is unknown, or sampler, likelihood and prior do not go
-        together.
+        together, or the seed is negative.
     """
 
     sampler: str = "hamiltonian"
@@ -76,6 +76,7 @@ class Settings:
     prior: Prior = UNIFORM_PRIOR
 
     def __post_init__(self) -> None:
+        require_at_least(0, seed=self.seed)
         for kind, value, known in (
             ("sampler", self.sampler, tuple(SAMPLERS)),
             ("likelihood", self.likelihood, LIKELIHOODS),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Block, Checkpoint
 from ctsm_socnn.assimilation.executors import open_executor
-from ctsm_socnn.assimilation.posterior import CPU_SECONDS, posterior_dataset
+from ctsm_socnn.assimilation.posterior import CPU_SECONDS, SITES_IN_ALL, posterior_dataset
 from ctsm_socnn.assimilation.progress import progress_bar
 from ctsm_socnn.assimilation.screening import (
     READ_VARIABLES,
@@ -29,8 +29,9 @@ from ctsm_socnn.assimilation.screening import (
 )
 from ctsm_socnn.assimilation.shards import Shard
 from ctsm_socnn.assimilation.site_block import BlockTask, Settings, run_block
-from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.errors import ConfigError, FileError, require_at_least
 from ctsm_socnn.netcdf import require_absent, write_in_parts
+from ctsm_socnn.provenance import package_version
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["site_by_site"]
@@ -71,7 +72,8 @@ def site_by_site(
         The posterior file. While the run is under way finished sites lie in `OUTPUT.parts`; a run
         that was stopped goes on from them.
     workers : int
-        Processes, this one among them. Results do not depend on it.
+        Processes, this one among them; no more than there are blocks of sites. Results do not
+        depend on it.
     scheduler : str, optional
         A dask scheduler that computes instead; see `ctsm_socnn.assimilation.executors`.
     shard : Shard, optional
@@ -89,27 +91,34 @@ def site_by_site(
     Raises
     ------
     AssimilationError
-        If another run works on `output`, or left unfinished sites of other settings there.
+        If another run works on `output`, or left unfinished sites of other settings, or of another
+        version of this package, there.
     ConfigError
-        If the shard has no sites.
+        If the shard has no sites, or there are no workers.
     FileError
         If the output exists or cannot be written.
     KernelError
         If the forcing of every site is out of range.
     """
+    require_at_least(1, workers=workers)
     output = Path(output)
     settings = settings or Settings()
     shard = shard or Shard(1, 1)
     require_absent(output, overwrite=overwrite)
     blocks = _blocks_of(sites.sizes["site"], shard)
     status = screen_sites(sites, settings.below_bedrock, _FEWEST_OBSERVATIONS)
-    attributes = settings.attributes() | {"sites_sha256": _digest(sites)}
-    with Checkpoint(output, attributes | {"shard": str(shard)}, overwrite=overwrite) as checkpoint:
+    attributes = settings.attributes() | {
+        "sites_sha256": _digest(sites),
+        SITES_IN_ALL: str(sites.sizes["site"]),
+    }
+    fingerprint = attributes | {"shard": str(shard), "version": package_version()}
+    with Checkpoint(output, fingerprint, overwrite=overwrite) as checkpoint:
         cpu_seconds = _cpu_seconds_of_finished(checkpoint, blocks)
         missing = {index: blocks[index] for index in blocks if index not in cpu_seconds}
         n_sites, n_missing = (sum(p.size for p in some.values()) for some in (blocks, missing))
+        workers = max(1, min(workers, len(missing)))
         with (
-            open_executor(workers if len(missing) > 1 else 1, scheduler) as executor,
+            open_executor(workers, scheduler) as executor,
             progress_bar(n_sites, n_sites - n_missing, show=progress) as bar,
         ):
             tasks = _tasks(sites, status, missing, settings)

@@ -20,10 +20,11 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.errors import ConfigError, FileError, ProfileError
 
-__all__ = ["ERROR_VARIABLES", "read_source_errors", "with_source_errors"]
+__all__ = ["ERROR_VARIABLES", "errors_of_sites", "read_source_errors", "with_source_errors"]
 
 ERROR_VARIABLES: Final[Mapping[str, str]] = {
     "observation_sd": "error_observation_sd",
@@ -105,3 +106,36 @@ def with_source_errors(sites: xr.Dataset, errors: Mapping[str, Mapping[str, floa
             for field, variable in ERROR_VARIABLES.items()
         }
     )
+
+
+def errors_of_sites(sites: xr.Dataset) -> dict[str, NDArray[np.float64]]:
+    """Errors that stand in a sites dataset.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        With any of `ERROR_VARIABLES`.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (site,)
+        Field of `ErrorModel` -> value of each site (1, 1, m); NaN stands for the usual.
+
+    Raises
+    ------
+    ProfileError
+        If a value is not above 0.
+    """
+    found = {
+        field: np.asarray(sites[variable].values, dtype=np.float64)
+        for field, variable in ERROR_VARIABLES.items()
+        if variable in sites
+    }
+    for field, values in found.items():
+        impossible = np.flatnonzero(values <= 0.0)
+        if impossible.size:
+            raise ProfileError(
+                f"{ERROR_VARIABLES[field]} of site {impossible[0]} is {values[impossible[0]]:g}, "
+                "must be above 0; leave it missing where the usual error is meant"
+            )
+    return found

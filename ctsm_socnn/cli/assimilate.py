@@ -18,6 +18,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,7 @@ from ctsm_socnn.assimilation.figures import (
 )
 from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.named_files import require_not_read
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.netcdf import require_absent, write_dataset
@@ -93,11 +95,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen method."""
+    _require_options_of_the_method(arguments)
+    read = (arguments.sites, arguments.errors, arguments.posterior)
+    require_not_read(arguments.output, [path for path in read if path is not None])
     require_absent(arguments.output, overwrite=arguments.overwrite)
     if arguments.figures is not None:
         make_directory(arguments.figures)
     _METHODS[arguments.method](arguments)
     return 0
+
+
+def _require_options_of_the_method(arguments: argparse.Namespace) -> None:
+    """Refuse what another method would have taken: silence would look like consent."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    for name, methods in _METHODS_OF_OPTION.items():
+        if arguments.method not in methods and getattr(arguments, name) != parser.get_default(name):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is not for --method {arguments.method}, "
+                f"but for {' and '.join(methods)}; leave it out or choose another method"
+            )
 
 
 def _add_prior(group: argparse._ArgumentGroup) -> None:
@@ -272,6 +289,7 @@ def _hierarchical(arguments: argparse.Namespace) -> None:
 
 def _site_by_site(arguments: argparse.Namespace) -> None:
     sites = _sites(arguments, load=False)
+    _require_figure_sites(arguments, sites.sizes["site"])
     settings = Settings(
         sampler=arguments.sampler,
         likelihood=arguments.likelihood,
@@ -306,6 +324,17 @@ def _site_by_site(arguments: argparse.Namespace) -> None:
         _draw(posterior, run_sites, arguments.figures, arguments.figure_sites)
 
 
+def _require_figure_sites(arguments: argparse.Namespace, count: int) -> None:
+    """Refuse, before anything is run, sites that are not there."""
+    for place in arguments.figure_sites or ():
+        if arguments.figures is None:
+            raise ConfigError("--figure-sites says what --figures DIRECTORY draws; give both")
+        if not 0 <= place < count:
+            raise ConfigError(
+                f"--figure-sites {place}: {arguments.sites} has the sites 0 to {count - 1}"
+            )
+
+
 def _draw(
     posterior: xr.Dataset, sites: xr.Dataset, directory: Path, wanted: list[int] | None
 ) -> None:
@@ -321,12 +350,12 @@ def _draw(
 
 def _plan(arguments: argparse.Namespace) -> SamplingPlan:
     """Take the sampler's plan with what the command line changes."""
-    usual = SAMPLERS[arguments.sampler].default_plan
-    return SamplingPlan(
-        chains=arguments.chains or usual.chains,
-        warmup=arguments.warmup or usual.warmup,
-        draws=arguments.draws or usual.draws,
-    )
+    lengths = {
+        name: value
+        for name in ("chains", "warmup", "draws")
+        if (value := getattr(arguments, name)) is not None
+    }
+    return replace(SAMPLERS[arguments.sampler].default_plan, **lengths)
 
 
 def _random_sampling(arguments: argparse.Namespace) -> None:
@@ -346,3 +375,19 @@ _METHODS: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {
     "site-by-site": _site_by_site,
     "random-sampling": _random_sampling,
 }
+
+_POOLED: Final = ("one-batch", "hierarchical")
+_FITTED: Final = (*_POOLED, "site-by-site")
+
+_METHODS_OF_OPTION: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("below_bedrock", "errors", "prior", "prior_width", "prior_of"), _FITTED),
+    **dict.fromkeys(("cost", "starts"), _POOLED),
+    "by": ("hierarchical",),
+    **dict.fromkeys(
+        ("sampler", "likelihood", "chains", "warmup", "draws", "workers", "scheduler", "figures"),
+        ("site-by-site",),
+    ),
+    **dict.fromkeys(("figure_sites", "shard"), ("site-by-site",)),
+    **dict.fromkeys(("posterior", "draws_per_site"), ("random-sampling",)),
+}
+"""Option -> methods that take it; the others are for all."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ctsm_socnn.errors import ConfigError
 
-__all__ = ["add_run_option", "file_and_variable", "named_patterns"]
+__all__ = ["add_run_option", "file_and_variable", "named_patterns", "require_not_read"]
 
 
 def add_run_option(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -47,3 +47,14 @@ def file_and_variable(place: str) -> tuple[Path, str | None]:
         return Path(place), None
     file, _, variable = place.rpartition(":")
     return Path(file), variable
+
+
+def require_not_read(output: Path, read: Iterable[Path]) -> None:
+    """Refuse an output that would replace what the command reads.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if output.resolve() in {path.resolve() for path in read}:
+        raise ConfigError(f"{output} is read by this command; give the output another name")

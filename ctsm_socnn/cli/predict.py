@@ -23,6 +23,7 @@ from typing import Final
 import xarray as xr
 
 from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.named_files import require_not_read
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import find_history, open_climatology, read_climatology
@@ -90,10 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _require_own_names(outputs: Sequence[Path], read: Sequence[Path]) -> None:
     """Refuse an output that would replace another, or what is read."""
-    inputs, written = {path.resolve() for path in read}, set()
+    written = set()
     for path in outputs:
-        if path.resolve() in inputs:
-            raise ConfigError(f"{path} is read by this command; give the output another name")
+        require_not_read(path, read)
         if path.resolve() in written:
             raise ConfigError(f"-o and --soil-carbon both name {path}; give them two names")
         written.add(path.resolve())

@@ -80,7 +80,9 @@ class ObservationOperator:
         soc = np.asarray(sites["soc"].values, dtype=np.float64)
         top, bottom = _bounds(sites)
         known = np.isfinite(sites["nbedrock"].values)
-        bedrock = np.where(known, sites["nbedrock"].values, _N_LAYERS).astype(np.int64)
+        # The kernel refuses a site whose bedrock lies elsewhere; its observations must not fail before.
+        deepest = np.clip(np.where(known, sites["nbedrock"].values, _N_LAYERS), 1, _N_LAYERS)
+        bedrock = deepest.astype(np.int64)
         reasons = {"site without nbedrock": ~known[:, np.newaxis]}
         reasons |= _reasons(sites, soc, top, bottom)
         if below_bedrock == "drop":

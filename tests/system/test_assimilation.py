@@ -83,6 +83,13 @@ def test_a_killed_run_goes_on_and_ends_the_same(sites_file: Path, tmp_path: Path
         (["--sampler", "published"], "goes with the published likelihood"),
         (["--prior-of", "q10=1.5"], "write a name, its centre and its standard deviation"),
         (["--prior-of", "q10=1.5,0"], "prior of q10 has the width 0"),
+        (["--chains", "0"], "chains is 0, must be at least 1"),
+        (["--figure-sites", "3"], "give both"),
+        (["--figure-sites", "40", "--figures", "."], "has the sites 0 to 39"),
+        (["--method", "one-batch", "--shard", "1/2"], "--shard is not for --method one-batch"),
+        (["--method", "one-batch", "--likelihood", "lognormal"], "but for site-by-site"),
+        (["--cost", "log"], "--cost is not for --method site-by-site"),
+        (["--draws-per-site", "5"], "but for random-sampling"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -97,6 +104,19 @@ def test_wrong_options_are_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("command", ["assimilate", "merge"])
+def test_what_is_read_is_not_replaced(
+    sites_file: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    before = sites_file.read_bytes()
+    assert main([command, str(sites_file), "-o", str(sites_file), "--overwrite"]) == 2
+    assert "sites.nc is read by this command; give the output another name" in (
+        capsys.readouterr().err
+    )
+    assert sites_file.read_bytes() == before
 
 
 @pytest.mark.real_data

@@ -93,6 +93,14 @@ def test_classes_may_be_numbers_and_missing(twin: tuple[xr.Dataset, np.ndarray])
     assert fitted["class_sites"].values.tolist() == [N_SITES // 2 - 1, N_SITES // 2]
 
 
+def test_codes_of_many_digits_are_told_apart(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    sites = world(twin[0], 0.3, seed=1)
+    for dtype in (np.int32, np.float32):
+        code = np.where(CLASSES == "grass", 1_234_568, 1_234_567).astype(dtype)
+        fitted = hierarchical(sites.assign(code=(("site",), code)), "code", **QUICK)
+        assert fitted["class"].values.tolist() == ["1234567", "1234568"]
+
+
 def test_its_gradient_agrees_with_differences(twin: tuple[xr.Dataset, np.ndarray]) -> None:
     sites = world(twin[0], 0.3, seed=1)
     cost = PooledCost(Columns.from_sites(sites), ONE_BATCH_COSTS["mixed"](sites, "deepest"))

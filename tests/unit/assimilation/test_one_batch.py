@@ -99,6 +99,14 @@ def test_an_unknown_cost_is_refused(twin: tuple[xr.Dataset, np.ndarray]) -> None
         one_batch(twin[0], cost="huber")
 
 
+@pytest.mark.parametrize(("name", "value"), [("starts", 0), ("seed", -1)])
+def test_numbers_that_are_too_small_are_refused(
+    name: str, value: int, twin: tuple[xr.Dataset, np.ndarray]
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is {value}, must be at least"):
+        one_batch(twin[0], **{name: value})
+
+
 def test_several_starts_find_the_lower_of_two_valleys() -> None:
     def two_valleys(x: np.ndarray) -> tuple[float, np.ndarray]:
         near, far = x - 0.45, x - 0.9

@@ -110,3 +110,8 @@ def test_the_posterior_says_how_it_was_judged(
 def test_it_goes_with_the_published_likelihood_only() -> None:
     with pytest.raises(ConfigError, match="published likelihood, not 'lognormal'"):
         Settings(sampler="published", likelihood="lognormal")
+
+
+def test_the_statistic_of_a_single_chain_is_unknown() -> None:
+    one = np.ones((2, 1))
+    assert np.isnan(gelman_rubin(one, one, np.array([100], dtype=np.int32))).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -55,14 +56,29 @@ def test_results_do_not_depend_on_how_many_sites_are_in_memory(
 def test_parts_that_do_not_fit_are_refused(sites: xr.Dataset, tmp_path: Path) -> None:
     second, first = parts_of(sites, tmp_path)
     output = tmp_path / "merged.nc"
-    with pytest.raises(AssimilationError, match="in no part"):
-        merge_posteriors([second], output=output)
+    for some in ([first], [second]):
+        with pytest.raises(AssimilationError, match="in no part"):
+            merge_posteriors(some, output=output)
     with pytest.raises(AssimilationError, match="more than one part"):
         merge_posteriors([first, second, second], output=output)
     for name, other in (("seed", "5"), ("prior", "another"), ("sites_sha256", "0")):
         with pytest.raises(AssimilationError, match=f"different runs: {name} is .* and "):
             merge_posteriors([first, second.assign_attrs({name: other})], output=output)
+    for name in ("sites_in_all", "seed", "cpu_seconds"):
+        bare = second.copy()
+        del bare.attrs[name]
+        with pytest.raises(AssimilationError, match=f"part_2.nc lacks the global attribute {name}"):
+            merge_posteriors([first, bare], output=output)
     assert not output.exists()
+
+
+def test_a_missing_last_part_is_noticed(sites: xr.Dataset, tmp_path: Path) -> None:
+    parts = []
+    for number in (1, 2):
+        shard = Shard(number, 3)
+        parts.append(site_by_site(sites, SHORT, output=tmp_path / f"{number}.nc", shard=shard))
+    with pytest.raises(AssimilationError, match="4 sites are in no part, the first at place 16"):
+        merge_posteriors(parts, output=tmp_path / "merged.nc")
 
 
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "-1/2"])
@@ -86,6 +102,29 @@ def test_a_scheduler_that_does_not_run_is_an_error(sites: xr.Dataset, tmp_path: 
         site_by_site(
             sites, SHORT, output=tmp_path / "p.nc", scheduler=str(tmp_path / "no_such_file.json")
         )
+
+
+@pytest.mark.parametrize("text", ["not json", "[]", "{}"])
+def test_a_file_that_is_no_scheduler_file_is_an_error(
+    sites: xr.Dataset, tmp_path: Path, text: str
+) -> None:
+    pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    path = tmp_path / "scheduler.json"
+    path.write_text(text)
+    with pytest.raises(AssimilationError, match=r"scheduler\.json is no dask scheduler file"):
+        site_by_site(sites, SHORT, output=tmp_path / "p.nc", scheduler=str(path))
+
+
+def test_a_scheduler_file_names_the_cluster(
+    sites: xr.Dataset, whole: xr.Dataset, tmp_path: Path
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra `cluster`")
+    path = tmp_path / "scheduler.json"
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
+        path.write_text(json.dumps(cluster.scheduler.identity(), default=str))
+        found = site_by_site(sites, SHORT, output=tmp_path / "p.nc", scheduler=str(path))
+    xr.testing.assert_identical(found.drop_attrs(), whole.drop_attrs())
 
 
 def test_a_shard_without_sites_is_refused(sites: xr.Dataset, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,12 @@ from ctsm_socnn.assimilation import (
     Settings,
     SiteStatus,
     make_prior,
+    one_batch,
     random_sampling,
     site_by_site,
 )
 from ctsm_socnn.assimilation.summary import posterior_summary
-from ctsm_socnn.errors import AssimilationError, ConfigError, FileError, KernelError
+from ctsm_socnn.errors import AssimilationError, ConfigError, FileError, KernelError, ProfileError
 from ctsm_socnn.schemas import open_file, validate_posterior
 
 SHORT = Settings(plan=SamplingPlan(chains=4, warmup=200, draws=200), seed=4)
@@ -48,6 +51,14 @@ def test_results_do_not_depend_on_workers(
     one = site_by_site(sites, SHORT, output=tmp_path / "one.nc")
     two = site_by_site(sites, SHORT, output=tmp_path / "two.nc", workers=2)
     xr.testing.assert_identical(one.drop_attrs(), two.drop_attrs())
+
+
+def test_no_two_sites_share_their_random_numbers(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    alike = twin[0].isel(site=np.zeros(17, dtype=int))
+    laplace = site_by_site(alike, Settings(sampler="laplace"), output=tmp_path / "posterior.nc")
+    assert np.unique(laplace["mean"].values, axis=0).shape[0] == 17
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(
@@ -137,6 +148,10 @@ def test_unfinished_sites_of_other_settings_are_not_mixed_in(
     changed = twin[0].assign(soc=2.0 * twin[0]["soc"])
     with pytest.raises(AssimilationError, match="another sites_sha256"):
         site_by_site(changed, SHORT, output=output)
+    module = sys.modules["ctsm_socnn.assimilation.site_by_site"]
+    monkeypatch.setattr(module, "package_version", lambda: "9.9", raising=False)
+    with pytest.raises(AssimilationError, match="another version"):
+        site_by_site(twin[0], SHORT, output=output)
 
 
 def test_an_output_that_exists_is_kept(twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path) -> None:
@@ -150,24 +165,26 @@ def test_an_output_that_exists_is_kept(twin: tuple[xr.Dataset, np.ndarray], tmp_
 def test_sites_that_cannot_be_run_say_why(
     twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
 ) -> None:
-    sites = twin[0].copy(deep=True)
+    sites = many_sites(twin, 7).copy(deep=True)
     sites["soc"][0, 1:] = np.nan
     sites["TSOI"][1, 3, 4] = np.nan
     for pool in ("CWD", "LITR1", "LITR2", "LITR3"):
         sites[f"{pool}_INPUT"][2] = 0.0
     sites["W_SCALAR"][3] = 0.0
     sites["TSOI"][4] -= 273.15
+    sites["nbedrock"][5] = 100
     posterior = site_by_site(sites, SHORT, output=tmp_path / "posterior.nc")
-    assert [SiteStatus(s).name for s in posterior["status"].values[:5]] == [
+    assert [SiteStatus(s).name for s in posterior["status"].values[:6]] == [
         "TOO_FEW_OBSERVATIONS",
         "FORCING_INCOMPLETE",
         "NO_CARBON_INPUT",
         "NO_DECOMPOSITION",
         "FORCING_OUT_OF_RANGE",
+        "FORCING_OUT_OF_RANGE",
     ]
-    assert (posterior["converged"].values[:5] == 0).all()
-    assert np.isnan(posterior["mean"].values[:5]).all()
-    assert np.isfinite(posterior["mean"].values[5:]).all()
+    assert (posterior["converged"].values[:6] == 0).all()
+    assert np.isnan(posterior["mean"].values[:6]).all()
+    assert np.isfinite(posterior["mean"].values[6:]).all()
 
 
 def test_forcing_in_the_wrong_unit_everywhere_is_an_error(
@@ -206,6 +223,51 @@ def test_parameters_without_effect_are_named(
 def test_unknown_names_are_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Settings(**options)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: SamplingPlan(0, 10, 10), "chains is 0, must be at least 1"),
+        (lambda: SamplingPlan(4, -1, 10), "warmup is -1, must be at least 0"),
+        (lambda: SamplingPlan(4, 10, 1), "draws is 1, must be at least 2"),
+        (lambda: Settings(seed=-1), "seed is -1, must be at least 0"),
+        (lambda: random_sampling(posterior_of([1]), 2, draws=0), "draws per site is 0"),
+        (lambda: random_sampling(posterior_of([1]), 2, seed=-1), "seed is -1"),
+    ],
+)
+def test_numbers_that_are_too_small_are_refused(made: Callable[[], object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        made()
+
+
+def test_too_few_workers_are_refused(twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="workers is 0, must be at least 1"):
+        site_by_site(twin[0], SHORT, output=tmp_path / "p.nc", workers=0)
+
+
+def test_no_more_processes_are_started_than_there_is_work_for(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, asked = sys.modules["ctsm_socnn.assimilation.site_by_site"], []
+
+    def opened(workers: int, scheduler: str | None) -> AbstractContextManager[None]:
+        asked.append(workers)
+        return nullcontext()
+
+    monkeypatch.setattr(module, "open_executor", opened)
+    site_by_site(many_sites(twin), SHORT, output=tmp_path / "p.nc", workers=50)
+    assert asked == [3]
+
+
+@pytest.mark.parametrize("method", [site_by_site, one_batch])
+def test_a_file_without_sites_is_refused(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path, method: Callable[..., object]
+) -> None:
+    output = {"output": tmp_path / "p.nc"} if method is site_by_site else {}
+    with pytest.raises(ProfileError, match="has no sites"):
+        method(twin[0].isel(site=slice(0, 0)), **output)
+    assert list(tmp_path.iterdir()) == []
 
 
 def posterior_of(converged: list[int]) -> xr.Dataset:

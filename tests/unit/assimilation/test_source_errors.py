@@ -10,7 +10,9 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import make_likelihood, read_source_errors, with_source_errors
 from ctsm_socnn.assimilation.likelihood import ErrorModel, LogLikelihood
-from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.assimilation.screening import screen_sites
+from ctsm_socnn.assimilation.source_errors import ERROR_VARIABLES
+from ctsm_socnn.errors import ConfigError, FileError, ProfileError
 
 SOURCES = np.array(["NEON", "other", "NEON"])
 TABLE = """
@@ -102,3 +104,26 @@ def test_impossible_tables_are_refused(
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"errors\.toml cannot be read"):
         read_source_errors(tmp_path / "errors.toml")
+
+
+def test_one_error_of_a_site_alone_counts(sites: xr.Dataset) -> None:
+    usual = ErrorModel()
+    with_one = sites.assign(error_observation_sd=("site", [0.01, np.nan, 0.5]))
+    for site, observation in ((0, 0.01), (1, usual.observation_sd), (2, 0.5)):
+        np.testing.assert_allclose(
+            covariance(with_one, site),
+            expected(observation, usual.representativeness_sd, usual.correlation_length),
+            rtol=1e-12,
+        )
+
+
+@pytest.mark.parametrize("variable", ERROR_VARIABLES.values())
+@pytest.mark.parametrize("value", [0.0, -0.25])
+def test_impossible_errors_of_a_site_are_refused_before_it_is_run(
+    twin: tuple[xr.Dataset, np.ndarray], variable: str, value: float
+) -> None:
+    of_sites = np.full(twin[0].sizes["site"], 0.3)
+    of_sites[4] = value
+    sites = twin[0].assign({variable: ("site", of_sites)})
+    with pytest.raises(ProfileError, match=f"{variable} of site 4 is {value:g}, must be above 0"):
+        screen_sites(sites, "deepest", 2)
