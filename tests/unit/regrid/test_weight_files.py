@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -175,12 +176,42 @@ def test_damaged_files_are_refused(path: Path, source: Grid, target: Grid) -> No
         read_weights(path, source, target)
 
 
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(
+    ("factor", "message"), [(5.0, "sum to [1-5]"), (np.nan, "not finite"), (-1.0, "sum to")]
+)
+def test_weights_that_are_no_means_are_refused(
+    path: Path, source: Grid, target: Grid, ours: bool, factor: float, message: str
+) -> None:
+    factors = conservative_weights(source, target).matrix.data.copy()
+    factors[0] *= factor
+    if ours:
+        with netCDF4.Dataset(path, "a") as file:
+            file["S"][:] = factors
+    else:
+        _foreign(path, S=factors)
+    with pytest.raises(GridError, match=message):
+        read_weights(path, source, target)
+
+
+def test_weights_divided_by_whole_cells_are_refused_whatever_they_say(
+    path: Path, source: Grid, target: Grid
+) -> None:
+    whole = conservative_weights(source, target, Normalisation.DSTAREA)
+    write_weights(whole, path, overwrite=True)
+    _foreign(path)
+    with netCDF4.Dataset(path, "a") as file:
+        file.delncattr("normalization")
+    with pytest.raises(GridError, match="sum to 0"):
+        read_weights(path, source, target)
+
+
 def test_files_without_weights_are_refused(tmp_path: Path, source: Grid, target: Grid) -> None:
     path = tmp_path / "no.nc"
     with pytest.raises(FileError, match="does not exist"):
         read_weights(path, source, target)
     xr.Dataset({"S": ("n_s", [1.0])}).to_netcdf(path)
-    with pytest.raises(GridError, match="row, col, xc_a, xc_b missing"):
+    with pytest.raises(GridError, match="row, col, xc_a, yc_a, xc_b, yc_b missing"):
         read_weights(path, source, target)
 
 
