@@ -50,11 +50,14 @@ def require_absent(path: str | Path, *, overwrite: bool) -> None:
     Raises
     ------
     FileError
-        If `path` exists and may not be replaced, or its directory is missing or read-only.
+        If `path` exists and may not be replaced or is no file, or its directory is missing or
+        read-only.
     """
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileError(f"{path} exists already; choose another name or give --overwrite")
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is no ordinary file and cannot be replaced; choose another name")
     if not path.parent.is_dir():
         raise FileError(f"{path.parent} is not a directory, so {path.name} cannot be written there")
     if not os.access(path.parent, os.W_OK):
@@ -65,16 +68,19 @@ def require_absent(path: str | Path, *, overwrite: bool) -> None:
 def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` when the block ends well.
 
+    A symbolic link stays: what it points at is written.
+
     Raises
     ------
     FileError
         As `require_absent`; also if the file system refuses the write.
     """
     path = Path(path)
-    require_absent(path, overwrite=overwrite)
+    place = path.resolve()
+    require_absent(place, overwrite=overwrite)
     try:
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
+            prefix=f".{place.name}.", suffix=place.suffix, dir=place.parent
         )
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}") from error
@@ -83,7 +89,9 @@ def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        # Another run may have written it in the meantime.
+        require_absent(place, overwrite=overwrite)
+        temporary.replace(place)
         _LOG.info("wrote %s", path)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror or error}") from error

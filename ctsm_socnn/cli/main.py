@@ -170,9 +170,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ctsm-socnn {name}: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except BrokenPipeError:
-        # Whoever reads the output has read enough, as in `| head`; flushing must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever reads the output has read enough, as in `| head`.
         return EXIT_BROKEN_PIPE
+    except (OSError, MemoryError) as error:
+        if "--debug" in words:
+            raise
+        what = str(error) or "there is not enough memory"
+        print(f"ctsm-socnn {name}: {what}; --debug shows where", file=sys.stderr)
+        return EXIT_USER_ERROR
     except KeyboardInterrupt as stop:
         terminated = isinstance(stop, Terminated)
         what = "terminated" if terminated else "interrupted"
@@ -185,7 +190,17 @@ def process() -> NoReturn:
     status = main()
     # All is done; a Ctrl-C now would only turn the end of Python into a traceback.
     ignore_stops()
+    _let_go_of_output()
     sys.exit(status)
+
+
+def _let_go_of_output() -> None:
+    """Flush what was printed; if nobody takes it, `main` has said so, and Python shall not again."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(name: str, words: Sequence[str]) -> int:
