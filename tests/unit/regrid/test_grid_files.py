@@ -71,6 +71,13 @@ def test_mesh_keeps_triangles_and_squares(mesh: xr.Dataset) -> None:
     np.testing.assert_allclose(grid.lon[0], 0.5)
 
 
+def test_mesh_nodes_may_be_counted_from_zero(mesh: xr.Dataset) -> None:
+    nodes = mesh["elementConn"]
+    from_zero = mesh.assign(elementConn=(nodes - 1).assign_attrs(start_index=0))
+    expected, found = grid_of(mesh, "one").corners(), grid_of(from_zero, "zero").corners()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_mesh_connectivity_outside_the_nodes_is_refused(mesh: xr.Dataset) -> None:
     mesh["elementConn"][0, 0] = 9
     with pytest.raises(GridError, match=r"elementConn points at nodes outside 1\.\.5"):

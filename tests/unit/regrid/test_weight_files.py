@@ -113,6 +113,29 @@ def test_weights_of_others_are_narrowed_to_our_masks(
     np.testing.assert_allclose(narrowed.covered, expected.covered, atol=1e-13)
 
 
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_centres_of_either_grid_must_be_ours(
+    path: Path, source: Grid, target: Grid, side: str
+) -> None:
+    with xr.open_dataset(path) as file:
+        moved = file[f"yc_{side}"].values.copy()
+    moved[5] += 0.5
+    _foreign(path, **{f"yc_{side}": moved})
+    with pytest.raises(GridError, match=f"cell 6 of its grid {side} lies 0.5 degrees"):
+        read_weights(path, source, target)
+
+
+def test_what_is_covered_follows_narrower_masks(path: Path, source: Grid, target: Grid) -> None:
+    """Also of cells that the wider mask had not covered wholly."""
+    _foreign(path)
+    lon, lat = source.centres()
+    narrow = source.with_mask(source.mask.ravel() & (np.round(lon + lat) % 4 == 0))
+    read, made = read_weights(path, narrow, target), conservative_weights(narrow, target)
+    partly = (read.covered > 0.0) & (conservative_weights(source, target).covered < 0.9)
+    assert partly.any()
+    np.testing.assert_allclose(read.covered, made.covered, atol=1e-12)
+
+
 def test_weights_of_others_with_too_narrow_a_mask_are_refused(
     path: Path, two_degrees: Grid, target: Grid
 ) -> None:
