@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from ctsm_socnn.errors import SocnnError
+from ctsm_socnn.library_order import load_netcdf4_apart
 
 if TYPE_CHECKING:
     from ctsm_socnn.assimilation import merge_posteriors as merge_posteriors
@@ -88,10 +89,13 @@ _HOME: Final = {name: module for module, names in API.items() for name in names}
 
 __all__ = ["SocnnError", "__version__", *_HOME]
 
+load_netcdf4_apart()
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Import what is asked for: a name of `API`, a room, the version, or the kernel."""
+        load_netcdf4_apart()
         if name == "__version__":
             from ctsm_socnn.provenance import package_version
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ctsm_socnn.errors import FileError
-from ctsm_socnn.netcdf import atomic_output, ordinary_mode, require_absent
+from ctsm_socnn.netcdf import atomic_output, ordinary_mode, require_place
 from ctsm_socnn.provenance import checksum
 
 __all__ = [
@@ -78,7 +78,7 @@ def atomic_directory(
 
 def require_replaceable(directory: Path, *, overwrite: bool, mark: str = CHECKSUMS) -> None:
     """Refuse what `atomic_directory` would refuse; to be asked before long work."""
-    require_absent(directory, overwrite=overwrite)
+    require_place(directory, overwrite=overwrite)
     if directory.exists() and not (directory / mark).is_file():
         raise FileError(
             f"{directory} was not made by ctsm-socnn (it has no {mark}), so it is not replaced"

@@ -117,10 +117,12 @@ def _library(name: str) -> Finding:
 def _esmpy() -> Finding:
     if importlib.util.find_spec("esmpy") is None:
         return Finding("ESMPy", "absent", "not installed", _ESMPY_REMEDY)
-    try:
-        import esmpy
-    except Exception as error:  # ESMPy raises whatever its shared library gives
-        return Finding("ESMPy", "absent", f"does not load: {error}", "set ESMFMKFILE to esmf.mk")
+    from ctsm_socnn.regrid.esmf import esmpy_problem
+
+    if problem := esmpy_problem():
+        return Finding("ESMPy", "absent", f"does not load: {problem}", "set ESMFMKFILE to esmf.mk")
+    import esmpy
+
     return Finding("ESMPy", "ok", str(esmpy.__version__))
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "atomic_output",
     "ordinary_mode",
     "require_absent",
+    "require_place",
     "write_ctsm_input",
     "write_dataset",
     "write_in_parts",
@@ -46,7 +47,21 @@ _BYTES_AT_ONCE: Final = 1 << 27
 
 
 def require_absent(path: str | Path, *, overwrite: bool) -> None:
-    """Refuse an output that exists, unless `overwrite`.
+    """Make sure, before any work, that a file can be written at `path`.
+
+    Raises
+    ------
+    FileError
+        If `path` exists and may not be replaced or is no file, or its directory is missing or
+        read-only.
+    """
+    require_place(path, overwrite=overwrite)
+    if Path(path).exists() and not Path(path).is_file():
+        raise FileError(f"{path} is no ordinary file and cannot be replaced; choose another name")
+
+
+def require_place(path: str | Path, *, overwrite: bool) -> None:
+    """Make sure that `path` is free or may be replaced, whether by a file or by a directory.
 
     Raises
     ------
@@ -66,16 +81,19 @@ def require_absent(path: str | Path, *, overwrite: bool) -> None:
 def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` when the block ends well.
 
+    A symbolic link stays: what it points at is written.
+
     Raises
     ------
     FileError
         As `require_absent`; also if the file system refuses the write.
     """
     path = Path(path)
-    require_absent(path, overwrite=overwrite)
+    place = path.resolve()
+    require_absent(place, overwrite=overwrite)
     try:
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
+            prefix=f".{place.name}.", suffix=place.suffix, dir=place.parent
         )
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}") from error
@@ -84,7 +102,9 @@ def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     try:
         yield temporary
         temporary.chmod(ordinary_mode(0o666))
-        temporary.replace(path)
+        # Another run may have written it in the meantime.
+        require_absent(place, overwrite=overwrite)
+        temporary.replace(place)
         _LOG.info("wrote %s", path)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import AssimilationError, FileError
 from ctsm_socnn.interruption import stop_if_asked
 from ctsm_socnn.locks import locked
-from ctsm_socnn.netcdf import require_absent
+from ctsm_socnn.netcdf import require_place
 
 __all__ = ["Block", "Checkpoint"]
 
@@ -63,7 +63,7 @@ class Checkpoint:
         self._lock = ExitStack()
 
     def __enter__(self) -> Self:
-        require_absent(self._output, overwrite=self._overwrite)
+        require_place(self._output, overwrite=self._overwrite)
         try:
             self._directory.mkdir(exist_ok=True)
         except OSError as error:

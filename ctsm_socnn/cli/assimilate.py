@@ -52,7 +52,7 @@ from ctsm_socnn.assimilation.figures import (
 )
 from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.cli.json_text import add_json, print_result
-from ctsm_socnn.cli.named_files import require_not_read
+from ctsm_socnn.cli.named_files import require_own_names
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.netcdf import require_absent, write_dataset
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the chosen method."""
     _require_options_of_the_method(arguments)
     read = (arguments.sites, arguments.errors, arguments.posterior)
-    require_not_read(arguments.output, [path for path in read if path is not None])
+    require_own_names({"-o": arguments.output}, [path for path in read if path is not None])
     require_absent(arguments.output, overwrite=arguments.overwrite)
     if arguments.figures is not None:
         make_directory(arguments.figures)

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -26,7 +27,7 @@ from ctsm_socnn.interruption import Terminated
 from ctsm_socnn.progress import progress_hidden
 from ctsm_socnn.provenance import package_version
 
-__all__ = ["COMMANDS", "EXIT_STATUS", "command_parser", "main", "process"]
+__all__ = ["COMMANDS", "EXIT_STATUS", "command_parser", "main", "process", "with_parts"]
 
 EXIT_USER_ERROR: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -122,17 +123,37 @@ def command_parser(name: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
+    for part in with_parts(parser):
+        _add_common_options(part)
+    parser.set_defaults(run=module.run, quiet=False, verbose=False, debug=False)
+    return parser
+
+
+def with_parts(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parser of a command and those of its parts, as of `export paramfile`."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in action.choices.values():
+                yield from with_parts(part)
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("of every command")
     loud = group.add_mutually_exclusive_group()
-    loud.add_argument("--quiet", action="store_true", help="print only warnings and errors")
-    loud.add_argument(
+    # Without defaults of their own: a part would take back what was said before its name.
+    flag = partial(loud.add_argument, action="store_true", default=argparse.SUPPRESS)
+    flag("--quiet", help="print only warnings and errors")
+    flag(
         "--verbose",
-        action="store_true",
         help="say on standard error which files are read and written, and what the run took",
     )
-    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(run=module.run)
-    return parser
+    group.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show the traceback of an error",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -170,9 +191,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ctsm-socnn {name}: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except BrokenPipeError:
-        # Whoever reads the output has read enough, as in `| head`; flushing must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever reads the output has read enough, as in `| head`.
         return EXIT_BROKEN_PIPE
+    except (OSError, MemoryError) as error:
+        if "--debug" in words:
+            raise
+        what = str(error) or "there is not enough memory"
+        print(f"ctsm-socnn {name}: {what}; --debug shows where", file=sys.stderr)
+        return EXIT_USER_ERROR
     except KeyboardInterrupt as stop:
         terminated = isinstance(stop, Terminated)
         what = "terminated" if terminated else "interrupted"
@@ -185,7 +211,17 @@ def process() -> NoReturn:
     status = main()
     # All is done; a Ctrl-C now would only turn the end of Python into a traceback.
     ignore_stops()
+    _let_go_of_output()
     sys.exit(status)
+
+
+def _let_go_of_output() -> None:
+    """Flush what was printed; if nobody takes it, `main` has said so, and Python shall not again."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(name: str, words: Sequence[str]) -> int:

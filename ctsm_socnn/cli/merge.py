@@ -15,7 +15,7 @@ import numpy as np
 
 from ctsm_socnn.assimilation import merge_posteriors
 from ctsm_socnn.cli.json_text import add_json, print_result
-from ctsm_socnn.cli.named_files import require_not_read
+from ctsm_socnn.cli.named_files import require_own_names
 from ctsm_socnn.schemas import open_file
 
 __all__ = ["add_arguments", "run"]
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge the files."""
-    require_not_read(arguments.output, arguments.parts)
+    require_own_names({"-o": arguments.output}, arguments.parts)
     parts = [open_file(path, load=False) for path in arguments.parts]
     merged = merge_posteriors(parts, output=arguments.output, overwrite=arguments.overwrite)
     counted = {

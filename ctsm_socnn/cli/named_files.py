@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ctsm_socnn.errors import ConfigError
 
-__all__ = ["add_run_option", "file_and_variable", "named_patterns", "require_not_read"]
+__all__ = ["add_run_option", "file_and_variable", "named_patterns", "require_own_names"]
 
 
 def add_run_option(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -49,12 +49,25 @@ def file_and_variable(place: str) -> tuple[Path, str | None]:
     return Path(file), variable
 
 
-def require_not_read(output: Path, read: Iterable[Path]) -> None:
-    """Refuse an output that would replace what the command reads.
+def require_own_names(outputs: Mapping[str, Path | None], read: Iterable[Path]) -> None:
+    """Refuse an output that would replace another, or what is read.
+
+    Parameters
+    ----------
+    outputs : mapping of str to Path
+        Option -> file that it names; None where it was not given.
+    read : iterable of Path
 
     Raises
     ------
     ConfigError
     """
-    if output.resolve() in {path.resolve() for path in read}:
-        raise ConfigError(f"{output} is read by this command; give the output another name")
+    inputs, written = {path.resolve() for path in read}, dict[Path, str]()
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        if path.resolve() in inputs:
+            raise ConfigError(f"{path} is read by this command; give the output another name")
+        first = written.setdefault(path.resolve(), option)
+        if first != option:
+            raise ConfigError(f"{first} and {option} both name {path}; give them two names")

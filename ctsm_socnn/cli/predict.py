@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import xarray as xr
 
 from ctsm_socnn.cli.json_text import to_json
-from ctsm_socnn.cli.named_files import require_not_read
+from ctsm_socnn.cli.named_files import require_own_names
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.forcing import find_history, open_climatology, read_climatology
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = [p for p in (arguments.output, arguments.soil_carbon) if p is not None]
     history = find_history(arguments.forcing) if arguments.forcing else []
     read = [arguments.grid, arguments.model, *arguments.model.glob("*"), *history]
-    _require_own_names(outputs, read)
+    require_own_names({"-o": arguments.output, "--soil-carbon": arguments.soil_carbon}, read)
     for path in outputs:
         require_absent(path, overwrite=arguments.overwrite)
     model = load_model(arguments.model)
@@ -87,16 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join([f"wrote {', '.join(map(str, outputs))}", *_lines(summary)]))
     return 1 if summary.broken else 0
-
-
-def _require_own_names(outputs: Sequence[Path], read: Sequence[Path]) -> None:
-    """Refuse an output that would replace another, or what is read."""
-    written = set()
-    for path in outputs:
-        require_not_read(path, read)
-        if path.resolve() in written:
-            raise ConfigError(f"-o and --soil-carbon both name {path}; give them two names")
-        written.add(path.resolve())
 
 
 def _require_drawable(arguments: argparse.Namespace, grid: xr.Dataset) -> None:

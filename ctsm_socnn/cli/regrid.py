@@ -15,6 +15,7 @@ that all its cells are filled.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,14 +24,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.named_files import file_and_variable, require_own_names
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.regrid.backends import BACKENDS, make_weights
 from ctsm_socnn.regrid.fill import Fill
+from ctsm_socnn.regrid.grid_files import field_of, grid_of, holds_grid
 from ctsm_socnn.regrid.grids import CESM_GRIDS, Grid, read_grid
 from ctsm_socnn.regrid.maps import LEAST_FRACTION, data_grid, regrid_maps
-from ctsm_socnn.regrid.masks import takes_sea_for_land
+from ctsm_socnn.regrid.masks import same_cells, takes_sea_for_land
 from ctsm_socnn.regrid.weight_files import read_weights, write_weights
 from ctsm_socnn.regrid.weights import Method, RemapWeights
 from ctsm_socnn.schemas import open_file, validate_maps
@@ -82,7 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    for output in (arguments.output, arguments.save_weights):
+    outputs = {"-o": arguments.output, "--save-weights": arguments.save_weights}
+    require_own_names(outputs, _read(arguments))
+    for output in outputs.values():
         if output is not None:
             require_absent(output, overwrite=arguments.overwrite)
     if not 0.0 <= arguments.min_fraction <= 1.0:
@@ -101,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         biomes=_biomes(arguments.biomes, target),
     )
     inputs = {"maps": arguments.maps}
-    if Path(arguments.to).exists():
+    if Path(arguments.to).is_file():
         inputs["grid"] = Path(arguments.to)
     if arguments.mask is not None:
         inputs["mask"] = arguments.mask
@@ -114,6 +119,21 @@ def run(arguments: argparse.Namespace) -> int:
         write_weights(weights, arguments.save_weights, overwrite=arguments.overwrite)
     print_result(arguments, _counts(result), _report(result, weights, arguments))
     return 0
+
+
+def _read(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Files that the command reads; a CESM name is none."""
+    biomes, _ = file_and_variable(arguments.biomes or "")
+    for name in (
+        arguments.maps,
+        arguments.to,
+        arguments.source,
+        arguments.mask,
+        arguments.weights,
+        biomes,
+    ):
+        if name is not None and Path(name).is_file():
+            yield Path(name)
 
 
 def _counts(result: xr.Dataset) -> dict[str, int]:
@@ -134,16 +154,22 @@ def _weights(arguments: argparse.Namespace, data: Grid, target: Grid) -> RemapWe
 def _biomes(argument: str | None, target: Grid) -> NDArray[np.integer] | None:
     if argument is None:
         return None
-    path, _, name = argument.rpartition(":")
-    if not path:
+    path, name = file_and_variable(argument)
+    if name is None:
         raise GridError(f"--biomes {argument}: must be FILE:VARIABLE")
-    dataset = open_file(Path(path))
-    if name not in dataset or dataset[name].size != target.size:
+    dataset = open_file(path)
+    if name not in dataset:
+        raise GridError(f"{path}: {name} is not there; it has {', '.join(map(str, dataset))}")
+    grid = grid_of(dataset, str(path)) if holds_grid(dataset) else target
+    values = field_of(dataset, name, grid)
+    if values is None:
         raise GridError(
-            f"{path}: {name} must be there with the {target.size} cells of {target.name}"
+            f"{path}: {name} {dataset[name].sizes} must be there with the {grid.size} cells of "
+            f"{grid.name}"
         )
-    values = dataset[name].values.ravel()
-    return np.where(np.isfinite(values), values, -1).astype(np.int64)
+    biomes = np.full(target.size, -1, dtype=np.int64)
+    biomes[same_cells(target, grid)] = np.where(np.isfinite(values), values, -1)
+    return biomes
 
 
 def _report(result: xr.Dataset, weights: RemapWeights, arguments: argparse.Namespace) -> str:

@@ -10,13 +10,20 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, Final
 
-from ctsm_socnn.interruption import Terminated, forget_request, note_request
+from ctsm_socnn.interruption import Terminated, forget_request, note_request, stop_if_asked
 
 __all__ = ["ignore_stops", "stopped_by_signals"]
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+_UNSAFE: Final = "xarray.backends"
+"""Code that takes locks by hand: thrown out of there, they stay shut and closing the file hangs."""
+
+_LATER: Final = 0.02
+"""Seconds until a stop that came there is tried again."""
 
 
 @contextmanager
@@ -28,10 +35,11 @@ def stopped_by_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _STOPS}
+    before = {number: signal.getsignal(number) for number in (*_STOPS, signal.SIGALRM)}
     hook = sys.unraisablehook
     forget_request()
-    for number in before:
+    signal.signal(signal.SIGALRM, _stop_now_or_later)
+    for number in _STOPS:
         if before[number] != signal.SIG_IGN:
             signal.signal(number, _stop)
     sys.unraisablehook = partial(_all_but_stops, hook)
@@ -44,6 +52,7 @@ def stopped_by_signals() -> Iterator[None]:
         raise
     finally:
         sys.unraisablehook = hook
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in before.items():
             signal.signal(number, handler)
         forget_request()
@@ -51,14 +60,23 @@ def stopped_by_signals() -> Iterator[None]:
 
 def ignore_stops() -> None:
     """Be deaf to Ctrl-C and SIGTERM, for the end of what has been stopped."""
-    for number in _STOPS:
+    for number in (*_STOPS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stop(number: int, _frame: object) -> None:
-    kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-    note_request(kind)
-    raise kind(number)
+def _stop(number: int, frame: FrameType | None) -> None:
+    note_request(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    _stop_now_or_later(number, frame)
+
+
+def _stop_now_or_later(_number: int, frame: FrameType | None) -> None:
+    """Stop, or try again soon if the program is where an exception would leave a lock shut."""
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(_UNSAFE):
+            signal.setitimer(signal.ITIMER_REAL, _LATER)
+            return
+        frame = frame.f_back
+    stop_if_asked()
 
 
 def _all_but_stops(hook: Callable[[Any], object], unraisable: Any) -> None:

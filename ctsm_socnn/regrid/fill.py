@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ctsm_socnn.errors import GridError
-from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, GridKind
+from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, GridKind, polygon_areas
 from ctsm_socnn.regrid.nearest import nearest_donors
 
 __all__ = ["Fill", "FillFlag", "FillPlan", "plan_fill"]
@@ -152,7 +152,7 @@ def _plan(gaps: NDArray[np.intp], donors: sparse.csr_array, flag: NDArray[np.int
 
 
 def _areas(grid: Grid) -> FloatArray:
-    """Relative areas of the cells; those of grids without boxes count alike."""
-    if grid.kind is GridKind.RECTILINEAR and grid.has_corners:
-        return grid.box_areas()
-    return np.ones(grid.size)
+    """Areas of the cells; those whose extent is unknown count alike."""
+    if not grid.has_corners:
+        return np.ones(grid.size)
+    return grid.box_areas() if grid.kind is GridKind.RECTILINEAR else polygon_areas(*grid.corners())

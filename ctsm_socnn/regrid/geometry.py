@@ -39,6 +39,10 @@ _SNAP: Final = 1e-3
 """Edges this close to a pole or to a full circle, in cell widths, are meant to be there."""
 _OVERLAP: Final = 1e-4
 """Neighbouring bounds may overlap by this share of a cell (coordinates in single precision)."""
+_CIRCLE: Final = 1e-6
+"""Degrees by which the width of a cell that goes all the way round may differ from 360."""
+_ROUNDING: Final = 1e-3
+"""Degrees by which single precision, or a few digits, may move a centre across its edge."""
 _INSIDE: Final = 1e-8
 """A centre this far outside an edge, in sines of angles, still counts as inside."""
 _ZERO_AREA: Final = 1e-14
@@ -354,10 +358,13 @@ def _lon_bounds(centres: FloatArray, given: ArrayLike | None, name: str) -> Floa
         if bounds is None:
             return None
     else:
-        edges = _coordinates(given, f"{name}: longitude bounds").reshape(-1, 2)
+        edges = _pairs(given, centres, f"{name}: longitude")
         around = continuous[:, None] + (edges - continuous[:, None] + 180.0) % 360.0 - 180.0
         # Whole turns only, so that neighbours go on sharing their edge to the last bit.
         bounds = np.sort(edges + 360.0 * np.rint((around - edges) / 360.0), axis=1)
+        circle = np.abs(np.abs(np.diff(edges, axis=1)[:, 0]) - 360.0) < _CIRCLE
+        bounds[circle] = continuous[circle, None] + (-180.0, 180.0)
+        _require_between(continuous, bounds, f"{name}: longitude")
     _require_width(bounds, f"{name}: longitude")
     return _close_circle(bounds, name)
 
@@ -383,13 +390,34 @@ def _lat_bounds(centres: FloatArray, given: ArrayLike | None, name: str) -> Floa
         if bounds is None:
             return None
     else:
-        bounds = np.sort(_coordinates(given, f"{name}: latitude bounds").reshape(-1, 2), axis=1)
+        bounds = np.sort(_pairs(given, centres, f"{name}: latitude"), axis=1)
+        _require_between(centres, bounds, f"{name}: latitude")
     reach = 90.0 - _SNAP * (bounds[:, 1] - bounds[:, 0]).min()
     bounds = np.where(np.abs(bounds) > reach, np.sign(bounds) * 90.0, bounds)
     _require_width(bounds, f"{name}: latitude")
     order = np.argsort(bounds[:, 0])
     _require_apart(bounds[order, 0], bounds[order, 1], f"{name}: latitude")
     return bounds
+
+
+def _pairs(given: ArrayLike, centres: FloatArray, what: str) -> FloatArray:
+    bounds = _coordinates(given, f"{what} bounds")
+    if bounds.shape != (centres.size, 2):
+        raise GridError(
+            f"{what} bounds have shape {bounds.shape}; must be ({centres.size}, 2), "
+            "two edges for each centre"
+        )
+    return bounds
+
+
+def _require_between(centres: FloatArray, bounds: FloatArray, what: str) -> None:
+    outside = np.maximum(bounds[:, 0] - centres, centres - bounds[:, 1])
+    if outside.max() > _ROUNDING:
+        at = int(outside.argmax())
+        raise GridError(
+            f"{what} {centres[at]:g} at index {at} lies outside its own bounds "
+            f"{bounds[at, 0]:g} to {bounds[at, 1]:g}; centres and bounds are of different cells"
+        )
 
 
 def _require_monotone(values: FloatArray, what: str) -> None:

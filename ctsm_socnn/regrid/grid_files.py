@@ -6,20 +6,21 @@ becomes rectilinear whatever form it came in, so that our own method serves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ctsm_socnn.errors import FileError, GridError
 from ctsm_socnn.netcdf_reading import reading
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, cell_grid, rectilinear_grid
-from ctsm_socnn.regrid.masks import land_mask
+from ctsm_socnn.regrid.masks import land_mask, values_on_cells
 
-__all__ = ["grid_of", "read_grid_file"]
+__all__ = ["centre_variables", "field_of", "grid_of", "holds_grid", "read_grid_file"]
 
 _SAME: Final = 1e-4
 """Degrees within which coordinates are the same; CLM stores many in single precision."""
@@ -61,10 +62,46 @@ def grid_of(dataset: xr.Dataset, name: str) -> Grid:
         return _from_scrip(dataset, name)
     if {"xc", "yc", "xv", "yv"} <= set(dataset.variables):
         return _from_domain(dataset, name)
+    centres = centre_variables(dataset)
+    if centres is None:
+        raise GridError(f"{name} holds no grid; none of these is in it: {_FORMS}")
+    return _from_centres(dataset, *centres, name)
+
+
+def holds_grid(dataset: xr.Dataset) -> bool:
+    """Whether a dataset says where its cells are."""
+    return bool(_cell_dims(dataset))
+
+
+def centre_variables(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray] | None:
+    """Longitude and latitude of the cells' centres as the dataset has them, or None."""
     for lon, lat in (("LONGXY", "LATIXY"), ("lon", "lat"), ("longitude", "latitude")):
         if {lon, lat} <= set(dataset.variables):
-            return _from_centres(dataset, dataset[lon], dataset[lat], name)
-    raise GridError(f"{name} holds no grid; none of these is in it: {_FORMS}")
+            return dataset[lon], dataset[lat]
+    return None
+
+
+def field_of(dataset: xr.Dataset, variable: str, grid: Grid) -> NDArray[Any] | None:
+    """Values of a field of a grid file in the order of its cells, shape (cell,).
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    variable : str
+    grid : Grid
+        `grid_of` this dataset.
+
+    Returns
+    -------
+    ndarray, or None where the variable is not a field on the grid
+
+    Raises
+    ------
+    GridError
+        If the field changes along another dimension than those of the cells.
+    """
+    values = values_on_cells(dataset[variable], _cell_dims(dataset), grid.shape, grid.name)
+    return None if values is None else values.ravel()
 
 
 @contextmanager
@@ -79,11 +116,42 @@ def _opened(path: Path) -> Iterator[xr.Dataset]:
         yield dataset
 
 
+def _cell_dims(dataset: xr.Dataset) -> tuple[Hashable, ...]:
+    """Dimensions along which a grid file lists its cells, in the order of its grid."""
+    if "elementConn" in dataset.variables:
+        return dataset["elementConn"].dims[:1]
+    for name in ("grid_center_lat", "xc"):
+        if name in dataset.variables:
+            return dataset[name].dims
+    lon, lat = centre_variables(dataset) or (xr.DataArray(), xr.DataArray())
+    return tuple(dict.fromkeys((*lat.dims, *lon.dims)))
+
+
+def _variable(dataset: xr.Dataset, variable: str, name: str) -> xr.DataArray:
+    if variable not in dataset.variables:
+        raise GridError(f"{name}: {variable} is missing, without which its grid is not complete")
+    return dataset[variable]
+
+
+def _land(dataset: xr.Dataset, shape: tuple[int, ...], name: str) -> BoolArray | None:
+    return land_mask(dataset, _cell_dims(dataset), shape, name)
+
+
 def _from_esmf_mesh(mesh: xr.Dataset, name: str) -> Grid:
     nodes = _degrees(mesh["nodeCoords"], name)
-    counts = mesh["numElementConn"].values.astype(int)
+    counts = _variable(mesh, "numElementConn", name).values.astype(int)
     start = int(mesh["elementConn"].attrs.get("start_index", 1))
     connection = np.nan_to_num(mesh["elementConn"].values, nan=-1.0).astype(int) - start
+    if connection.ndim != 2 or counts.shape != connection.shape[:1]:
+        raise GridError(
+            f"{name}: elementConn has shape {connection.shape} and numElementConn {counts.shape}; "
+            "they must be (elementCount, maxNodePElement) and (elementCount,)"
+        )
+    if counts.min() < 1 or counts.max() > connection.shape[1]:
+        raise GridError(
+            f"{name}: numElementConn runs from {counts.min()} to {counts.max()}, "
+            f"elementConn has room for {connection.shape[1]} nodes; the file is damaged"
+        )
     rank = np.arange(connection.shape[1])
     last = np.take_along_axis(connection, counts[:, None] - 1, axis=1)
     connection = np.where(rank < counts[:, None], connection, last)
@@ -98,18 +166,18 @@ def _from_esmf_mesh(mesh: xr.Dataset, name: str) -> Grid:
     else:
         lon, lat = _middle(corner_lon, corner_lat)
     shape = _shape_from_dims(mesh, "origGridDims", lon.size)
-    return _from_cells(name, shape, lon, lat, corner_lon, corner_lat, land_mask(mesh, shape, name))
+    return _from_cells(name, shape, lon, lat, corner_lon, corner_lat, _land(mesh, shape, name))
 
 
 def _from_scrip(grid: xr.Dataset, name: str) -> Grid:
-    lon = _degrees(grid["grid_center_lon"], name)
+    lon = _degrees(_variable(grid, "grid_center_lon", name), name)
     lat = _degrees(grid["grid_center_lat"], name)
     shape = _shape_from_dims(grid, "grid_dims", lon.size)
-    mask = land_mask(grid, shape, name)
+    mask = _land(grid, shape, name)
     if "grid_corner_lon" not in grid:
         return _without_corners(grid, lon.reshape(shape), lat.reshape(shape), mask, name)
     corner_lon = _degrees(grid["grid_corner_lon"], name)
-    corner_lat = _degrees(grid["grid_corner_lat"], name)
+    corner_lat = _degrees(_variable(grid, "grid_corner_lat", name), name)
     return _from_cells(name, shape, lon, lat, corner_lon, corner_lat, mask)
 
 
@@ -124,7 +192,7 @@ def _from_domain(domain: xr.Dataset, name: str) -> Grid:
         lat.ravel(),
         corner_lon.reshape(-1, n_corners),
         corner_lat.reshape(-1, n_corners),
-        land_mask(domain, lon.shape, name),
+        _land(domain, lon.shape, name),
     )
 
 
@@ -138,14 +206,14 @@ def _from_centres(dataset: xr.Dataset, lon: xr.DataArray, lat: xr.DataArray, nam
             lat_values,
             lon_bounds=_bounds(dataset, lon, name),
             lat_bounds=_bounds(dataset, lat, name),
-            mask=land_mask(dataset, shape, name),
+            mask=_land(dataset, shape, name),
         )
     if lon.dims != lat.dims or lon.ndim not in (1, 2):
         raise GridError(
             f"{name}: {lon.name} {lon.dims} and {lat.name} {lat.dims} must be two axes, "
             "or share one or two dimensions"
         )
-    mask = land_mask(dataset, lon.shape, name)
+    mask = _land(dataset, lon.shape, name)
     return _without_corners(dataset, lon_values, lat_values, mask, name)
 
 
@@ -249,6 +317,8 @@ def _shape_from_dims(dataset: xr.Dataset, name: str, size: int) -> tuple[int, ..
 
 
 def _degrees(variable: xr.DataArray, name: str) -> FloatArray:
+    if variable.dtype.kind not in "fiu":
+        raise GridError(f"{name}: {variable.name} holds no numbers; must be degrees or radians")
     values: FloatArray = np.asarray(variable.values, dtype=np.float64)
     units = str(variable.attrs.get("units", "degrees")).lower()
     if units.startswith("rad"):
@@ -261,5 +331,6 @@ def _degrees(variable: xr.DataArray, name: str) -> FloatArray:
 def _bounds(dataset: xr.Dataset, axis: xr.DataArray, name: str) -> FloatArray | None:
     for candidate in (axis.attrs.get("bounds"), f"{axis.name}_bnds", f"{axis.name}_bounds"):
         if candidate in dataset.variables:
-            return _degrees(dataset[candidate], name)
+            edges = dataset[candidate].transpose(axis.dims[0], ..., missing_dims="ignore")
+            return _degrees(edges, name)
     return None

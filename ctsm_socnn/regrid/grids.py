@@ -80,7 +80,7 @@ def read_grid(source: str | Path, mask: str | Path | None = None) -> Grid:
         has other cells.
     """
     path = Path(source)
-    grid = read_grid_file(path) if path.exists() else cesm_grid(str(source))
+    grid = read_grid_file(path) if path.is_file() else cesm_grid(str(source))
     if mask is not None:
         grid = with_land_of(grid, read_grid_file(Path(mask)))
     require_mask_sense(grid)

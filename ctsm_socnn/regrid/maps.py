@@ -26,8 +26,9 @@ from ctsm_socnn.parameters import (
 )
 from ctsm_socnn.regrid.backends import make_weights
 from ctsm_socnn.regrid.fill import Fill, FillFlag, FillPlan, plan_fill
-from ctsm_socnn.regrid.geometry import FloatArray, Grid, GridKind
-from ctsm_socnn.regrid.grid_files import grid_of
+from ctsm_socnn.regrid.geometry import FloatArray, Grid, GridKind, unit_vectors
+from ctsm_socnn.regrid.grid_files import centre_variables, grid_of
+from ctsm_socnn.regrid.masks import SAME_CELL
 from ctsm_socnn.regrid.weights import Method, RemapWeights
 
 __all__ = ["LEAST_FRACTION", "data_grid", "regrid_maps"]
@@ -158,6 +159,8 @@ def data_grid(maps: xr.Dataset, source: Grid | None = None) -> Grid:
             f"the maps have shape {dict(zip(dims, shape, strict=True))}, "
             f"their grid {grid.name} {grid.shape}"
         )
+    if source is not None:
+        _require_order(maps, dims, source)
     complete = np.ones(shape, dtype=bool)
     for name, variable in maps.data_vars.items():
         if name != "covered_fraction" and _is_field(variable, dims):
@@ -177,6 +180,22 @@ def _require_fit(weights: RemapWeights, data: Grid, target: Grid) -> None:
                 f"the weights were made for {made_for.name}, which differs from {grid.name} in its "
                 "cells or its mask; make weights for this grid"
             )
+
+
+def _require_order(maps: xr.Dataset, dims: tuple[str, ...], source: Grid) -> None:
+    """Refuse a grid that has its cells elsewhere than the maps say, where these say it."""
+    said = centre_variables(maps)
+    if said is None or not {d for axis in said for d in axis.dims} <= set(dims):
+        return
+    lat, lon = xr.broadcast(said[1], said[0])
+    there = unit_vectors(*(axis.transpose(*dims).values.ravel() for axis in (lon, lat)))
+    apart = np.linalg.norm(there - unit_vectors(*source.centres()), axis=1)
+    if apart.max() > SAME_CELL:
+        worst = int(apart.argmax())
+        raise GridError(
+            f"cell {worst + 1} of the maps lies {np.rad2deg(apart[worst]):.4g} degrees from that of "
+            f"{source.name}; the grid of the maps must have their cells in their order"
+        )
 
 
 def _is_field(variable: xr.DataArray, dims: tuple[str, ...]) -> bool:

@@ -9,16 +9,26 @@ Grids by name know no land; their mask may come from another file of the same ce
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Hashable
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, unit_vectors
 
-__all__ = ["land_mask", "require_mask_sense", "takes_sea_for_land", "with_land_of"]
+__all__ = [
+    "SAME_CELL",
+    "land_mask",
+    "require_mask_sense",
+    "same_cells",
+    "takes_sea_for_land",
+    "values_on_cells",
+    "with_land_of",
+]
 
 _MASKS: Final = ("elementMask", "grid_imask", "mask", "landmask", "PFTDATA_MASK")
 _FRACTIONS: Final = ("frac", "landfrac", "LANDFRAC_PFT")
@@ -27,19 +37,23 @@ _LAND: Final = ((10.0, 23.0), (100.0, 60.0), (-60.0, -5.0), (-98.0, 38.0), (134.
 """Sahara, Siberia, Amazon, Kansas, central Australia: degrees east and north."""
 _SEA: Final = ((-150.0, 0.0), (-150.0, 30.0), (-110.0, -40.0), (-35.0, 30.0), (80.0, -30.0))
 """Pacific, Atlantic and Indian Ocean, far from any island: degrees east and north."""
-_SAME_CELL: Final = np.deg2rad(1e-3)
-"""Centres this close are one cell; many files store them in single precision."""
+SAME_CELL: Final = np.deg2rad(1e-3)
+"""Radians; centres this close are one cell: many files store them in single precision."""
 _REACH: Final = 8.0
 """A point is on a grid if a cell centre lies within this many degrees."""
 
 
-def land_mask(dataset: xr.Dataset, shape: tuple[int, ...], name: str) -> BoolArray | None:
+def land_mask(
+    dataset: xr.Dataset, dims: tuple[Hashable, ...], shape: tuple[int, ...], name: str
+) -> BoolArray | None:
     """Mask of a grid file, True on land.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         Any form that `read_grid_file` takes.
+    dims : tuple of str
+        The dimensions along which the file lists its cells, in the order of the grid.
     shape : tuple of int
         Shape of the grid.
     name : str
@@ -52,10 +66,11 @@ def land_mask(dataset: xr.Dataset, shape: tuple[int, ...], name: str) -> BoolArr
     Raises
     ------
     GridError
-        If the mask is all zero, holds anything but 0 and 1, or contradicts the land fraction.
+        If the mask is all zero, holds anything but 0 and 1, contradicts the land fraction, or
+        changes along another dimension.
     """
-    fraction = _first(dataset, _FRACTIONS, shape)
-    mask = _first(dataset, _MASKS, shape)
+    fraction = _first(dataset, _FRACTIONS, dims, shape, name)
+    mask = _first(dataset, _MASKS, dims, shape, name)
     if mask is None:
         return None if fraction is None else fraction > 0.0
     if not np.isin(mask, (0.0, 1.0)).all():
@@ -103,32 +118,89 @@ def with_land_of(grid: Grid, other: Grid) -> Grid:
     Raises
     ------
     GridError
-        If a cell of the other is none of the grid's.
+        If a cell of the other is none of the grid's, or none is land.
     """
-    tree = cKDTree(unit_vectors(*grid.centres()))
-    apart, cell = tree.query(unit_vectors(*other.centres()))
-    strange = np.flatnonzero(apart > _SAME_CELL)
-    if strange.size:
-        lon, lat = other.centres()
-        raise GridError(
-            f"{other.name} cannot give {grid.name} its land: {strange.size} of its {other.size} "
-            f"cells are not there, the first at {lon[strange[0]]:g} E {lat[strange[0]]:g} N; give a "
-            "surface dataset, domain file or history file of that grid"
-        )
     mask = np.zeros(grid.size, dtype=bool)
-    mask[cell] = other.mask.ravel()
+    mask[same_cells(grid, other)] = other.mask.ravel()
     if not mask.any():
         raise GridError(f"{other.name}: none of its cells is land")
     return grid.with_mask(mask)
 
 
+def same_cells(grid: Grid, other: Grid) -> NDArray[np.intp]:
+    """Index in one grid of each cell of another, which has the same cells in whatever order.
+
+    Parameters
+    ----------
+    grid : Grid
+    other : Grid
+        It may lack cells of the grid.
+
+    Raises
+    ------
+    GridError
+        If a cell of the other is none of the grid's.
+    """
+    tree = cKDTree(unit_vectors(*grid.centres()))
+    apart, cell = tree.query(unit_vectors(*other.centres()))
+    strange = np.flatnonzero(apart > SAME_CELL)
+    if strange.size:
+        lon, lat = other.centres()
+        raise GridError(
+            f"{other.name} does not have the cells of {grid.name}: {strange.size} of its "
+            f"{other.size} are not there, the first at {lon[strange[0]]:g} E "
+            f"{lat[strange[0]]:g} N; give a surface dataset, domain file or history file of that grid"
+        )
+    return np.asarray(cell, dtype=np.intp)
+
+
+def values_on_cells(
+    variable: xr.DataArray, dims: tuple[Hashable, ...], shape: tuple[int, ...], name: str
+) -> NDArray[Any] | None:
+    """Values of a field in the order of a grid's cells, or None where it is not a field on them.
+
+    Parameters
+    ----------
+    variable : xarray.DataArray
+        Further dimensions are allowed if nothing changes along them, as in history files that a
+        program has joined along time.
+    dims : tuple of str
+        The dimensions along which the file lists its cells, in the order of the grid.
+    shape : tuple of int
+        Shape of the grid.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    GridError
+        If the field changes along another dimension.
+    """
+    if not dims or not set(dims) <= set(variable.dims):
+        # Some files call the same dimensions by two names.
+        return variable.values if variable.shape == shape else None
+    others = [d for d in variable.dims if d not in dims]
+    first = variable.isel(dict.fromkeys(others, 0))
+    if not (variable == first).where(variable.notnull() | first.notnull(), True).all():
+        raise GridError(
+            f"{name}: {variable.name} changes along {', '.join(map(str, others))}; "
+            "it must be the same everywhere along that dimension"
+        )
+    return first.transpose(*dims).values.reshape(shape)
+
+
 def _first(
-    dataset: xr.Dataset, names: tuple[str, ...], shape: tuple[int, ...]
+    dataset: xr.Dataset,
+    names: tuple[str, ...],
+    dims: tuple[Hashable, ...],
+    shape: tuple[int, ...],
+    name: str,
 ) -> FloatArray | None:
-    for name in names:
-        if name in dataset.variables and dataset[name].size == np.prod(shape):
-            values: FloatArray = np.nan_to_num(dataset[name].values.astype(np.float64))
-            return values.reshape(shape)
+    for candidate in names:
+        if candidate in dataset.variables:
+            values = values_on_cells(dataset[candidate], dims, shape, name)
+            if values is not None:
+                return np.nan_to_num(values.astype(np.float64))
     return None
 
 

@@ -40,6 +40,11 @@ _WORD: Final = {
 }
 """What the method's attribute holds in the files of ESMF and CDO, in small letters."""
 
+_NEEDED: Final = ("row", "col", "S", "xc_a", "yc_a", "xc_b", "yc_b")
+
+_SUM: Final = 1e-6
+"""By which the weights of a cell may miss 1."""
+
 _DESTAREA: Final = "destarea"
 """How both programs spell it."""
 
@@ -156,10 +161,12 @@ def read_weights(
         backend=str(dataset.attrs.get("backend", path.name)),
     )
     if ours is not None:
+        _require_means(weights, path)
         return weights
     _require_method(dataset, path, method, normalisation)
     _require_centres(dataset, path, source, "a")
     _require_centres(dataset, path, target, "b")
+    _require_means(weights, path)
     return _narrowed(weights, dataset, path)
 
 
@@ -203,7 +210,7 @@ def _common_form(dataset: xr.Dataset, path: Path) -> xr.Dataset:
         names = {old: new for old, new in _SCRIP_NAMES.items() if old in dataset.variables}
         dataset = dataset.rename_vars(names)
         dataset["S"] = dataset["remap_matrix"].isel({dataset["remap_matrix"].dims[1]: 0})
-    missing = [name for name in ("row", "col", "S", "xc_a", "xc_b") if name not in dataset]
+    missing = [name for name in _NEEDED if name not in dataset.variables]
     if missing:
         raise GridError(
             f"{path}: {', '.join(missing)} missing; it is no weight file of "
@@ -226,6 +233,21 @@ def _matrix(dataset: xr.Dataset, path: Path, source: Grid, target: Grid) -> spar
     if not np.isfinite(dataset["S"].values).all():
         raise GridError(f"{path}: S holds values that are not finite; the file is damaged")
     return sparse.csr_array((dataset["S"].values, (row, col)), shape=(target.size, source.size))
+
+
+def _require_means(weights: RemapWeights, path: Path) -> None:
+    """Refuse weights that are no means: of a damaged file, or divided by the whole cell's area."""
+    if weights.normalisation is not Normalisation.FRACAREA:
+        return
+    total = np.asarray(weights.matrix.sum(axis=1)).ravel()
+    touched = np.diff(weights.matrix.indptr) > 0
+    off = np.flatnonzero(touched & ~(np.abs(total - 1.0) <= _SUM))
+    if off.size or (weights.matrix.data < -_SUM).any():
+        what = f"cell {off[0] + 1} sum to {total[off[0]]:g}" if off.size else "a cell are negative"
+        raise GridError(
+            f"{path}: the weights of {what}; those of a mean are positive and sum to 1. Parameters "
+            "are intensive and need fracarea (ESMF_RegridWeightGen --norm_type fracarea)"
+        )
 
 
 def _on_cells(dataset: xr.Dataset, name: str, size: int, otherwise: float) -> FloatArray:

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "ctsm_socnn"
 
 LEVELS = (
-    {"errors", "interruption", "progress", "_kernel"},
+    {"errors", "interruption", "library_order", "progress", "_kernel"},
     {
         "parameters",
         "provenance",

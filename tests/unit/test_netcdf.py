@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,39 @@ def test_existing_files_stay_unless_overwriting(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
     write_dataset(dataset([1.0]), path, overwrite=True)
     assert xr.load_dataset(path)["x"].item() == 1.0
+
+
+def test_what_another_run_wrote_meanwhile_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+
+    def write_at_the_same_time() -> None:
+        with atomic_output(path) as part:
+            part.write_text("ours")
+            path.write_text("theirs")
+
+    with pytest.raises(FileError, match="exists already"):
+        write_at_the_same_time()
+    assert path.read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_symbolic_link_stays_and_leads_to_the_output(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    link, target = tmp_path / "a.nc", tmp_path / "scratch" / "b.nc"
+    link.symlink_to(target)
+    write_dataset(dataset([1.0]), link)
+    with pytest.raises(FileError, match="exists already"):
+        write_dataset(dataset([2.0]), link)
+    write_dataset(dataset([2.0]), link, overwrite=True)
+    assert link.is_symlink()
+    assert xr.load_dataset(target)["x"].item() == 2.0
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(FileError, match="no ordinary file"):
+            write_dataset(dataset([1.0]), tmp_path / name, overwrite=True)
 
 
 def test_missing_directory_is_named(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def _completed(script: str, *words: str) -> list[str]:
     code = f"{script}\nCOMP_WORDS=({array}); COMP_CWORD={len(words) - 1}; _ctsm_socnn\n"
     code += 'printf "%s\\n" "${COMPREPLY[@]}"\n'
     done = subprocess.run([bash, "-c", code], capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
 def test_commands_are_completed(capsys):
@@ -37,6 +37,22 @@ def test_options_of_the_command_are_completed(capsys):
     assert "--workers" in _completed(script, "ctsm-socnn", "build-params", "-")
     assert _completed(script, "ctsm-socnn", "doctor", "--j") == ["--json"]
     assert "--workers" not in _completed(script, "ctsm-socnn", "doctor", "-")
+
+
+def test_parts_of_a_command_are_completed_with_their_options(capsys):
+    main(["completion", "bash"])
+    script = capsys.readouterr().out
+    assert _completed(script, "ctsm-socnn", "export", "p") == ["paramfile"]
+    assert _completed(script, "ctsm-socnn", "profiles", "i") == ["inspect"]
+    assert "--ctsm-root" in _completed(script, "ctsm-socnn", "export", "usermods", "--c")
+
+
+def test_names_with_spaces_are_completed_whole(capsys, tmp_path):
+    (tmp_path / "two words.nc").touch()
+    main(["completion", "bash"])
+    script = capsys.readouterr().out
+    found = _completed(script, "ctsm-socnn", "show", f"{tmp_path}/t")
+    assert found == [f"{tmp_path}/two words.nc"]
 
 
 def test_both_shells_get_the_same_function(script):

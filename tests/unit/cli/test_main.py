@@ -5,6 +5,7 @@ import importlib
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -58,6 +59,39 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_printed_is_one_line() -> None:
+    words = [sys.executable, "-m", "ctsm_socnn", "parameters"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "ctsm-socnn parameters: [Errno 28] No space left on device; --debug shows where\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(13, "Permission denied", "/data"), "Permission denied: '/data'"),
+        (MemoryError(), "there is not enough memory"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error, told, monkeypatch, capsys) -> None:
+    def fail(_: object) -> int:
+        raise error
+
+    module = SimpleNamespace(__doc__="", add_arguments=lambda _: None, run=fail)
+    monkeypatch.setitem(sys.modules, "refused", module)
+    monkeypatch.setitem(COMMANDS, "train", ("refused", ""))
+    assert main(["train"]) == 2
+    line = capsys.readouterr().err
+    assert told in line
+    assert line.count("\n") == 1
+    with pytest.raises(type(error)):
+        main(["train", "--debug"])
 
 
 class _HalfMade:

@@ -44,6 +44,13 @@ def test_quiet_leaves_errors_only(tmp_path, capsys):
     assert captured.err.count("does not exist") == 1
 
 
+@pytest.mark.parametrize("words", [["--verbose", "paramfile"], ["paramfile", "--verbose"]])
+def test_common_options_stand_before_or_after_the_part_of_a_command(words):
+    files = ["-i", "a.nc", "-o", "b.nc", "--ctsm", "ctsm5.4"]
+    options = command_parser("export").parse_args([*words, *files])
+    assert (options.verbose, options.quiet, options.debug) == (True, False, False)
+
+
 def test_quiet_and_verbose_exclude_each_other(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["parameters", "--quiet", "--verbose"])

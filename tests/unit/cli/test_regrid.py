@@ -115,7 +115,47 @@ def test_biomes_from_a_file(maps: Path, tmp_path: Path, capsys: pytest.CaptureFi
         assert set(np.unique(result["filled"])) == {0, 2}
     wrong = ["-o", str(tmp_path / "x.nc"), "--biomes", f"{tmp_path}/biomes.nc:few"]
     assert main([*words, *wrong]) == 2
-    assert "few must be there with the 3312 cells of f45" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "few" in error
+    assert "must be there with the 3312 cells of f45" in error
+
+
+def test_biomes_may_have_the_cells_in_another_order(maps: Path, tmp_path: Path) -> None:
+    grid = cesm_grid("f45")
+    biomes = xr.Dataset(
+        {"biome": (("lon", "lat"), np.where(grid.lat > 35.0, 1, -1) + np.zeros((72, 1)))},
+        coords={"lat": grid.lat, "lon": grid.lon},
+    )
+    biomes.isel(lat=slice(None, None, -1)).to_netcdf(tmp_path / "biomes.nc")
+    words = ["regrid", str(maps), "--to", "f45", "--fill", "biome", "--backend", "own"]
+    output = tmp_path / "out.nc"
+    assert main([*words, "-o", str(output), "--biomes", f"{tmp_path}/biomes.nc:biome"]) == 0
+    with xr.open_dataset(output) as result:
+        north = result["filled"].sel(lat=slice(35.0, None))
+        south = result["filled"].sel(lat=slice(None, 35.0))
+        assert set(np.unique(north)) == {0, 2}
+        assert set(np.unique(south)) == {0, 1}
+
+
+def test_no_output_replaces_another_or_what_is_read(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = maps.read_bytes()
+    words = ["regrid", str(maps), "--to", "f45", "--overwrite", "-o"]
+    assert main([*words, str(maps)]) == 2
+    assert f"{maps} is read by this command" in capsys.readouterr().err
+    assert maps.read_bytes() == before
+    both = str(tmp_path / "both.nc")
+    assert main([*words, both, "--save-weights", both]) == 2
+    assert "-o and --save-weights both name" in capsys.readouterr().err
+
+
+def test_a_directory_does_not_hide_the_grid_of_that_name(
+    maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f45").mkdir()
+    assert main(["regrid", str(maps), "--to", "f45", "-o", "out.nc", "--backend", "own"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from xarray.backends.locks import CombinedLock
 
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
 from ctsm_socnn.cli.stopping import stopped_by_signals
@@ -49,6 +52,44 @@ def test_a_stop_that_a_destructor_swallows_comes_again(number, kind, capsys):
     assert stop.type is kind
     assert capsys.readouterr().err == ""
     stop_if_asked()
+
+
+class _TakenAsTheStopComes:
+    """One of the locks of a netCDF file."""
+
+    def __init__(self, number: int) -> None:
+        self.real, self.number = threading.Lock(), number
+
+    def acquire(self, blocking: bool = True) -> bool:
+        taken = self.real.acquire(blocking)
+        os.kill(os.getpid(), self.number)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ())  # lets Python run the handler here
+        return taken
+
+    def release(self) -> None:
+        self.real.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_a_stop_leaves_no_lock_of_a_netcdf_file_shut(number, kind):
+    lock = _TakenAsTheStopComes(number)
+
+    def use_the_file() -> None:
+        with CombinedLock([lock]):
+            pass
+        time.sleep(60.0)
+
+    with stopped_by_signals(), pytest.raises(KeyboardInterrupt) as stop:
+        use_the_file()
+    assert stop.type is kind
+    assert not lock.real.locked()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(("number", "kind"), STOPS)

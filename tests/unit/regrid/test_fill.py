@@ -5,7 +5,7 @@ import pytest
 
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.regrid.fill import Fill, FillFlag, plan_fill
-from ctsm_socnn.regrid.geometry import cell_grid, rectilinear_grid
+from ctsm_socnn.regrid.geometry import cell_grid, polygon_areas, rectilinear_grid
 from ctsm_socnn.regrid.grids import cesm_grid
 from ctsm_socnn.regrid.nearest import nearest_weights
 
@@ -99,3 +99,22 @@ def test_points_reach_as_far_as_their_neighbour() -> None:
     source = cell_grid("points", [0.0, 4.0, 5.0], [0.0, 0.0, 0.0])
     target = cell_grid("there", [3.9, -3.0, 6.5], [0.0, 0.0, 0.0])
     assert nearest_weights(source, target).covered.tolist() == [1.0, 1.0, 0.0]
+
+
+def test_biomes_of_cells_of_any_shape_are_area_means() -> None:
+    west, east, south, north = (
+        np.array(v, dtype=float) for v in ([0, 10, 20], [10, 20, 30], [0, 0, 0], [10, 30, 10])
+    )
+    grid = cell_grid(
+        "cells",
+        0.5 * (west + east),
+        0.5 * (south + north),
+        corner_lon=np.stack([west, east, east, west], axis=1),
+        corner_lat=np.stack([south, south, north, north], axis=1),
+    )
+    covered = np.array([True, True, False])
+    plan = plan_fill(grid, covered, Fill.BIOME, np.zeros(3, dtype=int))
+    areas = polygon_areas(*grid.corners())[:2]
+    filled = plan.apply(np.array([1.0, 2.0, np.nan]))
+    np.testing.assert_allclose(filled[2], np.average([1.0, 2.0], weights=areas), rtol=1e-14)
+    assert filled[2] > 1.7

@@ -172,3 +172,18 @@ def test_cells_may_be_wider_than_half_the_circle() -> None:
     grid = rectilinear_grid("wide", [30.0, 170.0, -40.0], LAT, lon_bounds=bounds)
     assert grid.lon_bounds is not None
     np.testing.assert_array_equal(np.diff(grid.lon_bounds, axis=1)[:, 0], [60.0, 220.0, 80.0])
+
+
+def test_a_cell_may_go_all_the_way_round() -> None:
+    grid = rectilinear_grid(
+        "zonal", [180.0], [-45.0, 45.0], lon_bounds=[[0.0, 360.0]], lat_bounds=[[-90, 0], [0, 90]]
+    )
+    np.testing.assert_allclose(grid.box_areas(), 2.0 * np.pi, rtol=1e-15)
+
+
+@pytest.mark.parametrize("axis", ["lon", "lat"])
+def test_bounds_of_other_cells_are_refused(axis: str) -> None:
+    centres = {"lon": [0.0, 10.0, 20.0], "lat": [0.0, 10.0, 20.0]}
+    bounds = np.array([[15.0, 25.0], [5.0, 15.0], [-5.0, 5.0]])
+    with pytest.raises(GridError, match="at index 0 lies outside its own bounds 15 to 25"):
+        rectilinear_grid("grid", **centres, **{f"{axis}_bounds": bounds})

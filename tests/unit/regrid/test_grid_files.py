@@ -71,10 +71,69 @@ def test_mesh_keeps_triangles_and_squares(mesh: xr.Dataset) -> None:
     np.testing.assert_allclose(grid.lon[0], 0.5)
 
 
+def test_mesh_nodes_may_be_counted_from_zero(mesh: xr.Dataset) -> None:
+    nodes = mesh["elementConn"]
+    from_zero = mesh.assign(elementConn=(nodes - 1).assign_attrs(start_index=0))
+    expected, found = grid_of(mesh, "one").corners(), grid_of(from_zero, "zero").corners()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_mesh_connectivity_outside_the_nodes_is_refused(mesh: xr.Dataset) -> None:
     mesh["elementConn"][0, 0] = 9
     with pytest.raises(GridError, match=r"elementConn points at nodes outside 1\.\.5"):
         grid_of(mesh, "mesh")
+
+
+def _without_counts(mesh: xr.Dataset) -> xr.Dataset:
+    return mesh.drop_vars("numElementConn")
+
+
+def _as_one_list(mesh: xr.Dataset) -> xr.Dataset:
+    nodes = mesh["elementConn"]
+    return mesh.drop_vars("elementConn").assign(elementConn=("n", nodes.values.ravel()))
+
+
+def _too_many_corners(mesh: xr.Dataset) -> xr.Dataset:
+    return mesh.assign(numElementConn=mesh["numElementConn"] + 9)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "message"),
+    [
+        (_without_counts, "numElementConn is missing"),
+        (_as_one_list, r"elementConn has shape \(\d+,\)"),
+        (_too_many_corners, r"numElementConn runs from \d+ to \d+, elementConn has room for"),
+    ],
+)
+def test_meshes_of_another_form_are_refused(mesh: xr.Dataset, spoiled, message: str) -> None:
+    with pytest.raises(GridError, match=message):
+        grid_of(spoiled(mesh), "mesh")
+
+
+@pytest.mark.parametrize("name", ["grid_center_lon", "grid_corner_lat"])
+def test_half_a_scrip_file_is_refused(shared_data: Path, name: str) -> None:
+    with xr.open_dataset(shared_data / "data/grids/scrip_T42.nc") as scrip:
+        half = scrip.drop_vars(name).load()
+    with pytest.raises(GridError, match=f"{name} is missing"):
+        grid_of(half, "scrip")
+
+
+def test_coordinates_without_numbers_are_refused() -> None:
+    file = xr.Dataset(coords={"lon": [1.0, 2.0], "lat": ["north", "south"]})
+    with pytest.raises(GridError, match="lat holds no numbers"):
+        grid_of(file, "file")
+
+
+def test_bounds_are_read_by_the_names_of_their_dimensions() -> None:
+    lat = np.array([-60.0, 0.0, 60.0])
+    edges = np.array([[-90.0, -30.0, 30.0], [-30.0, 30.0, 90.0]])
+    file = xr.Dataset(
+        {"lat_bnds": (("side", "lat"), edges)}, coords={"lat": lat, "lon": [0.0, 90.0]}
+    )
+    assert grid_of(file, "file").bounds()[1].tolist() == edges.T.tolist()
+    edges_alone = file.drop_vars("lat_bnds").assign(lat_bnds=("edge", [-90.0, -30.0, 30.0, 90.0]))
+    with pytest.raises(GridError, match=r"latitude bounds have shape \(4,\); must be \(3, 2\)"):
+        grid_of(edges_alone, "file")
 
 
 def test_mesh_with_two_nodes_in_one_place(mesh: xr.Dataset) -> None:

@@ -186,6 +186,14 @@ def test_maps_must_fit_their_grid(region_maps: xr.Dataset) -> None:
         data_grid(region_maps.rename(lat="latitude"))
 
 
+def test_a_grid_with_the_cells_in_another_order_is_refused(region_maps: xr.Dataset) -> None:
+    grid = data_grid(region_maps)
+    assert data_grid(region_maps, grid).checksum() == grid.checksum()
+    assert data_grid(region_maps.drop_vars(["lat", "lon"]), grid).size == grid.size
+    with pytest.raises(GridError, match=r"cell \d+ of the maps lies 29\.\d+ degrees"):
+        data_grid(region_maps.isel(lat=slice(None, None, -1)), grid)
+
+
 def test_weights_for_other_grids_are_refused(region_maps: xr.Dataset, model_grid: Grid) -> None:
     weights = make_weights(data_grid(region_maps), model_grid, backend="own")
     flooded = model_grid.with_mask(model_grid.lat[:, None] < 30.0 + 0.0 * model_grid.lon)

@@ -19,18 +19,20 @@ def _file(**variables: object) -> xr.Dataset:
 
 
 def test_no_mask_in_the_file() -> None:
-    assert land_mask(_file(rain=[[1, 2, 3], [4, 5, 6]]), SHAPE, "file") is None
+    assert land_mask(_file(rain=[[1, 2, 3], [4, 5, 6]]), ("y", "x"), SHAPE, "file") is None
 
 
 def test_land_fraction_stands_in_for_a_mask() -> None:
-    mask = land_mask(_file(landfrac=[[0.0, 0.1, 1.0], [np.nan, 0.0, 0.0]]), SHAPE, "file")
+    mask = land_mask(
+        _file(landfrac=[[0.0, 0.1, 1.0], [np.nan, 0.0, 0.0]]), ("y", "x"), SHAPE, "file"
+    )
     assert mask is not None
     assert mask.tolist() == [[False, True, True], [False, False, False]]
 
 
 def test_a_mask_goes_before_a_fraction() -> None:
     file = _file(mask=[[0, 0, 1], [0, 0, 1]], frac=[[0.0, 0.1, 1.0], [0.0, 0.0, 1.0]])
-    mask = land_mask(file, SHAPE, "file")
+    mask = land_mask(file, ("y", "x"), SHAPE, "file")
     assert mask is not None
     assert mask.sum() == 2
 
@@ -52,7 +54,29 @@ def test_a_mask_goes_before_a_fraction() -> None:
 )
 def test_impossible_masks_are_refused(variables: dict[str, object], message: str) -> None:
     with pytest.raises(GridError, match=message):
-        land_mask(_file(**variables), SHAPE, "file")
+        land_mask(_file(**variables), ("y", "x"), SHAPE, "file")
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda mask: mask.transpose("x", "y"),
+        lambda mask: mask.expand_dims(time=2).transpose("x", ...),
+    ],
+)
+def test_a_mask_is_read_by_the_names_of_its_dimensions(turned) -> None:
+    file = _file(landmask=[[1, 1, 1], [0, 0, 0]])
+    mask = land_mask(file.map(turned), ("y", "x"), SHAPE, "file")
+    assert mask is not None
+    assert mask.tolist() == [[True] * 3, [False] * 3]
+
+
+def test_a_mask_that_changes_with_time_is_refused() -> None:
+    file = _file(landfrac=[[1, 1, 1], [0, np.nan, 0]])
+    steady = xr.concat([file, file], "time")
+    assert land_mask(steady, ("y", "x"), SHAPE, "file") is not None
+    with pytest.raises(GridError, match="file: landfrac changes along time"):
+        land_mask(xr.concat([file, 1 - file], "time"), ("y", "x"), SHAPE, "file")
 
 
 def _continents() -> np.ndarray:
@@ -106,7 +130,7 @@ def test_cells_that_the_file_lacks_are_no_land() -> None:
 
 
 def test_land_of_other_cells_is_refused() -> None:
-    with pytest.raises(GridError, match=r"f19 cannot give f45 its land: \d+ of its 13824 cells"):
+    with pytest.raises(GridError, match=r"f19 does not have the cells of f45: \d+ of its 13824"):
         with_land_of(cesm_grid("f45"), cesm_grid("f19"))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -112,6 +113,29 @@ def test_weights_of_others_are_narrowed_to_our_masks(
     np.testing.assert_allclose(narrowed.covered, expected.covered, atol=1e-13)
 
 
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_centres_of_either_grid_must_be_ours(
+    path: Path, source: Grid, target: Grid, side: str
+) -> None:
+    with xr.open_dataset(path) as file:
+        moved = file[f"yc_{side}"].values.copy()
+    moved[5] += 0.5
+    _foreign(path, **{f"yc_{side}": moved})
+    with pytest.raises(GridError, match=f"cell 6 of its grid {side} lies 0.5 degrees"):
+        read_weights(path, source, target)
+
+
+def test_what_is_covered_follows_narrower_masks(path: Path, source: Grid, target: Grid) -> None:
+    """Also of cells that the wider mask had not covered wholly."""
+    _foreign(path)
+    lon, lat = source.centres()
+    narrow = source.with_mask(source.mask.ravel() & (np.round(lon + lat) % 4 == 0))
+    read, made = read_weights(path, narrow, target), conservative_weights(narrow, target)
+    partly = (read.covered > 0.0) & (conservative_weights(source, target).covered < 0.9)
+    assert partly.any()
+    np.testing.assert_allclose(read.covered, made.covered, atol=1e-12)
+
+
 def test_weights_of_others_with_too_narrow_a_mask_are_refused(
     path: Path, two_degrees: Grid, target: Grid
 ) -> None:
@@ -175,12 +199,42 @@ def test_damaged_files_are_refused(path: Path, source: Grid, target: Grid) -> No
         read_weights(path, source, target)
 
 
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(
+    ("factor", "message"), [(5.0, "sum to [1-5]"), (np.nan, "not finite"), (-1.0, "sum to")]
+)
+def test_weights_that_are_no_means_are_refused(
+    path: Path, source: Grid, target: Grid, ours: bool, factor: float, message: str
+) -> None:
+    factors = conservative_weights(source, target).matrix.data.copy()
+    factors[0] *= factor
+    if ours:
+        with netCDF4.Dataset(path, "a") as file:
+            file["S"][:] = factors
+    else:
+        _foreign(path, S=factors)
+    with pytest.raises(GridError, match=message):
+        read_weights(path, source, target)
+
+
+def test_weights_divided_by_whole_cells_are_refused_whatever_they_say(
+    path: Path, source: Grid, target: Grid
+) -> None:
+    whole = conservative_weights(source, target, Normalisation.DSTAREA)
+    write_weights(whole, path, overwrite=True)
+    _foreign(path)
+    with netCDF4.Dataset(path, "a") as file:
+        file.delncattr("normalization")
+    with pytest.raises(GridError, match="sum to 0"):
+        read_weights(path, source, target)
+
+
 def test_files_without_weights_are_refused(tmp_path: Path, source: Grid, target: Grid) -> None:
     path = tmp_path / "no.nc"
     with pytest.raises(FileError, match="does not exist"):
         read_weights(path, source, target)
     xr.Dataset({"S": ("n_s", [1.0])}).to_netcdf(path)
-    with pytest.raises(GridError, match="row, col, xc_a, xc_b missing"):
+    with pytest.raises(GridError, match="row, col, xc_a, yc_a, xc_b, yc_b missing"):
         read_weights(path, source, target)
 
 
