@@ -19,6 +19,7 @@ __all__ = [
     "BEDROCK",
     "DENSITY_UNIT",
     "FLUX_UNIT",
+    "LITTERFALL",
     "MONTHLY_FIELDS",
     "SAND_NAMES",
     "TOTAL_UNIT",
@@ -46,6 +47,9 @@ FLUX_UNIT: Final = "gC m-2 s-1"
 TOTAL_UNIT: Final = "gC m-2 month-1"
 DENSITY_UNIT: Final = "gC m-3"
 _DENSITY_FLUX_UNIT: Final = "gC m-3 s-1"
+
+LITTERFALL: Final = "LITFALL"
+"""CLM's total of all litter that leaves vegetation, woody debris included, gC m-2 s-1."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def require_fields(
 
 
 def require_units(dataset: netCDF4.Dataset, source: InputSource, path: Path) -> str:
-    """Check the units of all fields of a file that will be read.
+    """Check the units of all monthly fields of a file that will be read.
 
     Returns
     -------
@@ -126,9 +130,6 @@ def require_units(dataset: netCDF4.Dataset, source: InputSource, path: Path) -> 
 
     for name, wanted in MONTHLY_FIELDS.items():
         unit(name, wanted)
-    for name in SAND_NAMES:
-        if name in dataset.variables:
-            unit(name, "percent")
     if source.generation is None:
         found = {unit(name, FLUX_UNIT, TOTAL_UNIT) for name in INPUT_VARIABLES}
         if len(found) > 1:
@@ -136,8 +137,11 @@ def require_units(dataset: netCDF4.Dataset, source: InputSource, path: Path) -> 
         return found.pop()
     for pool in map(source.generation.pool, LITTER_POOLS):
         unit(pool.carbon, DENSITY_UNIT)
-        for name in set(pool.required) - {pool.carbon}:
-            unit(name, _DENSITY_FLUX_UNIT)
+        for name in {*pool.required, *pool.optional_losses} - {pool.carbon}:
+            if name in dataset.variables:
+                unit(name, _DENSITY_FLUX_UNIT)
+    if LITTERFALL in dataset.variables:
+        unit(LITTERFALL, FLUX_UNIT)
     return FLUX_UNIT
 
 

@@ -16,22 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctsm_socnn.forcing.field_names import LITTER_POOLS, Generation, PoolFields
+from ctsm_socnn.forcing.fields import LITTERFALL
 from ctsm_socnn.forcing.land_grid import LandGrid, read_field
 from ctsm_socnn.forcing.months import MonthSample
 from ctsm_socnn.forcing.pool_change import PoolChange
 from ctsm_socnn.model import SOIL_GRID
 
 __all__ = [
-    "LITTERFALL",
     "Closure",
     "LitterBudget",
     "column_total",
     "fold_below_bedrock",
     "without_negative_months",
 ]
-
-LITTERFALL: Final = "LITFALL"
-"""CLM's total of all litter that leaves vegetation, woody debris included, gC m-2 s-1."""
 
 _THICKNESS: Final = SOIL_GRID.thickness
 

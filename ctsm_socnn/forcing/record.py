@@ -30,6 +30,7 @@ from ctsm_socnn.forcing.months import (
 )
 from ctsm_socnn.forcing.surface import read_surface_bedrock, read_surface_sand
 from ctsm_socnn.schemas import N_LAYERS
+from ctsm_socnn.units import require_unit
 
 __all__ = ["HistoryRecord", "check_history"]
 
@@ -192,15 +193,23 @@ def _sand(
     for path, held in names.items():
         for name in SAND_NAMES:
             if name in held:
-                return _read_constant(path, name, grid)
+                return _read_constant(path, name, grid, "percent")
     if surface is not None:
         return read_surface_sand(surface, grid)
     return np.full((N_LAYERS, grid.land.size), np.nan)
 
 
-def _read_constant(path: Path, name: str, grid: LandGrid) -> NDArray[np.float64]:
-    """Read a field that does not change: its first sample where it has a time dimension."""
+def _read_constant(
+    path: Path, name: str, grid: LandGrid, unit: str | None = None
+) -> NDArray[np.float64]:
+    """Read a field that does not change, perhaps from a file outside the period.
+
+    Its first sample is taken where it has a time dimension.
+    """
     with open_history(path) as dataset:
+        grid.require_same(LandGrid.read(dataset, path), path, Path("the files of the period"))
+        if unit is not None:
+            require_unit(getattr(dataset[name], "units", None), (unit,), f"{path}: {name}")
         if "time" in dataset[name].dimensions:
             return np.asarray(read_field(dataset, name, grid, slice(0, 1))[0], dtype=np.float64)
         return read_field(dataset, name, grid).astype(np.float64)

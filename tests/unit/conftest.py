@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
+from ctsm_socnn.forcing import climatology
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
 
@@ -103,6 +107,30 @@ def set_units() -> Callable[[Path, str, str], None]:
             dataset[name].units = units
 
     return change
+
+
+@pytest.fixture
+def interrupt_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[int], AbstractContextManager[None]]:
+    """Stop a climatology as Ctrl-C would once so many blocks are done and put aside."""
+    add = climatology._add_fields
+
+    @contextmanager
+    def interrupted(blocks: int) -> Iterator[None]:
+        done = itertools.count()
+
+        def counted(*arguments: Any) -> None:
+            if next(done) == blocks:
+                raise KeyboardInterrupt
+            add(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(climatology, "_SECONDS_BETWEEN_SAVES", -1.0)
+            patch.setattr(climatology, "_add_fields", counted)
+            yield
+
+    return interrupted
 
 
 @pytest.fixture

@@ -19,21 +19,6 @@ def words(tmp_path: Path, history_file):
     return ["forcing", "--history", history, "-o", str(tmp_path / "climatology.nc")]
 
 
-def interrupt_after(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
-    """Put sums aside after each block, and stop as Ctrl-C would once some are done."""
-    add = stage._add_fields
-    done = []
-
-    def counted(*arguments):
-        if len(done) == blocks:
-            raise KeyboardInterrupt
-        done.append(None)
-        add(*arguments)
-
-    monkeypatch.setattr(stage, "_SECONDS_BETWEEN_SAVES", -1.0)
-    monkeypatch.setattr(stage, "_add_fields", counted)
-
-
 def test_climatology_is_written_and_described(words, tmp_path, capsys):
     assert main(words) == 0
     said = capsys.readouterr().out
@@ -116,16 +101,14 @@ def require_refused(words, tmp_path, capsys, *said):
     assert not list(tmp_path.glob("*climatology*"))
 
 
-def test_interrupted_run_goes_on_and_ends_alike(words, tmp_path, monkeypatch):
+def test_interrupted_run_goes_on_and_ends_alike(words, tmp_path, interrupt_after):
     assert main(words) == 0
     whole = open_file(tmp_path / "climatology.nc")
     (tmp_path / "climatology.nc").unlink()
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 2)
+    with interrupt_after(2):
         assert main(words) == 130
     assert [path.name for path in tmp_path.glob("climatology*")] == ["climatology.nc.partial.npz"]
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 1)
+    with interrupt_after(1):
         assert main(words) == 0
     xr.testing.assert_identical(
         whole.drop_attrs(), open_file(tmp_path / "climatology.nc").drop_attrs()
@@ -133,9 +116,8 @@ def test_interrupted_run_goes_on_and_ends_alike(words, tmp_path, monkeypatch):
     assert not (tmp_path / "climatology.nc.partial.npz").exists()
 
 
-def test_sums_of_other_files_are_not_gone_on_with(words, tmp_path, monkeypatch, capsys):
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 2)
+def test_sums_of_other_files_are_not_gone_on_with(words, tmp_path, interrupt_after, capsys):
+    with interrupt_after(2):
         assert main(words) == 130
     assert main([*words, "--first-year", "2"]) == 2
     assert "delete it to begin anew" in capsys.readouterr().err
@@ -169,9 +151,8 @@ def test_history_is_no_climatology(words, tmp_path, capsys):
     assert "is no climatology of `ctsm-socnn forcing`" in capsys.readouterr().err
 
 
-def test_progress_of_a_resumed_run_starts_where_it_goes_on(words, monkeypatch):
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 2)
+def test_progress_of_a_resumed_run_starts_where_it_goes_on(words, interrupt_after, monkeypatch):
+    with interrupt_after(2):
         assert main(words) == 130
     started = []
 

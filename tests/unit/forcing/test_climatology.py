@@ -299,3 +299,62 @@ def test_pattern_without_files_is_refused(tmp_path):
 def test_patterns_are_sorted_and_each_file_comes_once(history_file, tmp_path):
     paths = [history_file(name) for name in ("b.nc", "a.nc")]
     assert find_history([tmp_path / "*.nc", paths[0]]) == sorted(paths)
+
+
+def test_files_of_another_mask_are_refused(history_file):
+    def shrink(dataset):
+        mask = dataset["landmask"].copy()
+        mask[0, 0] = 0
+        return dataset.assign(landmask=mask)
+
+    paths = [history_file("a.nc"), history_file("b.nc", year=2, edit=shrink)]
+    with pytest.raises(GridError, match=r"b\.nc is on another grid or mask .*4 land cells"):
+        read_climatology(paths)
+
+
+@pytest.mark.parametrize("ocean", [0.0, 1e36])
+def test_land_is_where_any_fraction_is_land(history_file, ocean):
+    def fraction(dataset):
+        share = np.array([[1.0, 0.5, 1e-6], [0.3, 1.0, ocean]])
+        return dataset.drop_vars("landmask").assign(landfrac=(("lat", "lon"), share))
+
+    mask = read_climatology([history_file(edit=fraction)])["landmask"].values
+    np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 1, 0]])
+
+
+@pytest.mark.parametrize("name", ["CELLSAND", "PCT_SAND"])
+def test_sand_as_a_fraction_is_refused(history_file, name):
+    def fraction(dataset):
+        share = (dataset["CELLSAND"] / 100.0).assign_attrs(units="unitless")
+        return dataset.drop_vars("CELLSAND").assign({name: share})
+
+    with pytest.raises(ForcingError, match=f"{name} is in 'unitless', must be in 'percent'"):
+        read_climatology([history_file(edit=fraction)])
+
+
+def sand_only_in_the_first_year(history_file, edit):
+    """CLM writes sand into the first file of a run, which a later period leaves out."""
+    without = {"edit": lambda dataset: dataset.drop_vars("CELLSAND")}
+    later = [history_file(f"{year}.nc", year, **without) for year in (2, 3)]
+    return [history_file("1.nc", 1, edit=edit), *later]
+
+
+def test_sand_may_stand_in_a_file_before_the_period(history_file):
+    paths = sand_only_in_the_first_year(history_file, None)
+    sand = read_climatology(paths, first_year=2)["CELLSAND"].values
+    np.testing.assert_array_equal(sand[:, 0, 0], 40.0)
+
+
+def test_sand_before_the_period_is_checked_like_the_rest(history_file):
+    def fraction(dataset):
+        return dataset.assign(CELLSAND=(dataset["CELLSAND"] / 100.0).assign_attrs(units="1"))
+
+    def elsewhere(dataset):
+        return dataset.assign_coords(lon=dataset["lon"] + 5.0)
+
+    paths = sand_only_in_the_first_year(history_file, fraction)
+    with pytest.raises(ForcingError, match=r"1\.nc: CELLSAND is in '1', must be in 'percent'"):
+        read_climatology(paths, first_year=2)
+    paths = sand_only_in_the_first_year(history_file, elsewhere)
+    with pytest.raises(GridError, match=r"1\.nc is on another grid"):
+        read_climatology(paths, first_year=2)

@@ -82,6 +82,108 @@ def test_inputs_of_pools_at_rest(history_file, generation):
     require_inputs(read_climatology([path]))
 
 
+@by_generation
+def test_profiles_come_back_and_rock_gets_nothing(history_file, generation):
+    path = history_file(edit=lambda dataset: with_budget(dataset, generation, 0.0))
+    climatology = read_climatology([path], input_profiles=True)
+    for name, pool in zip(INPUT_VARIABLES, LITTER_POOLS, strict=True):
+        found = climatology[f"{name}_vr"].values[0, :, 0, 0]
+        wanted = INPUT[pool] * 31 * 86400.0
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6 * wanted.max())
+
+
+@by_generation
+def test_respiration_of_woody_debris_is_an_input_too(history_file, set_units, generation):
+    """Versions that let CWD respire write it beside the transfers; the rest lack the fields."""
+
+    def respire(dataset):
+        budget = with_budget(dataset, generation, 0.0)
+        transfers = generation.pool("CWD").losses[:2]
+        respired = generation.pool("CWD").optional_losses
+        # As much leaves CWD as before; a quarter of it goes to the air.
+        for transfer, respiration in zip(transfers, respired, strict=True):
+            lost = budget[transfer]
+            budget[respiration] = (lost * 0.25).assign_attrs(lost.attrs)
+            budget[transfer] = (lost * 0.75).assign_attrs(lost.attrs)
+        return budget
+
+    path = history_file(edit=respire)
+    found = read_climatology([path])["CWD_INPUT"].values[:, 0, 0]
+    np.testing.assert_allclose(found, expected("CWD"), rtol=1e-5)
+    set_units(path, generation.pool("CWD").optional_losses[0], "kgC/m^3/s")
+    with pytest.raises(ForcingError, match="CWD_HR_L2_vr is in 'kgC/m\\^3/s'"):
+        read_climatology([path])
+
+
+def growing_means(dataset: xr.Dataset, generation: Generation) -> xr.Dataset:
+    """Budget of pools that grow all the time; their monthly means are those at mid-month."""
+    dataset = with_budget(dataset, generation, GROWTH)
+    middle = dataset["time_bounds"].mean("hist_interval")
+    grown = (1.0 + GROWTH * 86400.0 * (middle - 365.0) / 50.0).astype(np.float64)
+    for pool in LITTER_POOLS:
+        name = generation.pool(pool).carbon
+        values = dataset[name].where(dataset[name] < 1e30).astype(np.float64)
+        dataset[name] = (values * grown).transpose(*values.dims).assign_attrs(units="gC/m^3")
+    return dataset
+
+
+def test_inputs_of_growing_pools_from_means_of_several_years(history_file):
+    """The first and the last month have no neighbour; their years are left out of the mean."""
+    paths = [
+        history_file(
+            f"{year}.nc", year, edit=lambda dataset: growing_means(dataset, GENERATIONS[0])
+        )
+        for year in (1, 2)
+    ]
+    require_inputs(read_climatology(paths))
+
+
+def test_closure_of_an_interrupted_record_is_that_of_the_whole(
+    history_file, tmp_path, interrupt_after
+):
+    """The litterfall of the first year is 10 % below what the budget gives."""
+
+    def low(dataset):
+        budget = with_budget(dataset, GENERATIONS[0], 0.0)
+        return budget.assign(LITFALL=(budget["LITFALL"] / 1.1).assign_attrs(units="gC/m^2/s"))
+
+    def right(dataset):
+        return with_budget(dataset, GENERATIONS[0], 0.0)
+
+    paths = [history_file(f"{y}.nc", y, edit=low if y == 1 else right) for y in (1, 2, 3)]
+    kept = tmp_path / "sums.npz"
+    with interrupt_after(1), pytest.raises(KeyboardInterrupt):
+        read_climatology(paths, checkpoint=kept)
+    attributes = read_climatology(paths, checkpoint=kept).attrs
+    assert attributes["litter_closure_largest"] == pytest.approx(0.1, rel=1e-4)
+    assert attributes["litter_closure_median"] < 1e-5
+
+
+def test_negative_months_of_a_pulse_give_way_to_the_positive(history_file):
+    """Monthly means spread a pulse over its neighbours; what is left is positive, the year whole."""
+
+    def pulse(dataset):
+        budget = with_budget(dataset, GENERATIONS[0], 0.0)
+        budget["CWD_C_vr"] = budget["CWD_C_vr"].astype(np.float64)
+        budget["CWD_C_vr"][6] *= 2.0
+        return budget
+
+    found = read_climatology([history_file(edit=pulse)])["CWD_INPUT"].values[:, 0, 0]
+    assert found.min() == 0.0
+    # 50 gC m-3 more in July: June gains over 61 days what August loses over 61.5 days.
+    pulse_of_column = 50.0 * (SOIL * SOIL_GRID.thickness).sum()
+    year = expected("CWD").sum() + pulse_of_column * (30.0 / 61.0 - 31.0 / 61.5)
+    np.testing.assert_allclose(found.sum(), year, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["CWD_C_vr", "LIT_LIG_C_vr", "LIT_CEL_HR_vr", "LITFALL"])
+def test_monthly_budget_in_kilograms_is_refused(history_file, set_units, name):
+    path = history_file(edit=lambda dataset: with_budget(dataset, GENERATIONS[0], 0.0))
+    set_units(path, name, "kgC/m^3")
+    with pytest.raises(ForcingError, match=f"{name} is in 'kgC/m\\^3', must be in"):
+        read_climatology([path])
+
+
 def write_pools(path: Path, history: Path, generation: Generation) -> Path:
     """Instantaneous pools at the ends of months, growing all the time, and at the start."""
     with xr.open_dataset(history, decode_times=False) as dataset:
