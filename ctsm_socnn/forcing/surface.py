@@ -43,8 +43,10 @@ def bedrock_layer(depth: NDArray[np.float64]) -> NDArray[np.int64]:
 def surface_level() -> NDArray[np.int64]:
     """Surface-dataset level (from 0) that fills each of the 20 layers.
 
-    The ten levels of the surface dataset are those of CLM4, exponential in depth; CLM gives a layer
-    the level in which its node lies (SoilStateInitTimeConstMod).
+    The ten levels of the surface dataset are those of CLM4, exponential in depth; CTSM gives a layer
+    the level in which its node lies (SoilStateInitTimeConstMod from ctsm1.0.dev054 on, so also in
+    release-cesm2.2). release-clm5.0 looks for the lower boundary of the layer instead, and gives
+    layers 2 to 5, 8 and 10 the level below; its history does not tell it from later versions.
     """
     levels = np.arange(1, _N_SURFACE_LEVELS + 2)
     nodes = 0.025 * (np.exp(0.5 * (levels - 0.5)) - 1.0)
