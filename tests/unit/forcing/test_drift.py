@@ -49,6 +49,18 @@ def test_one_year_tells_nothing(history_file):
     assert attributes_of(history_file, [9.0] * 5, years=1)["spun_up"].startswith("unknown")
 
 
+def test_part_of_a_year_does_not_count(history_file):
+    """A record that begins in July and ends in June has whole years between."""
+    edit = with_carbon([-0.5] * 5)
+    months = {1: range(7, 13), 2: range(1, 13), 3: range(1, 13), 4: range(1, 7)}
+    paths = [history_file(f"{year}.nc", year, held, edit) for year, held in months.items()]
+    attributes = read_climatology(paths).attrs
+    assert attributes["soil_carbon_drift"] == pytest.approx(-0.5, abs=1e-3)
+    assert attributes["spun_up"] == "yes"
+    attributes = read_climatology(paths[:2]).attrs
+    assert attributes["spun_up"].startswith("unknown")
+
+
 def test_carbon_in_kilograms_is_refused(history_file):
     path = history_file(edit=with_carbon([0.0] * 5, units="kgC/m^2"))
     with pytest.raises(ForcingError, match="TOTSOMC is in 'kgC m-2', must be in 'gC m-2'"):
