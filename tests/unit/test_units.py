@@ -20,6 +20,8 @@ from ctsm_socnn.units import canonical_unit, require_unit
         ("%", "percent"),
         ("1/s", "s-1"),
         ("meters", "m"),
+        ("degK", "K"),
+        ("kelvin", "K"),
     ],
 )
 def test_spellings_become_one(text, canonical):

@@ -60,6 +60,24 @@ def test_smoothing_lessens_the_roughness():
     assert np.square(np.diff(smooth)).sum() < 0.99 * np.square(np.diff(rough)).sum()
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 5.0])
+def test_smoothed_curve_is_the_best_by_the_published_criterion(smoothing):
+    """Bishop et al. (1999): least mean square misfit + smoothing * integral of the squared slope.
+
+    Compared with the best of all curves on cells of 1 mm.
+    """
+    cell = 0.1
+    middle = cell * (np.arange(1200) + 0.5)
+    within = (middle > TOP[:, np.newaxis]) & (middle < BOTTOM[:, np.newaxis])
+    mean = within / within.sum(axis=1, keepdims=True)
+    slope = (np.eye(1199, 1200, 1) - np.eye(1199, 1200)) / cell
+    curvature = mean.T @ mean / TOP.size + smoothing * cell * slope.T @ slope
+    best = mean @ np.linalg.solve(curvature, mean.T @ VALUES / TOP.size)
+    for i, edges in enumerate(zip(TOP, BOTTOM, strict=True)):
+        found = spline_operator(TOP, BOTTOM, np.array(edges), smoothing) @ VALUES
+        assert found.item() == pytest.approx(best[i], abs=2e-3 * abs(best[i] - VALUES[i]) + 1e-9)
+
+
 def table(*layers: tuple[float, ...], profile: str = "a") -> pd.DataFrame:
     frame = pd.DataFrame(list(layers), columns=["top", "bottom", "soc", "soc_sd"])
     return frame.assign(profile_id=profile, lon=281.03, lat=40.52, date="1998")
@@ -75,6 +93,14 @@ def test_profiles_arrive_on_the_wanted_layers_they_reach():
     assert splined["date"].item() == "1998"
     notes = [names_in(int(flag)) for flag in splined["flag"].values]
     assert all("carbon_indirect" in names for names in notes)
+
+
+def test_errors_of_layers_are_independent():
+    """The mean of two layers of equal thickness is known better than each by the root of two."""
+    layers = [(0.0, 0.1, 60e3, 6e3), (0.1, 0.2, 30e3, 8e3)]
+    splined = spline_profiles(profiles_from_table(table(*layers), "t"), [0.0, 0.2])
+    np.testing.assert_allclose(splined["soc"], 45e3, rtol=1e-12)
+    np.testing.assert_allclose(splined["soc_sd"], 5e3, rtol=1e-12)
 
 
 def test_profile_that_reaches_no_wanted_layer_is_counted():
