@@ -58,8 +58,11 @@ def test_interrupted_record_goes_on_to_the_same_climatology(
     assert not kept.exists()
 
 
-def test_sums_of_a_file_that_changed_since_are_refused(history_file, tmp_path, interrupt_after):
-    """Same name and size, other content: only its date tells."""
+@pytest.mark.parametrize(("longer", "later"), [(0, 10**9), (4, 0)])
+def test_sums_of_a_file_that_changed_since_are_refused(
+    history_file, tmp_path, interrupt_after, longer, later
+):
+    """Its date tells, and its size where a copy keeps the date."""
     paths = [history_file(f"{year}.nc", year=year) for year in (1, 2)]
     kept = tmp_path / "sums.npz"
     with interrupt_after(1), pytest.raises(KeyboardInterrupt):
@@ -67,8 +70,9 @@ def test_sums_of_a_file_that_changed_since_are_refused(history_file, tmp_path, i
     before = paths[0].stat()
     with netCDF4.Dataset(paths[0], "a") as dataset:
         dataset["TSOI"][:] = dataset["TSOI"][:] + 1.0
-    os.utime(paths[0], ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
-    assert paths[0].stat().st_size == before.st_size
+    paths[0].write_bytes(paths[0].read_bytes() + bytes(longer))
+    os.utime(paths[0], ns=(before.st_atime_ns, before.st_mtime_ns + later))
+    assert paths[0].stat().st_size == before.st_size + longer
     with pytest.raises(FileError, match="left by a run over other history files"):
         read_climatology(paths, checkpoint=kept)
 
