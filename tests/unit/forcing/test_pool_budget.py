@@ -13,6 +13,7 @@ from ctsm_socnn.errors import ForcingError, GridError
 from ctsm_socnn.forcing import GENERATIONS, Generation, read_climatology
 from ctsm_socnn.forcing.field_names import LITTER_POOLS
 from ctsm_socnn.forcing.litter_input import fold_below_bedrock
+from ctsm_socnn.forcing.record import check_history
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.schemas import INPUT_VARIABLES
 
@@ -177,11 +178,11 @@ def test_negative_months_of_a_pulse_give_way_to_the_positive(history_file):
 
 
 @pytest.mark.parametrize("name", ["CWD_C_vr", "LIT_LIG_C_vr", "LIT_CEL_HR_vr", "LITFALL"])
-def test_monthly_budget_in_kilograms_is_refused(history_file, set_units, name):
+def test_monthly_budget_in_kilograms_is_refused_before_any_work(history_file, set_units, name):
     path = history_file(edit=lambda dataset: with_budget(dataset, GENERATIONS[0], 0.0))
     set_units(path, name, "kgC/m^3")
     with pytest.raises(ForcingError, match=f"{name} is in 'kgC/m\\^3', must be in"):
-        read_climatology([path])
+        check_history([path], None, None, None)
 
 
 def write_pools(path: Path, history: Path, generation: Generation) -> Path:
