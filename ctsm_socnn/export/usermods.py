@@ -72,7 +72,7 @@ class Usermods:
         if self.loss is None:
             return told
         _, metre, _ = self.loss.rows[-1]
-        return f"{told}, and 0-1 m carbon {metre:+.0%} against the estimate"
+        return f"{told}, and 0-1 m carbon {metre:+z.0%} against the estimate"
 
     def summary(self) -> str:
         """Report and the command to run, for the terminal."""
