@@ -39,6 +39,9 @@ _LOG: Final = logging.getLogger(__name__)
 FILL_VALUE: Final = 1e36
 """CLM's `spval`."""
 
+_MISSING_ABOVE: Final = 1e30
+"""No quantity is that large; 1e36 in single precision is a little less than `FILL_VALUE`."""
+
 _CHUNK_BYTES: Final = 1 << 20
 """Of a large variable, as whole rows: whoever reads some sites need not unpack the others."""
 
@@ -320,7 +323,7 @@ def _require_complete(name: str, variable: xr.Variable, path: Path) -> None:
     if variable.dtype.kind != "f":
         return
     values = variable.values
-    bad = ~np.isfinite(values) | (np.abs(values) >= FILL_VALUE)
+    bad = ~(np.abs(values) < _MISSING_ABOVE)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ExportError(
