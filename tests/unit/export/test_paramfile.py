@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ctsm_socnn.errors import ExportError, FileError
-from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE, write_paramfile
+from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE, named_maps, write_paramfile
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 
 Template = Callable[..., Path]
@@ -209,3 +209,22 @@ def test_a_copy_that_differs_in_more_than_was_meant_is_refused(
             source, tmp_path / "n.nc", values, convention=UNNORMALISED, version="ctsm5.4"
         )
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_maps_are_found_where_they_are_named_or_beside_the_paramfile(
+    template: Template, values: np.ndarray, tmp_path: Path
+) -> None:
+    named, beside = tmp_path / "old" / "maps.nc", tmp_path / "maps.nc"
+    paramfile = tmp_path / "n.nc"
+    write_paramfile(
+        template(), paramfile, values,
+        convention=UNNORMALISED, version="ctsm5.4", gridded_file=str(named),
+    )  # fmt: skip
+    assert named_maps(template()) is None
+    with pytest.raises(ExportError, match="copy the whole usermods directory"):
+        named_maps(paramfile)
+    beside.touch()
+    assert named_maps(paramfile) == beside
+    named.parent.mkdir()
+    named.touch()
+    assert named_maps(paramfile) == named
