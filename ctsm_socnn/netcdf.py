@@ -218,12 +218,11 @@ def write_ctsm_input(dataset: xr.Dataset, path: str | Path, *, overwrite: bool =
         If the output exists, or cannot be written.
     """
     path = Path(path)
-    clean = dataset.drop_encoding()
-    for name, variable in clean.variables.items():
+    for name, variable in dataset.variables.items():
         _require_complete(str(name), variable, path)
-    encoding = {str(name): {"_FillValue": None} for name in clean.variables}
+    encoding = {str(name): {"_FillValue": None} for name in dataset.variables}
     with atomic_output(path, overwrite=overwrite) as temporary:
-        _store(clean, temporary, path, "NETCDF3_64BIT", encoding)
+        _store(dataset, temporary, path, "NETCDF3_64BIT", encoding)
 
 
 def _groups(dataset: xr.Dataset) -> Iterator[xr.Dataset]:
