@@ -65,7 +65,10 @@ def atomic_directory(
     """
     directory = Path(directory)
     require_replaceable(directory, overwrite=overwrite, mark=mark)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        raise FileError(f"{directory} cannot be made: {error.strerror}") from error
     try:
         yield temporary
         temporary.chmod(ordinary_mode(0o777))

@@ -39,6 +39,9 @@ _LOG: Final = logging.getLogger(__name__)
 FILL_VALUE: Final = 1e36
 """CLM's `spval`."""
 
+_MISSING_ABOVE: Final = 1e30
+"""No quantity is that large; 1e36 in single precision is a little less than `FILL_VALUE`."""
+
 _CHUNK_BYTES: Final = 1 << 20
 """Of a large variable, as whole rows: whoever reads some sites need not unpack the others."""
 
@@ -215,12 +218,11 @@ def write_ctsm_input(dataset: xr.Dataset, path: str | Path, *, overwrite: bool =
         If the output exists, or cannot be written.
     """
     path = Path(path)
-    clean = dataset.drop_encoding()
-    for name, variable in clean.variables.items():
+    for name, variable in dataset.variables.items():
         _require_complete(str(name), variable, path)
-    encoding = {str(name): {"_FillValue": None} for name in clean.variables}
+    encoding = {str(name): {"_FillValue": None} for name in dataset.variables}
     with atomic_output(path, overwrite=overwrite) as temporary:
-        _store(clean, temporary, path, "NETCDF3_64BIT", encoding)
+        _store(dataset, temporary, path, "NETCDF3_64BIT", encoding)
 
 
 def _groups(dataset: xr.Dataset) -> Iterator[xr.Dataset]:
@@ -320,7 +322,7 @@ def _require_complete(name: str, variable: xr.Variable, path: Path) -> None:
     if variable.dtype.kind != "f":
         return
     values = variable.values
-    bad = ~np.isfinite(values) | (np.abs(values) >= FILL_VALUE)
+    bad = ~(np.abs(values) < _MISSING_ABOVE)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ExportError(

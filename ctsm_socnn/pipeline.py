@@ -440,7 +440,7 @@ class _Run:
         )
         self._write(maps, path)
         filled = int((maps["filled"].values > 0).sum())
-        return f"{int((maps['landmask'].values > 0).sum())} land cells, {filled} of them filled"
+        return f"{int((maps['landmask'].values > 0).sum())} cells, {filled} of them filled"
 
     def usermods(self, path: Path) -> str:
         """One usermods directory a case."""

@@ -26,14 +26,19 @@ from numpy.typing import NDArray
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.checkout import Checkout
-from ctsm_socnn.export.estimates import read_estimate, template_estimate, with_assignments
+from ctsm_socnn.export.estimates import (
+    assigned_names,
+    read_estimate,
+    template_estimate,
+    with_assignments,
+)
 from ctsm_socnn.export.gridded import uniform_maps, write_gridded_parameters
 from ctsm_socnn.export.loss import translation_loss
 from ctsm_socnn.export.paramfile import water_limits, write_paramfile
 from ctsm_socnn.export.stream import write_parameter_stream
 from ctsm_socnn.export.testmods import write_testmods
 from ctsm_socnn.export.usermods import write_usermods
-from ctsm_socnn.parameters import TurnoverConvention
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import open_file, open_sites
 
@@ -93,7 +98,10 @@ def _add_common(parser: argparse.ArgumentParser, source: str, target: str) -> No
 def _add_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--estimate", type=Path, help="netCDF file with one set of parameters")
     parser.add_argument(
-        "--strict", action="store_true", help="refuse if a parameter cannot be delivered"
+        "--strict",
+        action="store_true",
+        help="refuse if a parameter of the estimate or the maps cannot be delivered; without both, "
+        "if one that NAME=VALUE names cannot",
     )
     parser.add_argument(
         "--sites",
@@ -146,6 +154,13 @@ def _values(
     return with_assignments(values, arguments.assignments), convention
 
 
+def _asked(arguments: argparse.Namespace, maps: xr.Dataset | None = None) -> tuple[str, ...]:
+    """Parameters that somebody wants changed."""
+    if arguments.estimate is None and maps is None:
+        return assigned_names(arguments.assignments)
+    return PARAMETER_NAMES
+
+
 def _paramfile(arguments: argparse.Namespace) -> _Told:
     version = _version(arguments)
     values, convention = _values(arguments, version)
@@ -156,6 +171,7 @@ def _paramfile(arguments: argparse.Namespace) -> _Told:
         convention=convention,
         version=version,
         strict=arguments.strict,
+        asked=_asked(arguments),
         overwrite=arguments.overwrite,
     )
     if arguments.sites is None:
@@ -233,6 +249,7 @@ def _usermods(arguments: argparse.Namespace) -> _Told:
         sites=None if arguments.sites is None else open_sites(arguments.sites),
         source=f"the values of {arguments.input.name}" if source is None else source.name,
         strict=arguments.strict,
+        asked=_asked(arguments, maps),
         overwrite=arguments.overwrite,
     )
     return asdict(usermods), usermods.summary()

@@ -131,8 +131,7 @@ def _lines(summary: MapSummary) -> list[str]:
     if "totals_pgc" not in found:
         return [*lines, "the grid does not tell the areas of its cells, so nothing is added up"]
     lines.append(f"over {found['land_km2']:,.0f} km2 of land ({summary.area_source}), in PgC:")
-    lines += [
-        f"  {name:<18}{stock['total']:>12.5g} +- {stock['sd']:.2g} over the ensemble"
-        for name, stock in found["totals_pgc"].items()
-    ]
+    for name, stock in found["totals_pgc"].items():
+        spread = f" +- {stock['sd']:.2g} over the ensemble" if stock["sd"] > 0.0 else ""
+        lines.append(f"  {name:<18}{stock['total']:>12.5g}{spread}")
     return lines

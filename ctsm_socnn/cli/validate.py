@@ -23,11 +23,11 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ctsm_socnn.cli.json_text import to_json
 from ctsm_socnn.cli.named_files import add_run_option, file_and_variable, named_patterns
-from ctsm_socnn.directories import make_directory
+from ctsm_socnn.directories import atomic_directory, make_directory
 from ctsm_socnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 Runs = Mapping[str, Sequence[Path]]
+
+_RESULT: Final = "validation.json"
+"""All numbers; also tells a directory of this command from others."""
 
 
 class _Part(NamedTuple):
@@ -83,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--surface", type=Path, metavar="FILE", help="with --kernel: surface dataset of the runs")
     add("--totals", action="store_true", help="also add up the runs' soil carbon over land, in PgC")
     add("-o", "--output", type=Path, metavar="DIR", help="write scores, tables and figure there")
+    add("--overwrite", action="store_true", help="replace DIR")
     add("--json", action="store_true", help="print JSON")
 
 
@@ -94,14 +98,22 @@ def run(arguments: argparse.Namespace) -> int:
     runs = {
         name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
     }
-    if arguments.output is not None:
-        make_directory(arguments.output)
-    parts = list(_parts(runs, arguments))
+    if arguments.output is None:
+        return _compare(runs, arguments, None)
+    make_directory(arguments.output.parent)
+    with atomic_directory(
+        arguments.output, overwrite=arguments.overwrite, mark=_RESULT
+    ) as directory:
+        return _compare(runs, arguments, directory)
+
+
+def _compare(runs: Runs, arguments: argparse.Namespace, output: Path | None) -> int:
+    parts = list(_parts(runs, arguments, output))
     result = {part.key: part.value for part in parts}
     print(to_json(result) if arguments.json else "\n\n".join(part.text for part in parts))
-    if arguments.output is not None:
-        _write_text(to_json(result) + "\n", arguments.output / "validation.json")
-        _write_report(parts, runs, arguments)
+    if output is not None:
+        _write_text(to_json(result) + "\n", output / _RESULT)
+        _write_report(parts, runs, arguments, output / "report.html")
     return 0 if all(part.passed for part in parts) else 1
 
 
@@ -116,18 +128,20 @@ def _require_sense(arguments: argparse.Namespace) -> None:
         raise ConfigError("--kernel needs --paramfile, whose parameters the kernel is to use")
 
 
-def _parts(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Part]:
+def _parts(runs: Runs, arguments: argparse.Namespace, output: Path | None) -> Iterator[_Part]:
     if arguments.sites is not None:
-        yield from _against_profiles(runs, arguments)
+        yield from _against_profiles(runs, arguments, output)
     if arguments.paramfile is not None:
         yield _against_paramfile(runs, arguments.paramfile, arguments.ctsm)
     if arguments.kernel:
-        yield _against_kernel(runs, arguments)
+        yield _against_kernel(runs, arguments, output)
     if arguments.totals:
         yield _totals(runs)
 
 
-def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Part]:
+def _against_profiles(
+    runs: Runs, arguments: argparse.Namespace, output: Path | None
+) -> Iterator[_Part]:
     from ctsm_socnn.schemas import open_sites
     from ctsm_socnn.validation.comparison import (
         compare_methods,
@@ -143,8 +157,8 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
     found = [collocate(name, paths, sites) for name, paths in runs.items()]
     predictions = [run.prediction for run in found]
     comparison = compare_methods(sites, predictions)
-    if arguments.output is not None:
-        _write_comparison(comparison, arguments.sites, arguments.output)
+    if output is not None:
+        _write_comparison(comparison, arguments.sites, output)
     yield _Part(
         "profiles",
         comparison_json(comparison),
@@ -158,12 +172,12 @@ def _against_profiles(runs: Runs, arguments: argparse.Namespace) -> Iterator[_Pa
         format_stocks(stocks),
         lambda: stock_section(stocks),
     )
-    yield _by_cell(sites, found, arguments)
+    yield _by_cell(sites, found, arguments.land_cover, output)
     yield _by_group(comparison, sites, arguments.by or ["depth"])
 
 
 def _by_cell(
-    sites: xr.Dataset, found: Sequence[RunAtSites], arguments: argparse.Namespace
+    sites: xr.Dataset, found: Sequence[RunAtSites], land_cover: str | None, output: Path | None
 ) -> _Part:
     import pandas as pd
 
@@ -174,12 +188,12 @@ def _by_cell(
     tables = []
     for run in found:
         cover = None
-        if arguments.land_cover is not None:
-            cover = land_cover_of(*file_and_variable(arguments.land_cover), sites, run)
+        if land_cover is not None:
+            cover = land_cover_of(*file_and_variable(land_cover), sites, run)
         tables.append(cell_means(sites, run, cover=cover))
     means = pd.concat(tables, ignore_index=True)
-    if arguments.output is not None:
-        _write_text(means.to_csv(index=False), arguments.output / "cells.csv")
+    if output is not None:
+        _write_text(means.to_csv(index=False), output / "cells.csv")
     table = score_cell_means(means)
     return _Part(
         "cells",
@@ -265,7 +279,7 @@ def _evidence_text(name: str, evidence: Sequence[Evidence]) -> str:
     return "\n".join(lines)
 
 
-def _against_kernel(runs: Runs, arguments: argparse.Namespace) -> _Part:
+def _against_kernel(runs: Runs, arguments: argparse.Namespace, output: Path | None) -> _Part:
     from ctsm_socnn.validation.kernel_check import (
         check_kernel,
         fields_that_differ,
@@ -277,8 +291,8 @@ def _against_kernel(runs: Runs, arguments: argparse.Namespace) -> _Part:
     checks, texts = {}, []
     for name, opened in _kernel_runs(runs, arguments):
         check = checks[name] = check_kernel(opened)
-        if arguments.output is not None:
-            _write_kernel_check(check, name, arguments)
+        if output is not None:
+            _write_kernel_check(check, name, arguments.paramfile, output)
         differ = fields_that_differ(check)
         verdict = f"DIFFERS from it in {', '.join(differ)}" if differ else "agrees with it"
         texts.append(
@@ -313,15 +327,15 @@ def _kernel_runs(runs: Runs, arguments: argparse.Namespace) -> Iterator[tuple[st
         )
 
 
-def _write_kernel_check(check: xr.Dataset, name: str, arguments: argparse.Namespace) -> None:
+def _write_kernel_check(check: xr.Dataset, name: str, paramfile: Path, output: Path) -> None:
     from ctsm_socnn.netcdf import write_dataset
     from ctsm_socnn.provenance import provenance_attributes
     from ctsm_socnn.validation.map_figures import draw_kernel_differences
 
-    inputs = {"paramfile": arguments.paramfile}
+    inputs = {"paramfile": paramfile}
     stamped = check.assign_attrs(provenance_attributes(seed=None, inputs=inputs))
-    write_dataset(stamped, arguments.output / f"kernel_{name}.nc")
-    draw_kernel_differences(check, arguments.output / f"kernel_{name}.png")
+    write_dataset(stamped, output / f"kernel_{name}.nc")
+    draw_kernel_differences(check, output / f"kernel_{name}.png")
 
 
 def _totals(runs: Runs) -> _Part:
@@ -332,7 +346,9 @@ def _totals(runs: Runs) -> _Part:
     return _Part("totals", totals_json(found), format_totals(found), lambda: totals_section(found))
 
 
-def _write_report(parts: Sequence[_Part], runs: Runs, arguments: argparse.Namespace) -> None:
+def _write_report(
+    parts: Sequence[_Part], runs: Runs, arguments: argparse.Namespace, page: Path
+) -> None:
     from ctsm_socnn.provenance import history_line, package_version
     from ctsm_socnn.validation.report import Section, write_report
     from ctsm_socnn.validation.report_sections import left_out_section
@@ -355,7 +371,7 @@ def _write_report(parts: Sequence[_Part], runs: Runs, arguments: argparse.Namesp
     sections.append(Section("How it was made", facts=facts))
     verdict = "all as it should be" if all(part.passed for part in parts) else "NOT as meant"
     headline = f"{', '.join(runs)}: {', '.join(part.key for part in parts)}; {verdict}."
-    write_report(arguments.output / "report.html", "Validation of CTSM runs", headline, sections)
+    write_report(page, "Validation of CTSM runs", headline, sections)
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -148,7 +148,7 @@ def _grid(directory: Path, model_grid: Path) -> Iterator[str]:
         lat, lon = (
             np.asarray(dataset[name][...], dtype=np.float64) for name in ("LATIXY", "LONGXY")
         )
-    require_same_cells(MapGrid(lat, lon % 360.0, np.ones(lat.shape, dtype=bool)), model_grid)
+    require_same_cells(MapGrid(lat, lon, np.ones(lat.shape, dtype=bool)), model_grid)
     yield from ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ctsm_socnn.errors import ExportError
@@ -69,16 +70,26 @@ class Delivery:
         return "\n".join(lines)
 
 
-def require_all_delivered(not_delivered: tuple[NotDelivered, ...], version: str) -> None:
-    """Refuse an export that leaves something out.
+def require_all_delivered(
+    not_delivered: tuple[NotDelivered, ...], version: str, asked: Collection[str]
+) -> None:
+    """Refuse an export that leaves out something that was asked for.
+
+    Parameters
+    ----------
+    not_delivered : tuple of NotDelivered
+    version : str
+    asked : collection of str
+        Parameters that must arrive.
 
     Raises
     ------
     ExportError
         Naming every parameter left out, with its reason.
     """
-    if not_delivered:
-        reasons = "; ".join(f"{entry.parameter}: {entry.reason}" for entry in not_delivered)
+    lost = [entry for entry in not_delivered if entry.parameter in asked]
+    if lost:
+        reasons = "; ".join(f"{entry.parameter}: {entry.reason}" for entry in lost)
         raise ExportError(
             f"CTSM {version} cannot take every parameter ({reasons}); "
             "deliver them as maps with SourceMods, or do without --strict"

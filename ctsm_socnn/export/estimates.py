@@ -18,7 +18,7 @@ from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, parameter
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 from ctsm_socnn.schemas import open_file
 
-__all__ = ["read_estimate", "template_estimate", "with_assignments"]
+__all__ = ["assigned_names", "read_estimate", "template_estimate", "with_assignments"]
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -92,6 +92,11 @@ def template_estimate(
         namelist=namelist,
     )
     return values[0], TurnoverConvention.CENTURY_NORMALISED
+
+
+def assigned_names(assignments: Sequence[str]) -> tuple[str, ...]:
+    """Names in `name=value` words."""
+    return tuple(word.partition("=")[0] for word in assignments)
 
 
 def with_assignments(

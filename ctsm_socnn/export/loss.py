@@ -78,7 +78,9 @@ class TranslationLoss:
     def table(self) -> str:
         """Table for the terminal."""
         lines = [f"{'lost in translation':<42} {'0-1 m':>8} {'column':>8}"]
-        lines += [f"{name:<42} {metre:>+8.1%} {column:>+8.1%}" for name, metre, column in self.rows]
+        lines += [
+            f"{name:<42} {metre:>+z8.1%} {column:>+z8.1%}" for name, metre, column in self.rows
+        ]
         lines.append(
             f"Median change of the soil-carbon stock against the estimate, at {self.sites} sites, at\n"
             "steady state: without each of these parameters alone, without all, and in CTSM's own\n"

@@ -9,7 +9,7 @@ compared with the template before it gets its name.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from ctsm_socnn.export.delivery import Delivery, Written, require_all_delivered
 from ctsm_socnn.export.translation import Translation, WaterLimits, translate
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.netcdf_reading import open_netcdf
-from ctsm_socnn.parameters import TurnoverConvention
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import (
     KNOWN_VERSIONS,
     CtsmVersion,
@@ -68,6 +68,7 @@ def write_paramfile(
     version: CtsmVersion | str,
     overwrite: bool = False,
     strict: bool = False,
+    asked: Collection[str] = PARAMETER_NAMES,
     gridded_file: str | None = None,
     mapped: frozenset[str] = frozenset(),
 ) -> Delivery:
@@ -85,7 +86,9 @@ def write_paramfile(
     overwrite : bool
         Replace an existing output.
     strict : bool
-        Refuse to write when a parameter cannot be delivered.
+        Refuse to write when a parameter that was asked for cannot be delivered.
+    asked : collection of str
+        Those parameters; by default all.
     gridded_file : str, optional
         Path of the maps that the SourceMods read; written as a global attribute.
     mapped : frozenset of str
@@ -111,7 +114,7 @@ def write_paramfile(
     water = _water_limits(on_file)
     translation = translate(values, convention, target, water, elsewhere=mapped)
     if strict:
-        require_all_delivered(translation.not_delivered, target.name)
+        require_all_delivered(translation.not_delivered, target.name, asked)
     written = _written(translation, target, on_file)
     plan = _Plan(written, gridded_file)
     with atomic_output(output, overwrite=overwrite) as temporary:

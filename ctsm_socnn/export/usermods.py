@@ -21,7 +21,7 @@ from ctsm_socnn.errors import ExportError, VersionError
 from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.create_newcase import create_newcase_line
-from ctsm_socnn.export.delivery import Delivery, require_all_delivered
+from ctsm_socnn.export.delivery import Delivery
 from ctsm_socnn.export.gridded import GriddedDelivery, convention_of, write_gridded_parameters
 from ctsm_socnn.export.loss import TranslationLoss, translation_loss
 from ctsm_socnn.export.model_grid import map_grid, require_same_cells
@@ -72,7 +72,7 @@ class Usermods:
         if self.loss is None:
             return told
         _, metre, _ = self.loss.rows[-1]
-        return f"{told}, and 0-1 m carbon {metre:+.0%} against the estimate"
+        return f"{told}, and 0-1 m carbon {metre:+z.0%} against the estimate"
 
     def summary(self) -> str:
         """Report and the command to run, for the terminal."""
@@ -101,6 +101,7 @@ def write_usermods(
     sites: xr.Dataset | None = None,
     source: str = "values given by the user",
     strict: bool = False,
+    asked: Collection[str] = PARAMETER_NAMES,
     overwrite: bool = False,
 ) -> Usermods:
     """Write a usermods directory, whole or not at all.
@@ -136,7 +137,9 @@ def write_usermods(
     source : str
         What the estimate is, for the README.
     strict : bool
-        Refuse if a parameter cannot be delivered.
+        Refuse if a parameter that was asked for cannot be delivered.
+    asked : collection of str
+        Those parameters; by default all.
     overwrite : bool
         Replace a directory that this package made.
 
@@ -171,9 +174,9 @@ def write_usermods(
             version=target,
             gridded_file=str(directory / GRIDDED_NAME) if reads_maps else None,
             mapped=by_maps,
+            strict=strict,
+            asked=asked,
         )
-        if strict:
-            require_all_delivered(delivery.not_delivered, target.name)
         loss = None
         if sites is not None and not reads_maps:
             loss = translation_loss(

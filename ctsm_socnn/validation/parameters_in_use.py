@@ -178,7 +178,7 @@ def _percent(evidence: Evidence) -> str:
     if not np.isfinite(evidence.difference):
         return f"{'':>12}"
     sign = "" if evidence.mapped else "+"
-    return f"{evidence.difference:>{sign}12.2%}"
+    return f"{evidence.difference:>{sign}z12.2%}"
 
 
 def _judge(

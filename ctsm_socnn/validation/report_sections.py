@@ -145,7 +145,7 @@ def evidence_section(evidence: Mapping[str, Sequence[Evidence]]) -> Section:
                     Cell(str(e.verdict)),
                     Cell(f"{e.expected:.6g}"),
                     Cell("-" if np.isnan(e.found) else f"{e.found:.6g}"),
-                    Cell("-" if np.isnan(e.difference) else f"{e.difference:.2%}"),
+                    Cell("-" if np.isnan(e.difference) else f"{e.difference:z.2%}"),
                     Cell(f"{e.tolerance:.1%}" if e.tolerance else "-"),
                 ]
                 for e in found

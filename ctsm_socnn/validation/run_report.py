@@ -185,7 +185,7 @@ def _maps(results: Path) -> Section:
         facts["cells unlike any site"] = str(outside)
     if (results / "model_grid.nc").is_file():
         grid = open_file(results / "model_grid.nc")
-        facts["land cells of the model grid"] = str(int((grid["landmask"].values > 0).sum()))
+        facts["cells of the model grid with values"] = str(int((grid["landmask"].values > 0).sum()))
         facts["of them filled, for want of data"] = str(int((grid["filled"].values > 0).sum()))
     return map_section(maps, facts)
 

@@ -30,6 +30,17 @@ def test_directories_are_made_or_the_reason_is_told(tmp_path: Path) -> None:
         make_directory(tmp_path / "file")
 
 
+def test_a_place_where_nothing_can_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("ctsm_socnn.directories.tempfile.mkdtemp", refuse)
+    with pytest.raises(FileError, match="made cannot be made: Permission denied"):
+        make(tmp_path / "made", "one")
+
+
 def test_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
     make(tmp_path / "made", "one")
     assert (tmp_path / "made" / "file").read_text() == "one"

@@ -51,7 +51,16 @@ def test_ctsm_inputs_are_64bit_offset_without_fill_value(tmp_path: Path) -> None
         assert raw["x"].ncattrs() == ["units"]
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, FILL_VALUE])
+def test_ctsm_inputs_keep_their_precision_whatever_file_they_came_from(tmp_path: Path) -> None:
+    packed = dataset([1.0 / 3.0, 2.0])
+    packed["x"].encoding = {"dtype": "float32", "_FillValue": -9999.0}
+    write_ctsm_input(packed, tmp_path / "a.nc")
+    with netCDF4.Dataset(tmp_path / "a.nc") as raw:
+        assert float(raw["x"][0]) == 1.0 / 3.0
+        assert raw["x"].ncattrs() == ["units"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, FILL_VALUE, -FILL_VALUE, np.float32(FILL_VALUE)])
 def test_ctsm_inputs_must_be_complete(tmp_path: Path, bad: float) -> None:
     path = tmp_path / "a.nc"
     with pytest.raises(ExportError, match=r"variable x has 1 missing.*index \(1,\)"):

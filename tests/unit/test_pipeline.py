@@ -10,23 +10,24 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn import pipeline
-from ctsm_socnn.config import parse_config
+from ctsm_socnn.config import Config, parse_config
+from ctsm_socnn.parameters import PARAMETERS
+
+
+def _config(directory: Path, **sections: dict[str, object]) -> Config:
+    needed = {
+        "forcing": {"history": ["history.nc"]},
+        "profiles": {"sites": "sites.nc"},
+        "covariates": {"file": "covariates.nc"},
+    }
+    return parse_config(needed | sections, where="made up", directory=directory)
 
 
 @pytest.mark.parametrize("rule", ["deepest", "drop"])
 def test_methods_are_scored_by_the_rule_below_bedrock_that_they_learn_by(
     rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = parse_config(
-        {
-            "forcing": {"history": ["history.nc"]},
-            "profiles": {"sites": "sites.nc"},
-            "covariates": {"file": "covariates.nc"},
-            "network": {"below_bedrock": rule},
-        },
-        where="made up",
-        directory=tmp_path,
-    )
+    config = _config(tmp_path, network={"below_bedrock": rule})
     folds = SimpleNamespace(fold=np.zeros(0), attributes={}, description="no folds")
     told = []
 
@@ -48,3 +49,14 @@ def test_methods_are_scored_by_the_rule_below_bedrock_that_they_learn_by(
     monkeypatch.setattr(run, "_fitted", lambda _: [])
     run.evaluation(tmp_path / "evaluation")
     assert told == [rule]
+
+
+def test_cells_of_a_grid_that_is_only_a_name_are_not_called_land(tmp_path: Path) -> None:
+    lat, lon = np.arange(-88.0, 90.0, 4.0), np.arange(0.0, 360.0, 5.0)
+    values = {p.name: (("lat", "lon"), np.full((lat.size, lon.size), p.upper)) for p in PARAMETERS}
+    attributes = {"turnover_time_convention": "unnormalised"}
+    maps = xr.Dataset(values, coords={"lat": lat, "lon": lon}, attrs=attributes)
+    maps.to_netcdf(tmp_path / "maps.nc")
+    run = pipeline._Run(_config(tmp_path, grid={"target": "f45"}), "", tmp_path, workers=1)
+    told = run.model_grid(tmp_path / "model_grid.nc")
+    assert told == f"{46 * 72} cells, 0 of them filled"

@@ -59,6 +59,29 @@ def test_paramfile_with_assignments(
     assert "Not delivered" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("form", ["paramfile", "usermods"])
+def test_strict_judges_what_was_asked_for(
+    template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    words = ["export", form, "-i", str(template), "--ctsm", "ctsm5.4", "--strict"]
+    assert main([*words, "-o", str(tmp_path / "new"), "q10=1.8", "efolding=0.7"]) == 0
+    capsys.readouterr()
+    assert main([*words, "-o", str(tmp_path / "other"), "q10=1.8", "beta=0.9"]) == 2
+    error = capsys.readouterr().err
+    assert "(beta: hard-coded" in error
+    assert "fs1s2" not in error
+    estimate = tmp_path / "one_batch.nc"
+    xr.Dataset(
+        {"parameters": ("parameter", clm5_defaults())},
+        coords={"parameter": list(PARAMETER_NAMES)},
+        attrs={"turnover_time_convention": "unnormalised"},
+    ).to_netcdf(estimate)
+    given = ["--estimate", str(estimate), "-o", str(tmp_path / "other"), "q10=1.8"]
+    assert main([*words, *given]) == 2
+    assert "fs1s2" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 def test_what_was_delivered_as_json(
     template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,6 +106,26 @@ def test_results_are_written_where_asked(world, tmp_path, capsys):
     assert json.loads((out / "validation.json").read_text())["profiles"]["n_sites"] == 30
 
 
+def test_results_are_replaced_only_when_asked(world, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "new" / "validation"
+    words = ["validate", *_run(world), "--totals", "-o", str(out)]
+    assert main(words) == 0
+    before = (out / "validation.json").read_text()
+    assert main([*words, "--overwrite"]) == 0
+    assert (out / "validation.json").read_text() == before
+    assert {path.name for path in out.iterdir()} == {"report.html", "validation.json"}
+    capsys.readouterr()
+    monkeypatch.setattr("ctsm_socnn.cli.validate._totals", lambda _: pytest.fail("computed first"))
+    assert main(words) == 2
+    assert "validation exists already; choose another name or give --overwrite" in (
+        capsys.readouterr().err
+    )
+    other = tmp_path / "letters"
+    other.mkdir()
+    assert main([*words[:-1], str(other), "--overwrite"]) == 2
+    assert "was not made by ctsm-socnn" in capsys.readouterr().err
+
+
 def test_a_run_with_its_own_paramfile_passes(world, capsys):
     words = ["--paramfile", f"{world}/ctsm54_params.nc", "--ctsm", "ctsm5.4"]
     assert main(["validate", *_run(world), *words]) == 0

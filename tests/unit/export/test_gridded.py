@@ -28,6 +28,8 @@ def test_names_units_and_values(maps: xr.Dataset, surface: Path, tmp_path: Path)
     factor = century_normalisation(maps["q10"].values)
     np.testing.assert_array_equal(data["bgc_tau_s3"], maps["tau_s3"].values * factor)
     np.testing.assert_allclose(data["som_diffus"], maps["diffus"].values / 31536000.0, rtol=1e-15)
+    cryo = data["cryoturb_diffusion_k"]
+    np.testing.assert_allclose(cryo, maps["cryo"].values / 31536000.0, rtol=1e-15)
     np.testing.assert_array_equal(data["bgc_rf_l1s1"], 1.0 - maps["fl1s1"].values)
     np.testing.assert_array_equal(data["q10_mr"], maps["q10"].values)
     np.testing.assert_array_equal(data["froz_q10"], maps["q10"].values)
@@ -44,6 +46,12 @@ def test_form_that_ctsm_reads(maps: xr.Dataset, tmp_path: Path) -> None:
         assert dataset["tau_s3"].dimensions == ("lsmlat", "lsmlon")
         assert dataset["rf_l1s1_bgc"].dtype == np.float64
         assert all("_FillValue" not in v.ncattrs() for v in dataset.variables.values())
+        units = {name: variable.units for name, variable in dataset.variables.items()}
+        assert units["som_diffus"] == units["cryoturb_diffusion_k"] == "m2 s-1"
+        assert units["tau_s3"] == "yr"
+        assert units["decomp_depth_efolding"] == "m"
+        # The times in the file are CTSM's, whatever the convention of the maps was.
+        assert dataset.turnover_time_convention == "century_normalised"
         np.testing.assert_array_equal(dataset["LATIXY"][:, 0], [-30.0, 0.0, 40.0])
         np.testing.assert_array_equal(dataset["LONGXY"][0], [0.0, 90.0, 180.0, 270.0])
 
@@ -89,6 +97,7 @@ def test_gap_over_land_is_refused(
         (lambda m: m.transpose("lon", "lat"), "transpose the maps"),
         (lambda m: m.isel(lon=slice(3)), "9 cells"),
         (lambda m: m.assign_coords(lat=[-30.0, 0.0, 41.0]), "lat 41.* lat 40"),
+        (lambda m: m.assign_coords(lat=[-30.0, 0.0, 40.01]), "lat 40.01.* lat 40"),
     ],
 )
 def test_maps_on_other_cells_are_refused(
@@ -111,6 +120,12 @@ def test_longitudes_agree_whatever_their_range(
 def test_value_outside_the_map_s_own_range(maps: xr.Dataset, tmp_path: Path) -> None:
     maps["tau_s3"][0, 0] = 1001.0
     with pytest.raises(ExportError, match=r"tau_s3 = 1001.*200 to 1000"):
+        write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4")
+
+
+def test_value_below_the_map_s_own_range(maps: xr.Dataset, tmp_path: Path) -> None:
+    maps["tau_s3"][0, 0] = 199.0
+    with pytest.raises(ExportError, match=r"tau_s3 = 199.*200 to 1000"):
         write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4")
 
 

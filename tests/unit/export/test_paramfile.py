@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ctsm_socnn.errors import ExportError, FileError
-from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE, write_paramfile
-from ctsm_socnn.parameters import TurnoverConvention
+from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE, named_maps, write_paramfile
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 
 Template = Callable[..., Path]
 UNNORMALISED = TurnoverConvention.UNNORMALISED
@@ -181,3 +181,50 @@ def test_gridded_file_is_named_by_an_attribute_only_when_asked(
         write_paramfile(
             named, tmp_path / "third.nc", values, convention=UNNORMALISED, version="ctsm5.4"
         )
+
+
+def test_a_change_in_the_ninth_digit_arrives(
+    template: Template, defaults: np.ndarray, tmp_path: Path
+) -> None:
+    """The file is double precision, and so is what CTSM computes with."""
+    defaults[PARAMETER_NAMES.index("efolding")] = 10.0 + 1e-8
+    write_paramfile(
+        template(), tmp_path / "n.nc", defaults, convention=UNNORMALISED, version="ctsm5.4"
+    )
+    with netCDF4.Dataset(tmp_path / "n.nc") as dataset:
+        assert float(dataset["decomp_depth_efolding"][...]) == 10.0 + 1e-8
+
+
+def test_a_copy_that_differs_in_more_than_was_meant_is_refused(
+    template: Template, values: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_too_much(_: object, path: Path) -> None:
+        with netCDF4.Dataset(path, "r+") as dataset:
+            dataset["slatop"][1] = 0.02
+
+    source = template()
+    monkeypatch.setattr("ctsm_socnn.export.paramfile._apply", write_too_much)
+    with pytest.raises(ExportError, match="does not hold what was written"):
+        write_paramfile(
+            source, tmp_path / "n.nc", values, convention=UNNORMALISED, version="ctsm5.4"
+        )
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_maps_are_found_where_they_are_named_or_beside_the_paramfile(
+    template: Template, values: np.ndarray, tmp_path: Path
+) -> None:
+    named, beside = tmp_path / "old" / "maps.nc", tmp_path / "maps.nc"
+    paramfile = tmp_path / "n.nc"
+    write_paramfile(
+        template(), paramfile, values,
+        convention=UNNORMALISED, version="ctsm5.4", gridded_file=str(named),
+    )  # fmt: skip
+    assert named_maps(template()) is None
+    with pytest.raises(ExportError, match="copy the whole usermods directory"):
+        named_maps(paramfile)
+    beside.touch()
+    assert named_maps(paramfile) == beside
+    named.parent.mkdir()
+    named.touch()
+    assert named_maps(paramfile) == named

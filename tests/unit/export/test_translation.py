@@ -32,23 +32,32 @@ def test_conversions(values: np.ndarray) -> None:
     values = with_value(values, w_scaling=1.0)
     scalars = translate(values, UNNORMALISED, resolve_version("ctsm5.4"), WATER).scalars
     q10 = value_of(values, "q10")
+    factor = float(century_normalisation(q10))
     expected = {
         "som_diffus": value_of(values, "diffus") / 31536000.0,
         "cryoturb_diffusion_k": value_of(values, "cryo") / 31536000.0,
         "q10": q10,
         "froz_q10": q10,
         "decomp_depth_efolding": value_of(values, "efolding"),
-        "tau_cwd": value_of(values, "tau_cwd") * float(century_normalisation(q10)),
-        "tau_l2_l3": value_of(values, "tau_l2") * float(century_normalisation(q10)),
-        "tau_s3": value_of(values, "tau_s3") * float(century_normalisation(q10)),
+        "tau_cwd": value_of(values, "tau_cwd") * factor,
+        "tau_l1": value_of(values, "tau_l1") * factor,
+        "tau_l2_l3": value_of(values, "tau_l2") * factor,
+        "tau_s1": value_of(values, "tau_s1") * factor,
+        "tau_s2": value_of(values, "tau_s2") * factor,
+        "tau_s3": value_of(values, "tau_s3") * factor,
         "rf_l1s1": 1 - value_of(values, "fl1s1"),
+        "rf_l2s1": 1 - value_of(values, "fl2s1"),
+        "rf_l3s2": 1 - value_of(values, "fl3s2"),
+        "rf_s3s1": 1 - value_of(values, "fs3s1"),
         "rf_s2s1": 1 - value_of(values, "fs2s1") * 0.45 / 0.42,
         "rf_s2s3": 1 - value_of(values, "fs2s3") * 0.45 / 0.03,
         "cwd_fcel": value_of(values, "fcwdl2"),
         "cwd_flig": 1 - value_of(values, "fcwdl2"),
         "rf_cwdl2": 0.0,
+        "rf_cwdl3": 0.0,
         "maxpsi_hr": -0.002,
     }
+    assert scalars.keys() == expected.keys()
     for key, value in expected.items():
         assert scalars[key] == pytest.approx(value, rel=1e-14, abs=1e-30), key
 
@@ -149,11 +158,15 @@ def test_turnover_times_that_a_time_step_cannot_carry_are_raised_and_reported(
     ("changes", "words"),
     [
         ({"q10": np.nan}, "q10 = nan"),
+        ({"tau_s3": np.inf}, "tau_s3 = inf"),
+        ({"diffus": 0.0}, "diffus = 0"),
+        ({"cryo": 0.0}, "cryo = 0"),
         ({"efolding": 0.0}, "efolding = 0"),
         ({"tau_l1": -1.0}, "tau_l1 = -1"),
         ({"fcwdl2": 1.2}, "fcwdl2 = 1.2"),
         ({"fs1s2": 0.8, "fs1s3": 0.3}, "fs1s2 \\+ fs1s3 reaches 1.1"),
         ({"fs2s1": 0.9, "fs2s3": 0.2}, "fs2s1 \\+ fs2s3 reaches 1.1"),
+        ({"fs2s1": 0.9, "fs2s3": 0.101}, "fs2s1 \\+ fs2s3 reaches 1.001"),
         ({"w_scaling": 0.0}, "w_scaling = 0"),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ctsm_socnn.directories import CHECKSUMS
+from ctsm_socnn.directories import CHECKSUMS, damaged_files
 from ctsm_socnn.errors import ExportError, FileError, SocnnError
 from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
@@ -34,6 +34,7 @@ def test_directory_of_scalars(
     template: Template, values: np.ndarray, tmp_path: Path, version: str, namelist: list[str]
 ) -> None:
     directory = tmp_path / "mods"
+    values[PARAMETER_NAMES.index("efolding")] = 1.0 / 3.0  # more digits than one would print
     result = write_usermods(
         directory, version=version, template=template(version),
         values=values, convention=UNNORMALISED,
@@ -62,6 +63,7 @@ def test_checksums_are_those_of_sha256sum(
         directory, version="ctsm5.4", template=template(), values=values, convention=UNNORMALISED
     )
     subprocess.run(["sha256sum", "--check", "--strict", CHECKSUMS], cwd=directory, check=True)
+    assert damaged_files(directory) == []  # none is left out either
 
 
 def test_with_maps_and_medians(
@@ -85,12 +87,13 @@ def test_medians_are_those_of_cells_with_data_of_their_own(
     template: Template, maps: xr.Dataset, surface: Path, tmp_path: Path
 ) -> None:
     flag = np.ones((3, 4), dtype=np.int8)
-    flag[1, 1], flag[1, 3] = 0, 0  # the second is ocean
+    flag[0, 1], flag[1, 3] = 0, 0  # the second is ocean
     maps["filled"] = (("lat", "lon"), flag)
     directory = tmp_path / "mods"
     write_usermods(directory, version="ctsm5.4", template=template(), maps=maps, model_grid=surface)
     with netCDF4.Dataset(directory / "paramfile.nc") as dataset:
-        assert float(dataset["q10_mr"][...]) == maps["q10"].values[1, 1]
+        assert float(dataset["q10_mr"][...]) == maps["q10"].values[0, 1]
+        assert maps["q10"].values[0, 1] != np.median(maps["q10"].values[:, :3])
 
 
 def test_readme_says_how_to_undo_all_of_it(

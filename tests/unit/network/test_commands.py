@@ -246,16 +246,37 @@ def test_outputs_replace_neither_each_other_nor_what_is_read(
     assert not (files / "out.nc").exists()
 
 
-def test_maps_are_drawn_on_request(
-    files: Path, sites: xr.Dataset, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def forced(files: Path, sites: xr.Dataset) -> xr.Dataset:
+    """The grid with forcing in every cell; also as a file."""
     grid = xr.open_dataset(files / "grid.nc").load()
     for name, dimensions in FORCING_DIMENSIONS.items():
         values = np.moveaxis(sites[name].values[:4].astype(float), 0, -1)
         shaped = values.reshape(*values.shape[:-1], 2, 2)
         grid[name] = ((*dimensions[1:], "lat", "lon"), shaped)
     write_dataset(grid, files / "forced.nc")
-    write_dataset(grid.stack(cell=("lat", "lon"), create_index=False), files / "listed.nc")
+    return grid
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_totals_have_a_spread_only_where_there_are_several_members(
+    files: Path, forced: xr.Dataset, capsys: pytest.CaptureFixture[str], members: int
+) -> None:
+    method = ["--method", "two-step", "--posterior", str(files / "posterior.nc")]
+    assert train(files, *method, "--members", str(members)) == 0
+    words = ["-o", str(files / "maps.nc"), "--soil-carbon", str(files / "soc.nc")]
+    capsys.readouterr()
+    assert main(["predict", str(files / "model"), str(files / "forced.nc"), *words]) == 0
+    told = capsys.readouterr().out
+    assert "in PgC:" in told
+    assert ("over the ensemble" in told) is (members > 1)
+
+
+def test_maps_are_drawn_on_request(
+    files: Path, forced: xr.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = forced.stack(cell=("lat", "lon"), create_index=False)
+    write_dataset(listed, files / "listed.nc")
     assert train(files, "--method", "two-step", "--posterior", str(files / "posterior.nc")) == 0
     outputs = ["-o", str(files / "maps.nc"), "--soil-carbon", str(files / "soc.nc")]
     words = [*outputs, "--figures", str(files)]

@@ -38,6 +38,20 @@ def test_names_and_places_change_at_the_right_tags(
     assert version.item("decomp_depth_efolding").place is efolding
 
 
+@pytest.mark.parametrize("name", KNOWN_VERSIONS)
+def test_scalars_are_called_after_what_ctsm_calls_them(name: str) -> None:
+    version = resolve_version(name)
+    for item in version.items.values():
+        assert item.key in item.variable or not item.variable
+    # q10_hr is on the files, too, and no code reads it.
+    assert version.item("q10").variable == "q10_mr"
+    new = name in ("ctsm5.1.dev074", "ctsm5.1.dev176", "ctsm5.2", "ctsm5.3", "ctsm5.4")
+    with_prefix = {item.key for item in version.items.values() if item.variable.startswith("bgc_")}
+    shared = {"tau_cwd", "rf_cwdl2", "cwd_flig"}
+    scalars = {key for key in version.items if key.startswith(("tau_", "rf_", "cwd_"))}
+    assert with_prefix == (scalars - shared if new else set())
+
+
 @pytest.mark.parametrize(
     ("name", "nested"),
     [("release-clm5.0", False), ("ctsm5.3.015", False), ("ctsm5.3.016", True), ("ctsm5.4", True)],

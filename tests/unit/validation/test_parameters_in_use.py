@@ -13,6 +13,7 @@ from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.validation.parameters_in_use import Evidence, find_evidence, format_evidence
+from ctsm_socnn.validation.report_sections import evidence_section
 
 TURNOVER_TIMES = {"tau_cwd", "tau_l1", "tau_l2_l3", "tau_s1", "tau_s2", "tau_s3"}
 
@@ -153,6 +154,13 @@ def test_what_is_found_is_printed_beside_what_was_meant(history, version, expect
     text = format_evidence(find_evidence(history, version, expected | {"tau_s2": 10.0}))
     line = next(line for line in text.splitlines() if line.startswith("bgc_tau_s2"))
     assert line.split() == ["bgc_tau_s2", "10", "5", "-50.00%", "0.5%", "NOT", "used"]
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign():
+    evidence = Evidence("q10", "q10_mr", 1.5, 1.5 - 1e-9, -1e-9, 0.001, False, "used")
+    assert "+0.00%" in format_evidence([evidence])
+    (table,) = evidence_section({"ours": [evidence]}).tables
+    assert [cell.text for cell in table.rows[0]][4] == "0.00%"
 
 
 def test_history_without_rates_is_refused_with_the_way_out(history, version, expected, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from ctsm_socnn.export.checkout import STOCK_FILES, Checkout
 from ctsm_socnn.export.fortran_source import MARK
 from ctsm_socnn.export.sourcemods import source_mods
+from ctsm_socnn.parameters.ctsm_versions import Place, resolve_version
 
 TAGS = {
     "release-clm5.0.37": ("OLD_CTSM", "THAW_IN_CANOPY"),
@@ -48,6 +50,25 @@ def checkout(
         )  # fmt: skip
         (soil / name).write_bytes(done.stdout)
     return Checkout.open(root, request.param)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *TAGS,
+        *("ctsm1.0.dev100", "ctsm1.0.dev101", "ctsm5.1.dev042", "ctsm5.1.dev043"),
+        *("ctsm5.1.dev073", "ctsm5.1.dev074"),
+    ],
+)
+def test_names_on_the_paramfile_are_those_that_the_source_reads(repository: Path, tag: str) -> None:
+    """Above all on both sides of the tags at which names changed."""
+    source = subprocess.run(
+        ["git", "-C", str(repository), "grep", "-h", "-i", "[sS]tring *= *'", tag, "--", "src"],
+        capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    read = set(re.findall(r"tString *= *'(\w+)'", source, re.IGNORECASE))
+    wanted = {item.name for item in resolve_version(tag).in_place(Place.PARAMFILE)}
+    assert wanted - read == set()
 
 
 def test_patches_apply_by_insertion_only(checkout: Checkout) -> None:

@@ -148,6 +148,20 @@ def test_argument_names_come_from_the_routine(checkout_at: Callable[..., Path]) 
     assert b"socnn_matrix_rates" not in old[CASCADE]
 
 
+def test_matrix_solution_is_served_only_where_it_is_filled(
+    checkout_at: Callable[..., Path],
+) -> None:
+    """From dev100 to 5.2.013 its switch is there, but `Ksoil` is not filled with the rates."""
+    root = checkout_at()
+    path = root / "src" / "soilbiogeochem" / CASCADE
+    text = path.read_text()
+    assert "use_soil_matrixcn" in text
+    path.write_text(text.replace("Ksoil%DM(", "Ksoil%d("))
+    mods = source_mods(Checkout.open(root))
+    assert b"socnn_rates" in mods[CASCADE]
+    assert b"socnn_matrix_rates" not in mods[CASCADE]
+
+
 @pytest.mark.parametrize(
     ("name", "old_text", "new_text", "words"),
     [
