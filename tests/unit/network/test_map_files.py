@@ -156,7 +156,9 @@ def test_forcing_that_is_given_counts_before_the_grid_s_own(
     for name, places in (("own", grid), ("given", grid), ("frozen", frozen)):
         extra = {"forcing": forcing} if name == "given" else {}
         write_maps(model, places, soil_carbon=tmp_path / f"{name}.nc", **extra)
-    own, given, cold = (opened(tmp_path / f"{name}.nc")["soc"] for name in ("own", "given", "frozen"))
+    own, given, cold = (
+        opened(tmp_path / f"{name}.nc")["soc"] for name in ("own", "given", "frozen")
+    )
     xr.testing.assert_allclose(given, cold)
     assert float(given.sum()) > 1.5 * float(own.sum())
 
