@@ -127,6 +127,18 @@ def test_a_wrong_map_among_right_ones_is_named(
     assert {item for item, verdict in verdicts.items() if verdict == "NOT used"} == {"tau_s2"}
 
 
+def test_a_map_that_is_too_high_here_and_too_low_there_is_not_the_one_used(
+    history_with_maps, version, expected, maps, tmp_path
+):
+    other = tmp_path / "other.nc"
+    with xr.open_dataset(maps) as file:
+        by_column = np.where(np.arange(file["bgc_tau_s2"].shape[-1]) % 2, 1.1, 0.9)
+        file.load().assign(bgc_tau_s2=by_column * file["bgc_tau_s2"]).to_netcdf(other)
+    evidence = {e.item: e for e in find_evidence(history_with_maps, version, expected, other)}
+    assert evidence["tau_s2"].verdict == "NOT used"
+    assert 0.08 < evidence["tau_s2"].difference < 0.12
+
+
 def test_maps_of_another_grid_are_refused(history, version, expected, maps, tmp_path):
     shifted = tmp_path / "shifted.nc"
     with xr.open_dataset(maps) as file:
