@@ -12,7 +12,13 @@ from ctsm_socnn.export.gridded import write_gridded_parameters
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
-from ctsm_socnn.validation.parameters_in_use import Evidence, find_evidence, format_evidence
+from ctsm_socnn.validation.parameters_in_use import (
+    Evidence,
+    Verdict,
+    find_evidence,
+    format_evidence,
+    rates_are_told,
+)
 
 TURNOVER_TIMES = {"tau_cwd", "tau_l1", "tau_l2_l3", "tau_s1", "tau_s2", "tau_s3"}
 
@@ -137,6 +143,16 @@ def test_a_map_that_is_too_high_here_and_too_low_there_is_not_the_one_used(
     evidence = {e.item: e for e in find_evidence(history_with_maps, version, expected, other)}
     assert evidence["tau_s2"].verdict == "NOT used"
     assert 0.08 < evidence["tau_s2"].difference < 0.12
+
+
+def test_one_turnover_time_tells_paramfiles_apart_and_none_is_missed_where_none_was_meant():
+    def said(item: str, verdict: Verdict) -> Evidence:
+        return Evidence(item, item, 1.0, 1.0, 0.0, 0.1, False, verdict)
+
+    q10, tau_s1 = said("q10", "used"), said("tau_s1", "cannot tell")
+    assert rates_are_told([q10])
+    assert not rates_are_told([q10, tau_s1])
+    assert rates_are_told([q10, tau_s1, said("tau_s2", "NOT used")])
 
 
 def test_maps_of_another_grid_are_refused(history, version, expected, maps, tmp_path):
