@@ -98,12 +98,13 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_changed_weights_are_noticed(saved: Path) -> None:
-    file = saved / "member_1.pt"
+@pytest.mark.parametrize("name", ["member_1.pt", "training_inputs.npy"])
+def test_changed_weights_and_inputs_are_noticed(saved: Path, name: str) -> None:
+    file = saved / name
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(NetworkError, match=r"is damaged: member_1\.pt is not the file"):
+    with pytest.raises(NetworkError, match=f"is damaged: {name} is not the file"):
         load_model(saved)
 
 
