@@ -59,6 +59,7 @@ def test_a_loaded_model_predicts_the_same_bits(
     assert loaded.settings == model.settings
     assert loaded.seed == 8
     assert loaded.training == model.training
+    assert loaded.domain.limit == model.domain.limit
     inputs = model.transform(sites)
     np.testing.assert_array_equal(
         loaded.domain.outside(loaded.domain.distance(inputs)),

@@ -155,6 +155,28 @@ def test_one_turnover_time_tells_paramfiles_apart_and_none_is_missed_where_none_
     assert rates_are_told([q10, tau_s1, said("tau_s2", "NOT used")])
 
 
+@pytest.mark.parametrize(("last_year", "verdict"), [(0.4, "used"), (2.5, "cannot tell")])
+def test_cryoturbation_is_told_where_both_years_thaw_shallowly(
+    history, version, expected, tmp_path, last_year, verdict
+):
+    """It mixes the layer that thaws in full, and fades below, down to 3 m."""
+    cryo = expected["cryoturb_diffusion_k"]
+    frozen = tmp_path / "frozen.nc"
+    with xr.open_dataset(history[0], decode_times=False) as run:
+        run = run.load()
+    depth = SOIL_GRID.node_depth[:20, None, None]
+    faded = cryo * np.clip((3.0 - depth) / (3.0 - last_year), 0.0, 1.0)
+    mixing = run["W_SCALAR"].copy(deep=True)
+    mixing[:, :20] = np.where(np.isfinite(mixing[:, :20]), faded, np.nan)
+    thaw = {"ALTMAX": 0.0 * run["ALTMAX"] + 0.3, "ALTMAX_LASTYEAR": 0.0 * run["ALTMAX"] + last_year}
+    run.assign(SOM_DIFFUS_COEF=mixing, **thaw).to_netcdf(frozen)
+    verdicts = _verdicts(find_evidence([frozen], version, expected))
+    assert verdicts["cryoturb_diffusion_k"] == verdict
+    other = expected | {"cryoturb_diffusion_k": 1.1 * cryo}
+    wrong = _verdicts(find_evidence([frozen], version, other))["cryoturb_diffusion_k"]
+    assert wrong == ("NOT used" if verdict == "used" else verdict)
+
+
 def test_maps_of_another_grid_are_refused(history, version, expected, maps, tmp_path):
     shifted = tmp_path / "shifted.nc"
     with xr.open_dataset(maps) as file:
