@@ -154,8 +154,8 @@ def test_forcing_that_is_given_counts_before_the_grid_s_own(
     frozen = grid.assign(TSOI=grid["TSOI"] - 25.0)
     forcing = frozen[list(FORCING_DIMENSIONS)]
     for name, places in (("own", grid), ("given", grid), ("frozen", frozen)):
-        extra = {"forcing": forcing} if name == "given" else {}
-        write_maps(model, places, soil_carbon=tmp_path / f"{name}.nc", **extra)
+        extra = forcing if name == "given" else None
+        write_maps(model, places, forcing=extra, soil_carbon=tmp_path / f"{name}.nc")
     own, given, cold = (
         opened(tmp_path / f"{name}.nc")["soc"] for name in ("own", "given", "frozen")
     )
