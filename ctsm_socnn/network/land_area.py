@@ -123,7 +123,7 @@ def _boxes(
     if not boxes.has_corners:
         return None
     lon_bounds, lat_bounds = boxes.bounds()
-    height = np.abs(np.diff(np.sin(np.deg2rad(lat_bounds)), axis=1)[:, 0])
-    width = np.deg2rad(np.abs(lon_bounds[:, 1] - lon_bounds[:, 0]))
+    height = np.diff(np.sin(np.deg2rad(lat_bounds)), axis=1)[:, 0]
+    width = np.deg2rad(np.diff(lon_bounds, axis=1)[:, 0])
     sides = {"lat": height * _EARTH_RADIUS_M**2, "lon": width}
     return sides[dimensions[0]], sides[dimensions[1]]

@@ -23,6 +23,15 @@ def line(n: int = 50) -> TrainingDomain:
     return TrainingDomain.fit(inputs_at(np.arange(n, dtype=float)[:, None]))
 
 
+def test_the_limit_is_what_hardly_a_training_site_exceeds() -> None:
+    # Five neighbours of an end of the line are 1 to 5 away; of its middle 1, 1, 2, 2 and 3.
+    domain = line()
+    assert domain.limit == 3.0
+    there = domain.distance(inputs_at(np.array([[20.0], [50.0], [51.0]])))
+    np.testing.assert_array_equal(there, [1.2, 3.0, 4.0])
+    np.testing.assert_array_equal(domain.outside(there), [False, False, True])
+
+
 def test_nearness_falls_beyond_one_and_a_half_times_the_limit() -> None:
     domain = line()
     # From a point beyond the end, the mean distance to the five nearest is that to the third.

@@ -28,6 +28,13 @@ def test_equal_and_near_positions_are_one_location() -> None:
     assert groups[3] != groups[0]
 
 
+def test_a_hundred_metres_divide_locations() -> None:
+    # 78 m and 144 m of latitude.
+    groups = location_groups(at([10.0, 10.0, 20.0, 20.0], [50.0, 50.0007, 50.0, 50.0013]))
+    assert groups[0] == groups[1]
+    assert groups[2] != groups[3]
+
+
 def test_positions_across_the_date_line_are_near() -> None:
     groups = location_groups(at([179.9999, -179.9999, 359.9999, -0.0001], [0.0, 0.0, 0.0, 0.0]))
     assert groups[0] == groups[1]
@@ -66,6 +73,17 @@ def test_blocks_are_not_split() -> None:
     near = location_groups(sites, separation_km=3.0)
     shared = [len(set(fold[near == label])) == 1 for label in np.unique(near)]
     assert np.mean(shared) > 0.8
+
+
+def test_blocks_are_as_wide_as_they_are_high_at_high_latitude() -> None:
+    # 17 degrees of longitude at 60 degrees north are 950 km.
+    sites = at(np.linspace(0.0, 17.0, 400).tolist(), [60.0] * 400)
+    with pytest.raises(NetworkError, match="400 sites make 10 blocks of 100 km"):
+        block_folds(sites, 50, block_km=100.0, seed=0)
+    # 17 degrees of latitude are 1890 km.
+    sites = at([5.0] * 400, np.linspace(0.0, 17.0, 400).tolist())
+    with pytest.raises(NetworkError, match="400 sites make 19 blocks of 100 km"):
+        block_folds(sites, 50, block_km=100.0, seed=0)
 
 
 def test_regions_are_contiguous() -> None:

@@ -76,6 +76,14 @@ def test_covariates_are_mixed_from_training_sites(sites: xr.Dataset) -> None:
     assert 0.3 < kept < 0.8
 
 
+def test_classes_are_mixed_too(sites: xr.Dataset) -> None:
+    _, inputs, _ = prepared(sites)
+    classes = imagine(sites, per_site=20).inputs.classes
+    assert np.isin(classes, inputs.classes).all()
+    # Half are taken from another site, of whose three classes two are different.
+    assert (classes != np.tile(inputs.classes, (20, 1))).mean() == pytest.approx(1 / 3, abs=0.06)
+
+
 def test_what_is_expected_at_a_training_site_is_near_what_its_profile_shows(
     sites: xr.Dataset,
 ) -> None:

@@ -54,6 +54,26 @@ def test_land_is_a_share_of_the_cell() -> None:
     assert area.source == "boxes times landfrac"
 
 
+def test_rows_from_north_to_south_are_as_large() -> None:
+    turned = LandArea.from_grid(globe().isel(lat=slice(None, None, -1)), ("lat", "lon"))
+    assert turned is not None
+    assert turned.of_cells().sum() == pytest.approx(EARTH_M2)
+    assert turned.of_cells().min() > 0.0
+
+
+def test_the_share_of_land_counts_before_its_mask_and_areas_before_boxes() -> None:
+    by_cell = {
+        name: (("lat", "lon"), np.full((36, 72), value))
+        for name, value in (("landmask", 1.0), ("landfrac", 0.25), ("area", 8.0))
+    }
+    grid = globe().assign(by_cell)
+    grid["area"].attrs["units"] = "km2"
+    area = LandArea.from_grid(grid, ("lat", "lon"))
+    assert area is not None
+    np.testing.assert_allclose(area.of_cells(), 2e6)
+    assert area.source == "area times landfrac"
+
+
 def test_areas_of_cells_are_taken_in_their_unit() -> None:
     cells = xr.Dataset(coords={"lat": ("cell", [1.0, 2.0]), "lon": ("cell", [3.0, 4.0])})
     assert LandArea.from_grid(cells, ("cell",)) is None

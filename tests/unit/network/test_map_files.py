@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,11 @@ from ctsm_socnn.errors import KernelError, NetworkError
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.network import Model, NetworkSettings, predict_maps, train_two_step, write_maps
 from ctsm_socnn.network import grid_cells as grid_cells_module
+from ctsm_socnn.network.error_scale import ErrorScale
+from ctsm_socnn.network.input_check import InputCheck
+from ctsm_socnn.network.map_files import MapSummary
 from ctsm_socnn.network.scoring import modelled_soc
+from ctsm_socnn.network.soil_carbon import EnsembleCarbon
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 N_LAT, N_LON = 3, 4
@@ -98,6 +103,64 @@ def test_totals_are_stocks_times_land(model: Model, grid: xr.Dataset, tmp_path: 
     total = found["totals_pgc"]["soc_stock_100cm"]
     assert total["total"] == pytest.approx(float(stock.sum()) * 50e6 / 1e15, rel=1e-6)
     assert total["sd"] > 0.0
+
+
+def test_totals_and_their_spread_by_hand(model: Model) -> None:
+    """1 and 2 kgC m-3 on 1 and 2 million km2: 1 + 4 PgC to 1 m; members 10 % apart from it."""
+    known = np.array([True, False, True])
+    centre = np.outer([1000.0, 2000.0], np.ones(20))
+    summary = MapSummary(InputCheck(model.transform), area_source="area")
+    carbon = EnsembleCarbon(known, centre, np.stack([0.9 * centre, 1.0 * centre, 1.1 * centre]))
+    summary.add_carbon(carbon, np.array([1e12, 5e12, 2e12]))
+    found = summary.as_json()
+    assert found["land_km2"] == pytest.approx(3e6)
+    assert found["totals_pgc"]["soc_stock_100cm"] == pytest.approx({"total": 5.0, "sd": 0.5})
+    assert found["totals_pgc"]["soc_stock_30cm"] == pytest.approx({"total": 1.5, "sd": 0.15})
+
+
+def test_impossible_carbon_is_counted_by_cell(model: Model) -> None:
+    centre = np.full((3, 20), 1000.0)
+    centre[0, :2] = -1.0
+    centre[1, 4:7] = 250_001.0
+    summary = MapSummary(InputCheck(model.transform))
+    summary.add_carbon(EnsembleCarbon(np.ones(3, dtype=bool), centre, centre[np.newaxis]), None)
+    assert summary.broken == {
+        "soil carbon negative or not finite": 1,
+        "soil carbon above 250000 gC m-3": 1,
+    }
+
+
+def test_maps_have_the_ends_of_the_90_percent_interval(
+    sites: xr.Dataset, posterior: xr.Dataset, grid: xr.Dataset, tmp_path: Path
+) -> None:
+    """Of one member: standard deviation 0.3, ends 2 and 3 of them from a middle 0.1 above."""
+    alone = train_two_step(sites, posterior, PLAIN.with_changes(members=1), seed=2)
+    scale = ErrorScale((1.0,), (0.1,), (0.3,), ((-0.5, 0.6), (-1.0, 1.2), (-2.0, 3.0)))
+    write_maps(
+        replace(alone, intervals={"soc_stock_100cm": scale}), grid, soil_carbon=tmp_path / "soc.nc"
+    )
+    carbon = opened(tmp_path / "soc.nc")
+    assert "soc_stock_30cm_low" not in carbon
+    stock = carbon["soc_stock_100cm"].values
+    for end, deviations in (("low", -2.0), ("high", 3.0)):
+        found = carbon[f"soc_stock_100cm_{end}"]
+        np.testing.assert_allclose(found.values, stock * np.exp(0.1 + 0.3 * deviations), rtol=1e-5)
+        assert "90% interval" in found.attrs["long_name"]
+
+
+def test_forcing_that_is_given_counts_before_the_grid_s_own(
+    model: Model, grid: xr.Dataset, tmp_path: Path
+) -> None:
+    frozen = grid.assign(TSOI=grid["TSOI"] - 25.0)
+    forcing = frozen[list(FORCING_DIMENSIONS)]
+    for name, places in (("own", grid), ("given", grid), ("frozen", frozen)):
+        extra = forcing if name == "given" else None
+        write_maps(model, places, forcing=extra, soil_carbon=tmp_path / f"{name}.nc")
+    own, given, cold = (
+        opened(tmp_path / f"{name}.nc")["soc"] for name in ("own", "given", "frozen")
+    )
+    xr.testing.assert_allclose(given, cold)
+    assert float(given.sum()) > 1.5 * float(own.sum())
 
 
 def test_broken_limits_are_counted(

@@ -59,6 +59,7 @@ def test_a_loaded_model_predicts_the_same_bits(
     assert loaded.settings == model.settings
     assert loaded.seed == 8
     assert loaded.training == model.training
+    assert loaded.domain.limit == model.domain.limit
     inputs = model.transform(sites)
     np.testing.assert_array_equal(
         loaded.domain.outside(loaded.domain.distance(inputs)),
@@ -98,12 +99,13 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_changed_weights_are_noticed(saved: Path) -> None:
-    file = saved / "member_1.pt"
+@pytest.mark.parametrize("name", ["member_1.pt", "training_inputs.npy"])
+def test_changed_weights_and_inputs_are_noticed(saved: Path, name: str) -> None:
+    file = saved / name
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(NetworkError, match=r"is damaged: member_1\.pt is not the file"):
+    with pytest.raises(NetworkError, match=f"is damaged: {name} is not the file"):
         load_model(saved)
 
 

@@ -158,6 +158,21 @@ def test_between_average_and_typical_the_weights_decide(
     assert sums[0] < sums[1] < sums[2]
 
 
+def test_the_stock_weight_decides_how_near_the_stock_comes(
+    places: xr.Dataset, expecting: Expecting
+) -> None:
+    """No profile of the kernel goes up and down like this one, so that not all can be met."""
+    places["nbedrock"][:] = 18
+    wanted = carbon(unit_cube(1), places) * np.array([1.0, 4.0, 0.3, 4.0, 0.3])
+    refinement, weights = expecting(wanted, wanted), depth_weights(DEPTH, 1.0)
+    apart = []
+    for weight in (0.0, 100.0):
+        settings = SETTINGS.with_changes(stock_weight=weight)
+        found = carbon(refinement(unit_cube(0), INPUTS, places, settings), places)
+        apart.append(np.abs((found - wanted) @ weights / (wanted @ weights)).mean())
+    assert apart[1] < 0.1 * apart[0]
+
+
 def test_held_and_tied_parameters_stay_and_bounds_hold(
     places: xr.Dataset, expecting: Expecting
 ) -> None:

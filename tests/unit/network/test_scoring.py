@@ -8,7 +8,7 @@ from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network import NetworkSettings, score_model, score_parameters, train_two_step
 from ctsm_socnn.network.scoring import modelled_soc
-from ctsm_socnn.network.stocks import observed_stocks
+from ctsm_socnn.network.stocks import deepest_observation, observed_stocks
 from ctsm_socnn.parameters import to_physical
 
 KEYS = {
@@ -70,6 +70,25 @@ def test_bad_layers_and_sites_are_left_out_and_counted(
     assert result["nse"] == pytest.approx(1.0)
 
 
+def test_a_site_without_observations_is_no_scored_site(
+    sites: xr.Dataset, parameters: np.ndarray
+) -> None:
+    sites["soc"].values[3] = np.nan
+    result = score_parameters(sites, parameters)
+    assert (result["n_layers"], result["n_sites"]) == (156, 39)
+
+
+def test_below_bedrock_the_rule_is_that_asked_for_or_the_model_s(
+    sites: xr.Dataset, parameters: np.ndarray, posterior: xr.Dataset
+) -> None:
+    """At 8 of the 40 sites bedrock begins above the deepest observation."""
+    assert score_parameters(sites, parameters, "deepest")["n_layers"] == 160
+    assert score_parameters(sites, parameters, "drop")["n_layers"] == 152
+    settings = NetworkSettings(members=1, epochs=1, below_bedrock="drop")
+    model = train_two_step(sites, posterior, settings, seed=0)
+    assert score_model(model, sites)["n_layers"] == 152
+
+
 def test_stocks_of_a_constant_and_a_linear_profile(sites: xr.Dataset) -> None:
     operator = ObservationOperator.from_sites(sites.isel(site=[1]))
     np.testing.assert_allclose(observed_stocks(operator, np.full(4, 5_000.0)), [5_000.0])
@@ -77,6 +96,23 @@ def test_stocks_of_a_constant_and_a_linear_profile(sites: xr.Dataset) -> None:
     linear = 1_000.0 * operator.depth
     expected = 1_000.0 * (0.05 * 0.05 + (1.0 - 0.05**2) / 2)
     np.testing.assert_allclose(observed_stocks(operator, linear), [expected], rtol=1e-4)
+
+
+def test_each_profile_has_a_stock_to_its_own_depth(sites: xr.Dataset) -> None:
+    operator = ObservationOperator.from_sites(sites.isel(site=[1, 2]))
+    constant = np.repeat([5_000.0, 8_000.0], 4)
+    found = observed_stocks(operator, constant, [0.5, 2.0])
+    np.testing.assert_allclose(found, [2_500.0, 16_000.0])
+    np.testing.assert_allclose(deepest_observation(operator), [1.1, 1.1])
+
+
+def test_two_samples_of_one_depth_count_as_their_mean(sites: xr.Dataset) -> None:
+    twice = sites.isel(site=[1]).copy(deep=True)
+    twice["soc_depth"].values[0] = [0.2, 0.2, 0.6, 0.6]
+    operator = ObservationOperator.from_sites(twice)
+    # 3,000 down to 0.2 m, falling to 1,000 at 0.6 m and below.
+    found = observed_stocks(operator, np.array([2_000.0, 4_000.0, 500.0, 1_500.0]))
+    np.testing.assert_allclose(found, [0.2 * 3_000.0 + 0.4 * 2_000.0 + 0.4 * 1_000.0])
 
 
 def test_the_order_of_layers_does_not_matter(sites: xr.Dataset, parameters: np.ndarray) -> None:

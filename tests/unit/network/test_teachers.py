@@ -60,3 +60,13 @@ def test_from_their_arrays_come_the_same_teachers(sites: xr.Dataset) -> None:
 
 def test_their_arrays_hold_no_objects(sites: xr.Dataset) -> None:
     assert {array.dtype.kind for array in taught(sites).arrays().values()} <= {"f", "i", "u"}
+
+
+def test_between_profiles_boxes_are_joined_by_a_smooth_surface(sites: xr.Dataset) -> None:
+    transform = InputTransform.fit(sites, InputSettings())
+    along = sites.isel(site=np.zeros(200, dtype=int))
+    along["cov_warmth"] = "site", np.linspace(-0.9, 0.9, 200)
+    place, depth = np.arange(200), np.full(200, 0.2)
+    step = np.abs(np.diff(np.log(taught(sites).expect(transform(along), place, depth).typical)))
+    assert step.min() > 0.0
+    assert step.max() > 5.0 * np.median(step)

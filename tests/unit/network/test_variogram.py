@@ -59,3 +59,12 @@ def test_sites_have_a_variogram(sites: xr.Dataset) -> None:
     assert 0.0 < found.range_km < 100.0
     assert found.distance.shape == found.semivariance.shape
     assert (np.diff(found.distance) > 0.0).all()
+
+
+def test_depth_and_covariates_that_explain_all_leave_nothing(sites: xr.Dataset) -> None:
+    """Whatever depths a profile lacks; what they do not explain is the variance of the sites."""
+    sites["soc"].values[::4, 0] = np.nan
+    assert residual_variogram(sites, seed=0).semivariance.max() < 1e-3
+    own = np.random.default_rng(0).normal(scale=0.5, size=(40, 1))
+    noisy = residual_variogram(sites.assign(soc=sites["soc"] * np.exp(own)), seed=0)
+    assert noisy.semivariance.mean() == pytest.approx(0.25, rel=0.5)

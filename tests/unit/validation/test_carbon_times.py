@@ -78,6 +78,22 @@ def test_without_mixing_the_age_of_metabolic_litter_is_its_turnover_time(columns
     np.testing.assert_allclose(slow[quiet], tau[quiet], rtol=1e-3)
 
 
+def test_the_age_of_a_layer_is_that_of_its_carbon(columns, times):
+    soil = steady_state(columns, _parameters()).pools[:, 4:]
+    mean = (times.pool_age[:, 4:] * soil).sum(axis=1) / soil.sum(axis=1)
+    np.testing.assert_allclose(times.age, mean)
+
+
+def test_turnover_is_carbon_over_what_leaves_the_soil(columns):
+    """Unmixed, what a column of the matrix does not pass on to other pools is respired."""
+    parameters = _parameters(diffus=0.0, cryo=0.0)
+    matrix = loss_matrix(coefficients(columns, parameters), parameters)
+    respired = matrix.sum(axis=1).reshape(N, 7, 20)[:, 4:]
+    soil = steady_state(columns, parameters).pools[:, 4:]
+    expected = soil.sum(axis=1) / (respired * soil).sum(axis=1)
+    np.testing.assert_allclose(carbon_times(columns, parameters).turnover, expected, rtol=1e-6)
+
+
 def test_carbon_is_older_at_depth_and_older_than_it_leaves(times):
     assert (times.age[:, 15] > times.age[:, 2]).all()
     assert (times.turnover[:, 15] > times.turnover[:, 2]).all()

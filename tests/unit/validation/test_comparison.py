@@ -61,6 +61,22 @@ def test_all_methods_are_scored_on_the_sites_that_all_of_them_know(sites, soc):
     assert as_json["n_sites"] == N_SITES - 2
 
 
+def test_a_site_with_one_unknown_layer_is_not_known(sites, soc):
+    partial = soc.copy()
+    partial[4, 15] = np.nan
+    as_json = comparison_json(compare_methods(sites, [Prediction("a", "out", partial)]))
+    assert as_json["n_sites"] == N_SITES - 1
+
+
+def test_the_rule_for_bedrock_is_that_of_the_fits(sites, soc):
+    sites["nbedrock"][:3] = 7  # 0.8 m, above the last of the four depths
+    made = [Prediction("a", "out", soc)]
+    assert compare_methods(sites, made).sizes["observation"] == N_SITES * N_OBS
+    dropped = compare_methods(sites, made, "drop")
+    assert dropped.sizes["observation"] == N_SITES * N_OBS - 3
+    assert sum(json.loads(dropped.attrs["excluded"]).values()) == 3
+
+
 def test_json_has_only_the_samples_that_exist(sites, soc):
     result = compare_methods(sites, [Prediction("a", "in", soc), Prediction("a", "out", 2.0 * soc)])
     both = json.loads(json.dumps(comparison_json(result)))
@@ -86,6 +102,20 @@ def test_the_table_names_method_sample_and_count(sites, soc):
     assert "Out of sample" in text
     rows = [line for line in text.splitlines() if line.startswith(("a ", "one batch"))]
     assert [row.split()[-9] for row in rows] == ["1.00", "1.00"]
+
+
+def test_each_score_stands_below_its_name_in_its_unit(sites, soc):
+    """Twice the carbon: r2 is 1, the error is the carbon itself, a bias of log10(2) decades."""
+    text = format_comparison(compare_methods(sites, [Prediction("double", "out", 2.0 * soc)]))
+    heading, row = text.splitlines()[1:3]
+    assert heading.split()[:6] == ["method", "NSE", "R²", "CCC", "RMSE", "bias"]
+    seen = sites["soc"].values
+    nse = 1.0 - (seen**2).mean() / seen.var()
+    found = row.split()
+    assert found[1:3] == [f"{nse:.2f}", "1.00"]
+    rmse, bias = np.sqrt((seen**2).mean()) / 1000.0, seen.mean() / 1000.0
+    assert found[4:6] == [f"{rmse:.1f}", f"{bias:.1f}"]
+    assert found[8:10] == ["0.30", "0.30"]
 
 
 @pytest.mark.parametrize(

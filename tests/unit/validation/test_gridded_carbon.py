@@ -1,3 +1,5 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import netCDF4
@@ -71,6 +73,35 @@ def test_a_map_of_constant_carbon_has_its_depth_times_its_land(tmp_path):
     assert totals_json({"map": found})["totals"]["map"][1]["stock"] == "0-1 m"
 
 
+def test_totals_are_weighted_by_land_and_leave_out_cells_of_which_a_stock_is_unknown():
+    """2 and 5 kgC m-2 on 1 and 3 million km2 are 2 + 15 PgC, 4.25 kgC m-2 on the average."""
+    stocks = np.outer([1.0, 2.0, 3.0, 4.0], [1000.0, 2500.0, 9000.0, 9000.0])
+    stocks[3, 2] = np.nan
+    found = totals(stocks, np.array([1e12, 3e12, 1e12, np.nan]))
+    assert [each.stock for each in found] == list(STOCKS)
+    assert found[1].total == pytest.approx(17.0)
+    assert found[1].mean == pytest.approx(4250.0)
+    assert {each.area for each in found} == {4e12}
+    row = format_totals({"map": found}).splitlines()[1].split()
+    assert row == ["map", "4.000", "8.5", "2.1", "17", "4.2", "25.5", "6.4", "34", "8.5"]
+
+
+def test_the_last_months_of_a_run_are_its_end(history, tmp_path):
+    """A run whose carbon grows by a hundredth a month, of which the last 18 months are asked."""
+    growing = []
+    for year, path in enumerate(history):
+        growing.append(Path(shutil.copy(path, tmp_path)))
+        with netCDF4.Dataset(growing[-1], "a") as dataset:
+            factor = 1.0 + 0.01 * (12 * year + np.arange(12.0))
+            for name in ("SOM_ACT_C_vr", "SOM_SLO_C_vr", "SOM_PAS_C_vr"):
+                dataset[name][:] = dataset[name][:] * factor[:, None, None, None]
+    once = stocks_of_run("run", history).stocks[0]
+    last = stocks_of_run("run", growing, 18)
+    assert [(s.year, s.month) for s in last.samples[:2]] == [(2001, 7), (2001, 8)]
+    np.testing.assert_allclose(last.stocks[0], 1.06 * once, rtol=1e-6)
+    np.testing.assert_allclose(last.stocks[-1], 1.23 * once, rtol=1e-6)
+
+
 def test_cells_without_carbon_are_no_land(tmp_path):
     soc = np.full((20, 1, 2), 1000.0)
     soc[:, 0, 1] = np.nan
@@ -119,6 +150,31 @@ def test_ilamb_files_hold_the_stocks_of_the_run(history, ilamb_files):
     np.testing.assert_allclose(1000.0 * found, written, rtol=1e-5)
     above = ilamb_files["cSoilAbove1m"]["cSoilAbove1m"].values[:12]
     assert (above[np.isfinite(above)] <= found[np.isfinite(found)]).all()
+
+
+def test_ilamb_gets_what_lies_above_1_m(history, ilamb_files):
+    series = stocks_of_run("ours", history)
+    to_1m = series.stocks[:, list(STOCKS).index("0-1 m")]
+    found = ilamb_files["cSoilAbove1m"]["cSoilAbove1m"].values
+    on_land = found.reshape(len(found), -1)[:, series.grid.land]
+    np.testing.assert_allclose(1000.0 * on_land, to_1m, rtol=1e-6)
+
+
+def test_ilamb_gets_land_in_percent_of_each_cell_and_rows_that_end_at_the_poles(history, tmp_path):
+    series = stocks_of_run("a", history, 1)
+    rows, columns = series.cells.area.shape
+    area = np.outer(np.arange(1.0, rows + 1.0), np.ones(columns))
+    share = np.linspace(0.0, 1.0, columns) * np.ones((rows, 1))
+    made = replace(
+        series,
+        grid=replace(series.grid, lat=np.linspace(-90.0, 90.0, rows)),
+        cells=replace(series.cells, area=area, land=share * area),
+    )
+    write_ilamb_files("a", made, tmp_path, {})
+    with xr.open_dataset(tmp_path / "sftlf_a.nc") as written:
+        np.testing.assert_allclose(written["sftlf"].values, 100.0 * share)
+        assert written["lat_bnds"].values.min() == -90.0
+        assert written["lat_bnds"].values.max() == 90.0
 
 
 def test_ilamb_gets_areas_and_land_fractions_of_whole_cells(history, ilamb_files):

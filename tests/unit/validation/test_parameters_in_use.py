@@ -12,7 +12,13 @@ from ctsm_socnn.export.gridded import write_gridded_parameters
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
-from ctsm_socnn.validation.parameters_in_use import Evidence, find_evidence, format_evidence
+from ctsm_socnn.validation.parameters_in_use import (
+    Evidence,
+    Verdict,
+    find_evidence,
+    format_evidence,
+    rates_are_told,
+)
 from ctsm_socnn.validation.report_sections import evidence_section
 
 TURNOVER_TIMES = {"tau_cwd", "tau_l1", "tau_l2_l3", "tau_s1", "tau_s2", "tau_s3"}
@@ -126,6 +132,50 @@ def test_a_wrong_map_among_right_ones_is_named(
         file.load().assign(bgc_tau_s2=1.1 * file["bgc_tau_s2"]).to_netcdf(other)
     verdicts = _verdicts(find_evidence(history_with_maps, version, expected, other))
     assert {item for item, verdict in verdicts.items() if verdict == "NOT used"} == {"tau_s2"}
+
+
+def test_a_map_that_is_too_high_here_and_too_low_there_is_not_the_one_used(
+    history_with_maps, version, expected, maps, tmp_path
+):
+    other = tmp_path / "other.nc"
+    with xr.open_dataset(maps) as file:
+        by_column = np.where(np.arange(file["bgc_tau_s2"].shape[-1]) % 2, 1.1, 0.9)
+        file.load().assign(bgc_tau_s2=by_column * file["bgc_tau_s2"]).to_netcdf(other)
+    evidence = {e.item: e for e in find_evidence(history_with_maps, version, expected, other)}
+    assert evidence["tau_s2"].verdict == "NOT used"
+    assert 0.08 < evidence["tau_s2"].difference < 0.12
+
+
+def test_one_turnover_time_tells_paramfiles_apart_and_none_is_missed_where_none_was_meant():
+    def said(item: str, verdict: Verdict) -> Evidence:
+        return Evidence(item, item, 1.0, 1.0, 0.0, 0.1, False, verdict)
+
+    q10, tau_s1 = said("q10", "used"), said("tau_s1", "cannot tell")
+    assert rates_are_told([q10])
+    assert not rates_are_told([q10, tau_s1])
+    assert rates_are_told([q10, tau_s1, said("tau_s2", "NOT used")])
+
+
+@pytest.mark.parametrize(("last_year", "verdict"), [(0.4, "used"), (2.5, "cannot tell")])
+def test_cryoturbation_is_told_where_both_years_thaw_shallowly(
+    history, version, expected, tmp_path, last_year, verdict
+):
+    """It mixes the layer that thaws in full, and fades below, down to 3 m."""
+    cryo = expected["cryoturb_diffusion_k"]
+    frozen = tmp_path / "frozen.nc"
+    with xr.open_dataset(history[0], decode_times=False) as run:
+        run = run.load()
+    depth = SOIL_GRID.node_depth[:20, None, None]
+    faded = cryo * np.clip((3.0 - depth) / (3.0 - last_year), 0.0, 1.0)
+    mixing = run["W_SCALAR"].copy(deep=True)
+    mixing[:, :20] = np.where(np.isfinite(mixing[:, :20]), faded, np.nan)
+    thaw = {"ALTMAX": 0.0 * run["ALTMAX"] + 0.3, "ALTMAX_LASTYEAR": 0.0 * run["ALTMAX"] + last_year}
+    run.assign(SOM_DIFFUS_COEF=mixing, **thaw).to_netcdf(frozen)
+    verdicts = _verdicts(find_evidence([frozen], version, expected))
+    assert verdicts["cryoturb_diffusion_k"] == verdict
+    other = expected | {"cryoturb_diffusion_k": 1.1 * cryo}
+    wrong = _verdicts(find_evidence([frozen], version, other))["cryoturb_diffusion_k"]
+    assert wrong == ("NOT used" if verdict == "used" else verdict)
 
 
 def test_maps_of_another_grid_are_refused(history, version, expected, maps, tmp_path):
