@@ -31,6 +31,7 @@ _DEPTH_EDGES: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, np.in
 _LEAST_IN_BIN: Final = 30
 _LEAST_ERRORS: Final = 20
 _LEAST_SCALE: Final = 1e-3
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class ErrorScale:
         ]
         unfinished = cls(tuple(depth), tuple(middle), tuple(scale), ())
         z = np.sort(unfinished.standardised(errors))
-        ends = tuple((_quantile(z, 0.5 - p / 2), _quantile(z, 0.5 + p / 2)) for p in LEVELS)
+        ends = tuple(_ends(z, level) for level in LEVELS)
         return cls(tuple(depth), tuple(middle), tuple(scale), ends)
 
     def standardised(self, errors: Errors) -> Array:
@@ -202,9 +203,9 @@ def _own_scale(centred: Array, spread: Array) -> float:
     return math.sqrt(max(beyond, _LEAST_SCALE**2))
 
 
-def _quantile(z: Array, probability: float) -> float:
-    """Quantile of sorted values, a step outwards: one more error would be as likely anywhere."""
+def _ends(z: Array, level: float) -> tuple[float, float]:
+    """Find ends of the middle of sorted values: one more is as likely between any two of them."""
     n = z.size
-    if probability < 0.5:
-        return float(z[max(int(np.floor((n + 1) * probability)) - 1, 0)])
-    return float(z[min(int(np.ceil((n + 1) * probability)) - 1, n - 1)])
+    # A rounding above a whole number would cost a whole step.
+    last = min(math.ceil((n + 1) * (0.5 + level / 2) - _ROUNDING) - 1, n - 1)
+    return float(z[n - 1 - last]), float(z[last])

@@ -67,12 +67,18 @@ def test_what_counts_as_covered_lies_inside_the_interval() -> None:
     assert covered >= 0.8
 
 
-def test_ends_are_a_step_outside_the_quantiles_of_few_errors() -> None:
-    """Of 24 errors a 25th lies above the 19th with probability 1/4, above the last with 1/25."""
-    scale = ErrorScale.fit(Errors(np.full(24, 0.4), 0.1 * (np.arange(24) - 11.5), np.zeros(24)))
-    for level, end in ((0.5, 0.65), (0.9, 1.15)):
-        low, high = scale.interval(np.array([1000.0]), np.zeros(1), np.array([0.4]), level)
-        np.testing.assert_allclose([low[0], high[0]], 1000.0 * np.exp([-end, end]))
+@pytest.mark.parametrize(
+    ("n", "level", "end"), [(24, 0.5, 0.65), (24, 0.9, 1.15), (39, 0.8, 1.6), (39, 0.9, 1.8)]
+)
+def test_ends_are_a_step_outside_the_quantiles_of_few_errors(
+    n: int, level: float, end: float
+) -> None:
+    """Of 24 errors a 25th lies above the 19th with probability 1/4, above the last with 1/25;
+    of 39, above the 38th with 1/20."""
+    errors = 0.1 * (np.arange(n) - 0.5 * (n - 1))
+    scale = ErrorScale.fit(Errors(np.full(n, 0.4), errors, np.zeros(n)))
+    low, high = scale.interval(np.array([1000.0]), np.zeros(1), np.array([0.4]), level)
+    np.testing.assert_allclose([low[0], high[0]], 1000.0 * np.exp([-end, end]))
 
 
 def test_few_errors_are_refused_or_left_without_a_scale() -> None:
