@@ -10,10 +10,13 @@ import xarray as xr
 from scipy.special import ndtri
 
 from ctsm_socnn.assimilation import SamplingPlan, Settings, make_prior, one_batch, site_by_site
+from ctsm_socnn.assimilation.diagnostics import Limits
 from ctsm_socnn.assimilation.likelihood import make_likelihood
 from ctsm_socnn.assimilation.pooled import PooledPosterior
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR
+from ctsm_socnn.assimilation.samplers import SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
+from ctsm_socnn.assimilation.site_problem import site_problems
 from ctsm_socnn.model import Columns, soil_carbon
 from ctsm_socnn.parameters import lower_bounds, upper_bounds
 
@@ -138,3 +141,31 @@ def test_one_batch_draws_from_a_posterior_that_is_known() -> None:
     mean = measured.sum(axis=0) / posterior.scale / precision
     assert (draws.mean(axis=0) - mean) == pytest.approx(np.zeros(21), abs=0.15)
     assert draws.var(axis=0).mean() == pytest.approx(1.0 / precision, rel=0.1)
+
+
+def test_a_long_random_walk_keeps_every_second_state(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    sites = twin[0].isel(site=[0])
+    problem = next(iter(site_problems(sites, make_likelihood(sites, "lognormal"))))
+    short, long = (
+        SAMPLERS["adaptive-metropolis"]
+        .run([problem], SamplingPlan(2, 300, n), [np.random.SeedSequence(3)])[0]
+        .draws
+        for n in (500, 1000)
+    )
+    np.testing.assert_array_equal(long[:, :, :250], short[:, :, 1::2])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"likelihood": "lognormal"},
+        {"below_bedrock": "drop"},
+        {"prior": Q10_NEAR_TWO},
+        {"limits": Limits(ess=50.0)},
+        {"plan": SamplingPlan(8, 300, 201)},
+        {"sampler": "laplace"},
+    ],
+)
+def test_settings_that_change_the_result_are_told_apart(other: dict) -> None:
+    """A checkpoint of other settings is refused by these, and so is a shard."""
+    assert Settings(**other).attributes() != Settings().attributes()
