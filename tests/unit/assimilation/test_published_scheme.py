@@ -15,9 +15,7 @@ from ctsm_socnn.assimilation.likelihood import make_likelihood
 from ctsm_socnn.assimilation.published_scheme import gelman_rubin, sample_as_published
 from ctsm_socnn.assimilation.site_problem import SiteProblem, site_problems
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.model import Columns, soil_carbon
 from ctsm_socnn.model.verification.proda import columns_of, parameters_of
-from ctsm_socnn.parameters import to_physical
 
 SHORT = SamplingPlan(chains=3, warmup=500, draws=6000)
 
@@ -38,28 +36,12 @@ def test_a_site_finds_the_same_in_any_company(problems: list[SiteProblem]) -> No
     assert alone.evaluations == together[3].evaluations
 
 
-def modelled_rmse(sites: xr.Dataset, draws: np.ndarray) -> float:
-    """Of the mean carbon of draws, shape (parameter, draw), at the first site."""
-    first = sites.isel(site=[0])
-    likelihood = make_likelihood(first, "published")
-    place = np.zeros(draws.shape[1], dtype=np.int64)
-    carbon = soil_carbon(Columns.from_sites(first), to_physical(draws.T), place)
-    modelled = np.mean([likelihood.modelled(one[np.newaxis]) for one in carbon], axis=0)
-    return float(np.sqrt(np.mean((modelled - first["soc"].values[0]) ** 2)))
-
-
-def test_the_chain_of_least_error_is_summarised(
-    twin: tuple[xr.Dataset, np.ndarray], problems: list[SiteProblem]
-) -> None:
+def test_the_chain_of_least_error_is_summarised(problems: list[SiteProblem]) -> None:
     chains = sample_as_published(problems[:1], SHORT, seeds(1))[0]
     assert chains.chosen is not None
     assert chains.draws.shape == (21, 3, 500)
     assert ((chains.draws > 0.0) & (chains.draws < 1.0)).all()
     np.testing.assert_array_equal(chains.pooled, chains.draws[:, chains.chosen.index])
-    rmse = [modelled_rmse(twin[0], chains.draws[:, chain]) for chain in range(3)]
-    # Stored draws are a part of the states that are judged: they tell the worst chain, not a close call.
-    assert max(rmse) > 10.0 * min(rmse)
-    assert chains.chosen.index != np.argmax(rmse)
     spread = chains.pooled.std(axis=1)
     assert (np.abs(chains.mean - chains.pooled.mean(axis=1)) < 0.2 * spread).all()
     np.testing.assert_allclose(chains.sd, spread, rtol=0.2)
