@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm, truncnorm
 
 from ctsm_socnn.assimilation import Settings, make_prior
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, to_physical, to_unit
+from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, lower_bounds, to_physical, to_unit
 
 Q10 = PARAMETER_NAMES.index("q10")
 
@@ -69,3 +70,24 @@ def test_an_impossible_prior_is_refused(arguments: dict, message: str) -> None:
 def test_the_published_sampler_knows_the_uniform_prior_alone() -> None:
     with pytest.raises(ConfigError, match="uniform prior alone"):
         Settings(sampler="published", likelihood="published", prior=make_prior("normal"))
+
+
+def test_the_normal_prior_costs_half_a_squared_deviation_in_its_widths() -> None:
+    prior = make_prior("uniform", given={"q10": (2.0, 0.09)})
+    unit = prior.from_probit(np.zeros(21))
+    unit[Q10] = prior.centre[Q10] + 3.0 * prior.sd[Q10]
+    assert prior.cost(unit)[0] == pytest.approx(4.5)
+
+
+def test_probits_and_places_of_a_cut_off_normal_are_those_of_scipy() -> None:
+    """Centred on the lower bound, where half of the normal is cut off."""
+    lower = float(lower_bounds()[Q10])
+    prior = make_prior("uniform", given={"q10": (lower, 0.9)})
+    reference = truncnorm(0.0, 1.0 / prior.sd[Q10], scale=prior.sd[Q10])
+    probit = np.full(21, 0.7)
+    unit, step = prior.from_probit(probit), 1e-6
+    assert unit[Q10] == pytest.approx(reference.ppf(norm.cdf(0.7)), rel=1e-9)
+    np.testing.assert_allclose(prior.to_probit(unit), probit, rtol=1e-9)
+    difference = prior.from_probit(probit + step) - prior.from_probit(probit - step)
+    np.testing.assert_allclose(prior.slope(probit, unit), difference / (2.0 * step), rtol=1e-6)
+    assert prior.variance[Q10] == pytest.approx(reference.var(), rel=0.01)

@@ -39,6 +39,16 @@ def test_shards_merge_to_the_whole(sites: xr.Dataset, whole: xr.Dataset, tmp_pat
     xr.testing.assert_identical(merged.drop_attrs(), whole.drop_attrs())
 
 
+def test_what_the_shards_cost_is_summed(sites: xr.Dataset, tmp_path: Path) -> None:
+    seconds = ("1.5", "20.0")
+    parts = [
+        part.assign_attrs(cpu_seconds=s)
+        for part, s in zip(parts_of(sites, tmp_path), seconds, strict=True)
+    ]
+    merged = merge_posteriors(parts, output=tmp_path / "merged.nc")
+    assert merged.attrs["cpu_seconds"] == "21.5"
+
+
 def test_results_do_not_depend_on_how_many_sites_are_in_memory(
     sites: xr.Dataset, whole: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

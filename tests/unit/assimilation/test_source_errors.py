@@ -84,6 +84,14 @@ def test_an_error_stated_for_an_observation_stands(sites: xr.Dataset, tmp_path: 
     np.testing.assert_allclose(variance, 0.2**2 + np.log1p(0.05**2), rtol=1e-12)
 
 
+def test_each_observation_has_its_own_stated_error_and_0_states_none(sites: xr.Dataset) -> None:
+    stated = sites.assign(soc_sd=(("site", "obs"), np.tile([250.0, 0.0, 1000.0], (3, 1))))
+    usual = ErrorModel()
+    variance = np.diag(covariance(stated, 1)) - usual.representativeness_sd**2
+    expected_variance = [np.log1p(0.05**2), usual.observation_sd**2, np.log1p(0.2**2)]
+    np.testing.assert_allclose(variance, expected_variance, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

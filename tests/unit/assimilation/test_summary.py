@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.assimilation import SiteStatus
+from ctsm_socnn.assimilation.information import covered_shares
 from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
@@ -70,3 +71,17 @@ def test_the_fit_is_judged_over_all_layers_and_down_each_profile() -> None:
 def test_nothing_but_the_reasons_where_no_site_was_run() -> None:
     lines = table(np.full((3, 3), np.nan), [SiteStatus.NO_CARBON_INPUT] * 3)
     assert lines == {"sites": "3", "no carbon input": "3  100.0%"}
+
+
+def test_coverage_counts_observations_and_not_sites() -> None:
+    """Half of the 4 of the first site and none of the 1 of the second: 2 of 5."""
+    fit = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, np.nan, np.nan, np.nan]])
+    posterior = xr.Dataset(
+        {
+            "converged": ("site", np.array([1, 1], dtype=np.int8)),
+            "soc_fit": (("site", "obs"), fit),
+            "coverage_50": ("site", np.array([0.5, 0.0])),
+            "coverage_90": ("site", np.array([1.0, 0.0])),
+        }
+    )
+    assert covered_shares(posterior) == {0.5: 0.4, 0.9: 0.8}
