@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.named_files import training_directory
 from ctsm_socnn.directories import require_replaceable
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.network import Model, load_model
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_replaceable(arguments.output, overwrite=arguments.overwrite)
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
-    work = arguments.output.with_name(f".{arguments.output.name}.training")
+    work = training_directory(arguments.output)
     importance = permutation_importance(
         _judges(arguments, model, sites, work),
         sites,

@@ -1,4 +1,4 @@
-"""Options that name files: NAME=PATTERN for the files of a run, FILE:VARIABLE for a raster."""
+"""Files that options name: NAME=PATTERN for a run, FILE:VARIABLE for a raster, outputs and what lies beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from pathlib import Path
 
 from ctsm_socnn.errors import ConfigError
 
-__all__ = ["add_run_option", "file_and_variable", "named_patterns", "require_own_names"]
+__all__ = [
+    "add_run_option",
+    "file_and_variable",
+    "named_patterns",
+    "require_own_names",
+    "training_directory",
+]
 
 
 def add_run_option(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -71,3 +77,8 @@ def require_own_names(outputs: Mapping[str, Path | None], read: Iterable[Path]) 
         first = written.setdefault(path.resolve(), option)
         if first != option:
             raise ConfigError(f"{first} and {option} both name {path}; give them two names")
+
+
+def training_directory(output: Path) -> Path:
+    """Where a command keeps unfinished trainings, beside its output."""
+    return output.with_name(f".{output.name}.training")

@@ -33,7 +33,7 @@ from ctsm_socnn.regrid.fill import Fill
 from ctsm_socnn.regrid.grid_files import field_of, grid_of, holds_grid
 from ctsm_socnn.regrid.grids import CESM_GRIDS, Grid, read_grid
 from ctsm_socnn.regrid.maps import LEAST_FRACTION, data_grid, regrid_maps
-from ctsm_socnn.regrid.masks import same_cells, takes_sea_for_land
+from ctsm_socnn.regrid.masks import index_of_cells, takes_sea_for_land
 from ctsm_socnn.regrid.weight_files import read_weights, write_weights
 from ctsm_socnn.regrid.weights import Method, RemapWeights
 from ctsm_socnn.schemas import open_file, validate_maps
@@ -168,7 +168,7 @@ def _biomes(argument: str | None, target: Grid) -> NDArray[np.integer] | None:
             f"{grid.name}"
         )
     biomes = np.full(target.size, -1, dtype=np.int64)
-    biomes[same_cells(target, grid)] = np.where(np.isfinite(values), values, -1)
+    biomes[index_of_cells(target, grid)] = np.where(np.isfinite(values), values, -1)
     return biomes
 
 

@@ -29,6 +29,7 @@ from ctsm_socnn.assimilation.information import hardly_narrowed
 from ctsm_socnn.cli.coverage_table import coverage_table
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.named_files import training_directory
 from ctsm_socnn.directories import require_replaceable
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network import (
@@ -140,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     settings, device = _settings(arguments, posterior), choose_device(arguments.device)
-    work = arguments.output.with_name(f".{arguments.output.name}.training")
+    work = training_directory(arguments.output)
     sites = open_sites(arguments.sites)
     folds = None
     if arguments.calibrate is not None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.arguments import whole_numbers
+from ctsm_socnn.model.columns import with_unit
 
 __all__ = ["CTSM_POOLS", "CTSM_TRANSITIONS", "CtsmColumns", "CtsmForcing", "as_pools"]
 
@@ -268,7 +269,7 @@ def _require(
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = f"record {where[0]}, column {where[1]}" if records else f"column {where[0]}"
     layer = f", layer {where[-1] + 1}" if array.shape[-1] == N_LAYERS and array.ndim > 1 else ""
-    bounds = f"{low:g} to {high:g}" + ("" if unit == "1" else f" {unit}")
     raise KernelError(
-        f"{name} is {array[where]} in {place}{layer}; it must be finite and within {bounds}"
+        f"{name} is {array[where]} in {place}{layer}; it must be finite and within "
+        f"{low:g} to {with_unit(high, unit)}"
     )

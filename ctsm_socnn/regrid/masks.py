@@ -22,9 +22,9 @@ from ctsm_socnn.regrid.geometry import BoolArray, FloatArray, Grid, unit_vectors
 
 __all__ = [
     "SAME_CELL",
+    "index_of_cells",
     "land_mask",
     "require_mask_sense",
-    "same_cells",
     "takes_sea_for_land",
     "values_on_cells",
     "with_land_of",
@@ -121,13 +121,13 @@ def with_land_of(grid: Grid, other: Grid) -> Grid:
         If a cell of the other is none of the grid's, or none is land.
     """
     mask = np.zeros(grid.size, dtype=bool)
-    mask[same_cells(grid, other)] = other.mask.ravel()
+    mask[index_of_cells(grid, other)] = other.mask.ravel()
     if not mask.any():
         raise GridError(f"{other.name}: none of its cells is land")
     return grid.with_mask(mask)
 
 
-def same_cells(grid: Grid, other: Grid) -> NDArray[np.intp]:
+def index_of_cells(grid: Grid, other: Grid) -> NDArray[np.intp]:
     """Index in one grid of each cell of another, which has the same cells in whatever order.
 
     Parameters
