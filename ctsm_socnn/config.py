@@ -206,7 +206,9 @@ class CaseConfig(_Section):
         None, description="CTSM checkout from which SourceMods are made, so that it reads the maps"
     )
     scalars: Literal["one-batch", "map-median"] = Field(
-        "one-batch", description="values where the model takes one value for all cells"
+        "one-batch",
+        description="where the model takes one value for all cells: one batch, in a case without "
+        "checkout fitted in its own equations with what it takes, or the medians of the maps",
     )
 
 

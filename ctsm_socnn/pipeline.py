@@ -10,12 +10,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ctsm_socnn.assimilation import one_batch, site_by_site
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
+from ctsm_socnn.cases import fit_cases, fitted_cases, predict_cases, write_case
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import (
     assimilation_settings,
@@ -29,7 +31,7 @@ from ctsm_socnn.configured import (
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import require_at_least
 from ctsm_socnn.export.create_newcase import create_newcase_line
-from ctsm_socnn.export.usermods import Usermods, require_usermods_directory, write_usermods
+from ctsm_socnn.export.usermods import require_usermods_directory
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
@@ -39,7 +41,6 @@ from ctsm_socnn.network.cross_validation import fold_models
 from ctsm_socnn.network.importance import covariate_groups, permutation_importance
 from ctsm_socnn.observations import build_sites, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
-from ctsm_socnn.parameters import TurnoverConvention
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.regrid.grids import read_grid
@@ -148,10 +149,13 @@ class _Run:
         if config.network.calibrate is not None:
             network |= {"calibrate": config.network.calibrate, **folds}
         seed = {"seed": config.seed}
+        one_batch = {k: v for k, v in assimilation.items() if k.startswith("one_")} | seed
         history = find_history([*config.forcing.history, *config.forcing.pools])
         surface = [config.forcing.surface] if config.forcing.surface else []
         profiles = config.profiles.file or config.profiles.sites
         wanted = ["importance"] if config.evaluation.importance else []
+        fitted = fitted_cases(config)
+        scalars = ["case_scalars"] if fitted else []
         return [
             Stage(
                 "forcing",
@@ -180,8 +184,9 @@ class _Run:
                 "one_batch.nc",
                 self.one_batch,
                 after=["sites"],
-                settings={k: v for k, v in assimilation.items() if k.startswith("one_")} | seed,
+                settings=one_batch,
             ),
+            *([self._case_scalars_stage(fitted, one_batch)] if fitted else []),
             Stage(
                 "site_by_site",
                 "site-by-site assimilation",
@@ -207,7 +212,7 @@ class _Run:
                 "scores in and out of sample",
                 "evaluation",
                 self.evaluation,
-                after=["sites", "one_batch", "site_by_site", "network"],
+                after=["sites", "one_batch", *scalars, "site_by_site", "network"],
                 settings=config.evaluation.model_dump(exclude={"importance"}) | seed,
                 resumes=True,
                 leftovers=["evaluation.parts"],
@@ -244,7 +249,7 @@ class _Run:
                 "usermods directories",
                 "usermods",
                 self.usermods,
-                after=["sites", "model_grid", "one_batch"],
+                after=["sites", "model_grid", "one_batch", *scalars],
                 settings={
                     "case": [c.model_dump(mode="json", exclude={"paramfile"}) for c in config.case]
                 },
@@ -258,6 +263,18 @@ class _Run:
                 after=["evaluation", *wanted, "maps", "soil_carbon", "model_grid", "usermods"],
             ),
         ]
+
+    def _case_scalars_stage(self, cases: list[CaseConfig], settings: dict[str, Any]) -> Stage:
+        versions = {case.name: case.version for case in cases}
+        return Stage(
+            "case_scalars",
+            "one batch in the equations of each case that reads no maps",
+            "case_scalars",
+            self.case_scalars,
+            after=["sites"],
+            settings={**settings, "versions": versions},
+            inputs=[case.paramfile for case in cases],
+        )
 
     def _importance_stage(self) -> Stage:
         config = self.config
@@ -329,6 +346,10 @@ class _Run:
             f"cost {float(fitted['start_cost'][0]):.4g}, best of {settings.one_batch_starts} starts"
         )
 
+    def case_scalars(self, path: Path) -> str:
+        """One parameter vector for each case that reads no maps."""
+        return fit_cases(self.config, self._sites(), path, self._provenance())
+
     def site_by_site(self, path: Path) -> str:
         """One posterior a site."""
         posterior = site_by_site(
@@ -364,6 +385,7 @@ class _Run:
         rows = compared_methods(self.config)
         others = {name: method for name, method in rows.items() if name not in fitted}
         inside = predict_in_sample(sites, posterior, others, settings) + self._fitted(sites)
+        inside += predict_cases(self.config, sites, self.output / "case_scalars")
         with Checkpoint(path, {"stage": "evaluation"}, overwrite=True) as finished:
             outside = predict_out_of_sample(
                 sites, posterior, rows, settings, chosen.fold, finished=finished
@@ -445,7 +467,8 @@ class _Run:
     def usermods(self, path: Path) -> str:
         """One usermods directory a case."""
         path.mkdir()
-        written = [self._write_case(case, path / case.name) for case in self.config.case]
+        cases = self.config.case
+        written = [write_case(self.config, case, self.output, path / case.name) for case in cases]
         return "; ".join(case.in_short() for case in written) or "no case in the configuration"
 
     def report(self, path: Path) -> str:
@@ -458,24 +481,6 @@ class _Run:
         given = self.config.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         write_reproduction(path, self.output, given, inputs)
         return f"{path / 'README'} says how"
-
-    def _write_case(self, case: CaseConfig, directory: Path) -> Usermods:
-        values = None
-        if case.scalars == "one-batch":
-            values = open_file(self.output / "one_batch.nc")["parameters"].values
-        target = Path(self.config.grid.target)
-        return write_usermods(
-            directory,
-            version=case.version,
-            template=case.paramfile,
-            values=values,
-            convention=TurnoverConvention.UNNORMALISED if values is not None else None,
-            maps=open_file(self.output / "model_grid.nc"),
-            model_grid=target if target.exists() else None,
-            ctsm_root=case.checkout,
-            sites=self._sites(),
-            source=f"{case.scalars} estimate of {self.output.name}",
-        )
 
     def _sites(self) -> xr.Dataset:
         return open_sites(self.output / "sites.nc")

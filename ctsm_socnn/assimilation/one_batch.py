@@ -1,11 +1,12 @@
 """One-batch assimilation: one parameter vector for all profiles together.
 
-The costs are in `ctsm_socnn.assimilation.pooled_costs`, the posterior in
-`ctsm_socnn.assimilation.pooled`. Several starts are taken, because the surface has poor local minima.
+The costs are in `ctsm_socnn.assimilation.pooled_costs`, the models that can be fitted in
+`ctsm_socnn.assimilation.soil_models`, the posterior in `ctsm_socnn.assimilation.pooled`. Several starts are taken, because the surface has poor local minima.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.diagnostics import QUANTILES
 from ctsm_socnn.assimilation.minimisation import Minimum, descend, minimise_from_several_starts
-from ctsm_socnn.assimilation.pooled import PooledCost, PooledPosterior
+from ctsm_socnn.assimilation.pooled import PooledCost, PooledPosterior, clusters_of
 from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.assimilation.screening import SiteStatus, screen_sites
+from ctsm_socnn.assimilation.soil_models import PublishedModel, SoilModel
 from ctsm_socnn.errors import AssimilationError, ConfigError, require_at_least
-from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import BelowBedrock
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
 from ctsm_socnn.provenance import provenance_attributes
@@ -39,6 +40,7 @@ class PooledFit:
 
     Attributes
     ----------
+    model : SoilModel
     cost : PooledCost
         Of the sites that can be used.
     used : ndarray of int
@@ -50,6 +52,7 @@ class PooledFit:
     posterior : PooledPosterior
     """
 
+    model: SoilModel
     cost: PooledCost
     used: NDArray[np.int64]
     minima: list[Minimum]
@@ -66,6 +69,7 @@ def one_batch(
     below_bedrock: BelowBedrock = "deepest",
     prior: Prior = UNIFORM_PRIOR,
     draws: int = _DRAWS,
+    model: Callable[[xr.Dataset], SoilModel] = PublishedModel,
 ) -> xr.Dataset:
     """Fit one parameter vector to all profiles.
 
@@ -83,14 +87,18 @@ def one_batch(
     prior : Prior
     draws : int
         Draws from the posterior; 0 where only `parameters` are of interest.
+    model : callable
+        Sites that can be used -> model that is fitted to them; by default the published one.
 
     Returns
     -------
     xarray.Dataset
         `parameters` (parameter), in the registry's units, of the least cost; `mean`, `sd`
         (parameter), `quantile` (probability, parameter) and `draws` (draw, parameter) of the
-        posterior, if there are draws; `start_cost` (start) and `start_parameters` (start, parameter), best first;
-        `trace` (iteration), the cost on the way of the best start.
+        posterior, if there are draws; `start_cost` (start) and `start_parameters` (start,
+        parameter), best first; `trace` (iteration), the cost on the way of the best start. All are
+        as the model takes them; the attribute `held_parameters` names those that stay at values of
+        its own.
 
     Raises
     ------
@@ -99,20 +107,27 @@ def one_batch(
     ConfigError
         If there is no cost of that name, no start, or the seed is negative.
     """
-    fit = fit_pooled(sites, "one-batch", cost, starts, seed, below_bedrock, prior)
-    dataset = _start_variables(fit.minima)
+    fit = fit_pooled(sites, "one-batch", cost, starts, seed, below_bedrock, prior, model)
+
+    def taken(unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        return fit.model.taken(to_physical(unit))
+
+    dataset = _start_variables(fit.minima, taken(np.array([m.point for m in fit.minima])))
     if draws > 0:
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        dataset = dataset.assign(_posterior_variables(fit.posterior.draw(generator, draws)))
+        dataset = dataset.assign(_posterior_variables(taken(fit.posterior.draw(generator, draws))))
     dataset["parameters"] = (
         ("parameter",),
-        to_physical(fit.parameters),
+        taken(fit.parameters),
         {"long_name": "parameters of the least cost, in the registry's units"},
     )
+    held = {"held_parameters": " ".join(fit.model.held)} if fit.model.held else {}
     return dataset.assign_attrs(
-        {
+        held
+        | {
             **provenance_attributes(seed=seed),
             "title": "one parameter vector for all profiles",
+            "scheme": fit.model.name,
             "cost": cost,
             "cost_scale": fit.posterior.scale,
             "prior": prior.description(),
@@ -130,6 +145,7 @@ def fit_pooled(
     seed: int,
     below_bedrock: BelowBedrock,
     prior: Prior,
+    model: Callable[[xr.Dataset], SoilModel] = PublishedModel,
 ) -> PooledFit:
     """Fit one parameter vector to all profiles, for `one_batch` and what starts from there.
 
@@ -152,7 +168,8 @@ def fit_pooled(
             f"give at least {_LEAST_SITES}, or assimilate site by site"
         )
     used = sites.isel(site=usable)
-    pooled = PooledCost(Columns.from_sites(used), ONE_BATCH_COSTS[cost](used, below_bedrock))
+    soil = model(used)
+    pooled = PooledCost(soil, ONE_BATCH_COSTS[cost](used, below_bedrock), clusters_of(used))
     minima = minimise_from_several_starts(
         pooled.of_all, len(PARAMETER_NAMES), starts=starts, seed=seed
     )
@@ -164,11 +181,10 @@ def fit_pooled(
         return value + posterior.scale * of_prior, gradient + posterior.scale * slope
 
     best = minima[0] if prior.is_uniform else descend(with_prior, minima[0].point)
-    return PooledFit(pooled, usable, minima, best.point, posterior)
+    return PooledFit(soil, pooled, usable, minima, best.point, posterior)
 
 
-def _posterior_variables(unit: NDArray[np.float64]) -> xr.Dataset:
-    draws = to_physical(unit)
+def _posterior_variables(draws: NDArray[np.float64]) -> xr.Dataset:
     return xr.Dataset(
         {
             "mean": (("parameter",), draws.mean(axis=0), {"long_name": "posterior mean"}),
@@ -188,7 +204,7 @@ def _posterior_variables(unit: NDArray[np.float64]) -> xr.Dataset:
     )
 
 
-def _start_variables(minima: list[Minimum]) -> xr.Dataset:
+def _start_variables(minima: list[Minimum], parameters: NDArray[np.float64]) -> xr.Dataset:
     return xr.Dataset(
         {
             "start_cost": (
@@ -198,7 +214,7 @@ def _start_variables(minima: list[Minimum]) -> xr.Dataset:
             ),
             "start_parameters": (
                 ("start", "parameter"),
-                to_physical(np.array([minimum.point for minimum in minima])),
+                parameters,
                 {"long_name": "parameters reached from each start"},
             ),
             "trace": (("iteration",), minima[0].trace, {"long_name": "cost of the best start"}),

@@ -25,17 +25,20 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from ctsm_socnn.assimilation.prior import Prior
-from ctsm_socnn.model import Columns, soil_carbon, steady_state_vjp
+from ctsm_socnn.assimilation.soil_models import SoilModel
+from ctsm_socnn.model import Columns
 from ctsm_socnn.parameters import lower_bounds, to_physical, upper_bounds
 
 __all__ = [
     "CostOfSoc",
     "PooledCost",
     "PooledPosterior",
+    "clusters_of",
     "cost_scale",
     "curvature",
     "scatter",
@@ -45,9 +48,6 @@ Array = NDArray[np.float64]
 
 CostOfSoc = Callable[[Array], tuple[Array, Array]]
 """SOC, shape (site, 20), to the share of each site in the cost, and to its gradient."""
-
-_COLUMNS_WORTH_THREADS: Final = 1000
-"""Below, starting threads takes longer than what they save."""
 
 _DIFFERENCE_STEP: Final = 0.1
 _FARTHEST_START: Final = 2.5
@@ -60,33 +60,31 @@ _ENERGY_TOLERANCE: Final = 1e-6
 
 
 class PooledCost:
-    """Cost of the profiles of many sites as a function of the parameters of each.
+    """Cost of the profiles of many sites as a function of the parameters.
 
     Parameters
     ----------
-    columns : Columns
+    model : SoilModel
     cost_of_soc : callable
         See `CostOfSoc`.
+    cluster : ndarray of int, shape (site,)
+        Cluster of each site; see `clusters_of`.
     """
 
-    def __init__(self, columns: Columns, cost_of_soc: CostOfSoc) -> None:
-        self._columns = columns
+    def __init__(
+        self, model: SoilModel, cost_of_soc: CostOfSoc, cluster: NDArray[np.int64]
+    ) -> None:
+        self._model = model
         self._cost_of_soc = cost_of_soc
-        self._threads = 1 if len(columns) < _COLUMNS_WORTH_THREADS else None
         self._width = upper_bounds() - lower_bounds()
-        climate = columns.climate.reshape(len(columns), -1)
-        inputs = columns.annual_input.reshape(len(columns), -1)
-        self.cluster = _clusters(np.hstack([climate, inputs]))
-        """Cluster of each site, shape (site,)."""
+        self.cluster = cluster
 
-    def of_sites(self, unit: Array, weight: Array | None = None) -> tuple[float, Array]:
+    def of_sites(self, unit: Array) -> tuple[float, Array]:
         """Cost, and its gradient by the parameters of each site.
 
         Parameters
         ----------
         unit : ndarray, shape (site, parameter), 0 to 1
-        weight : ndarray, shape (site,), 1, optional
-            How much each site counts.
 
         Returns
         -------
@@ -94,17 +92,32 @@ class PooledCost:
         gradient : ndarray, shape (site, parameter)
         """
         parameters = to_physical(unit)
-        soc = soil_carbon(self._columns, parameters, threads=self._threads)
-        value, soc_bar = self._cost_of_soc(soc)
-        if weight is not None:
-            value, soc_bar = weight * value, weight[:, np.newaxis] * soc_bar
-        _, bar = steady_state_vjp(self._columns, parameters, soc_bar, threads=self._threads)
-        return float(value.sum()), bar * self._width
+        value, soc_bar = self._cost_of_soc(self._model.soil_carbon(parameters))
+        return float(value.sum()), self._model.vjp(parameters, soc_bar) * self._width
 
-    def of_all(self, unit: Array) -> tuple[float, Array]:
-        """Cost, and its gradient, of one vector, shape (parameter,), at all sites."""
-        value, gradient = self.of_sites(np.broadcast_to(unit, (len(self._columns), unit.size)))
-        return value, gradient.sum(axis=0)
+    def of_all(self, unit: Array, weight: Array | float = 1.0) -> tuple[float, Array]:
+        """Cost, and its gradient, of one vector, shape (parameter,), at all sites.
+
+        Parameters
+        ----------
+        unit : ndarray, shape (parameter,), 0 to 1
+        weight : ndarray, shape (site,), 1, optional
+            How much each site counts.
+        """
+        vector = to_physical(unit)
+        soc = self._model.soil_carbon(vector[np.newaxis])
+        value, soc_bar = self._cost_of_soc(soc)
+        weight = np.broadcast_to(weight, self.cluster.shape)
+        gradient = self._model.vjp_of_all(vector, weight[:, np.newaxis] * soc_bar)
+        return float((weight * value).sum()), gradient * self._width
+
+
+def clusters_of(sites: xr.Dataset) -> NDArray[np.int64]:
+    """Cluster of each site: those with the same climate and carbon input, shape (site,)."""
+    columns = Columns.from_sites(sites)
+    climate = columns.climate.reshape(len(columns), -1)
+    inputs = columns.annual_input.reshape(len(columns), -1)
+    return _clusters(np.hstack([climate, inputs]))
 
 
 def _clusters(forcing: Array) -> NDArray[np.int64]:
@@ -183,11 +196,11 @@ class PooledPosterior:
         self._cost = cost
         self._prior = prior
         self._mode = np.clip(prior.to_probit(optimum), -_FARTHEST_START, _FARTHEST_START)
-        everyone, centre = np.ones(cost.cluster.size), np.zeros(optimum.size)
+        centre = np.zeros(optimum.size)
         for _ in range(_ROUNDS):
             hessian = curvature(self._slope, self._mode)
-            self.scale = cost_scale(hessian, scatter(self._of_sites(self._mode)[1], cost.cluster))
-            self._mode = self._descend(everyone, centre, np.eye(optimum.size))
+            self.scale = cost_scale(hessian, scatter(self._slope_of_sites(), cost.cluster))
+            self._mode = self._descend(1.0, centre, np.eye(optimum.size))
         hessian = curvature(self._slope, self._mode) / self.scale + np.eye(optimum.size)
         self._axes: Array = np.linalg.inv(np.linalg.cholesky(hessian))
 
@@ -202,16 +215,22 @@ class PooledPosterior:
             probits.append(self._descend(weight, centre, self._axes))
         return self._prior.from_probit(np.array(probits))
 
-    def _of_sites(self, probit: Array, weight: Array | None = None) -> tuple[float, Array]:
+    def _of_all(self, probit: Array, weight: Array | float = 1.0) -> tuple[float, Array]:
         unit = self._prior.from_probit(probit)
-        at_sites = np.broadcast_to(unit, (self._cost.cluster.size, unit.size))
-        value, gradient = self._cost.of_sites(at_sites, weight)
+        value, gradient = self._cost.of_all(unit, weight)
         return value, gradient * self._prior.slope(probit, unit)
 
     def _slope(self, probit: Array) -> Array:
-        return np.asarray(self._of_sites(probit)[1].sum(axis=0))
+        return self._of_all(probit)[1]
 
-    def _descend(self, weight: Array, centre: Array, axes: Array) -> Array:
+    def _slope_of_sites(self) -> Array:
+        """Gradient of each site at the mode, shape (site, parameter)."""
+        unit = self._prior.from_probit(self._mode)
+        everywhere = np.broadcast_to(unit, (self._cost.cluster.size, unit.size))
+        _, gradient = self._cost.of_sites(everywhere)
+        return gradient * self._prior.slope(self._mode, unit)
+
+    def _descend(self, weight: Array | float, centre: Array, axes: Array) -> Array:
         """Find the mode with weighted sites and a prior around `centre`, from the one found last.
 
         The search goes along `axes`; those of the curvature make it short.
@@ -220,9 +239,9 @@ class PooledPosterior:
 
         def energy(place: Array) -> tuple[float, Array]:
             probit = start + place @ axes
-            value, gradient = self._of_sites(probit, weight)
+            value, gradient = self._of_all(probit, weight)
             pull = probit - centre
-            slope = gradient.sum(axis=0) / self.scale + pull
+            slope = gradient / self.scale + pull
             return value / self.scale + 0.5 * float(pull @ pull), axes @ slope
 
         found = minimize(

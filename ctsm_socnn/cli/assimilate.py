@@ -1,4 +1,4 @@
-"""Find parameters at soil profiles, from forcing and observed SOC.
+r"""Find parameters at soil profiles, from forcing and observed SOC.
 
   one-batch        one parameter vector for all profiles, by gradient descent
   hierarchical     one for each class of sites (biome, climate, soil), shrunk to the whole
@@ -7,6 +7,8 @@
 
 Example:
   ctsm-socnn assimilate sites.nc --method one-batch -o one_batch.nc
+  ctsm-socnn assimilate sites.nc --method one-batch --ctsm ctsm5.4 --paramfile ctsm_params.nc \
+      -o scalars.nc
   ctsm-socnn assimilate sites.nc --method hierarchical --by cov_biome -o classes.nc
   ctsm-socnn assimilate sites.nc --method site-by-site --workers 4 -o posterior.nc
   ctsm-socnn assimilate other_sites.nc --method random-sampling --posterior posterior.nc -o random.nc
@@ -19,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -50,13 +53,17 @@ from ctsm_socnn.assimilation.figures import (
     draw_site_maps,
     representative_sites,
 )
+from ctsm_socnn.assimilation.soil_models import PublishedModel, SoilModel
 from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import require_own_names
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.export.paramfile import read_scalars
+from ctsm_socnn.export.stock_case import StockCase
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
+from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.schemas import open_file, open_sites, validate_posterior
 
 __all__ = ["add_arguments", "run"]
@@ -96,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the chosen method."""
     _require_options_of_the_method(arguments)
-    read = (arguments.sites, arguments.errors, arguments.posterior)
+    read = (arguments.sites, arguments.errors, arguments.posterior, arguments.paramfile)
     require_own_names({"-o": arguments.output}, [path for path in read if path is not None])
     require_absent(arguments.output, overwrite=arguments.overwrite)
     if arguments.figures is not None:
@@ -148,6 +155,13 @@ def _add_one_batch(group: argparse._ArgumentGroup) -> None:
         help="what is minimised (default: mixed, fair to plain and log scores)",
     )
     group.add_argument("--starts", type=int, default=8, help="starting points (8)")
+    group.add_argument(
+        "--ctsm",
+        metavar="VERSION",
+        help="one-batch: fit a case of this version that reads no maps, in its own equations and with "
+        "what it takes of the parameters; needs --paramfile",
+    )
+    group.add_argument("--paramfile", type=Path, help="one-batch: that such a case uses now")
     group.add_argument(
         "--by", metavar="VARIABLE", help="hierarchical: variable whose values are the classes"
     )
@@ -225,6 +239,17 @@ def _prior(arguments: argparse.Namespace) -> Prior:
     return make_prior(arguments.prior, arguments.prior_width, given)
 
 
+def _model(arguments: argparse.Namespace) -> Callable[[xr.Dataset], SoilModel]:
+    """Say which model is fitted: the published one, or a case of CTSM as released."""
+    if arguments.ctsm is None and arguments.paramfile is None:
+        return PublishedModel
+    if arguments.ctsm is None or arguments.paramfile is None:
+        raise ConfigError("--ctsm VERSION and --paramfile FILE name a case together; give both")
+    version = resolve_version(arguments.ctsm)
+    read_scalars(arguments.paramfile, version)
+    return partial(StockCase.at_sites, paramfile=arguments.paramfile, version=version)
+
+
 def _one_batch(arguments: argparse.Namespace) -> None:
     result = one_batch(
         _sites(arguments),
@@ -233,8 +258,10 @@ def _one_batch(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         below_bedrock=arguments.below_bedrock,
         prior=_prior(arguments),
+        model=_model(arguments),
     )
     write_dataset(result, arguments.output, overwrite=arguments.overwrite)
+    held = str(result.attrs.get("held_parameters", "")).split()
     values = dict(zip(PARAMETER_NAMES, result["parameters"].values.tolist(), strict=True))
     low, high = (result["quantile"].sel(probability=p).values.tolist() for p in (0.025, 0.975))
     cost = float(result["start_cost"].values[0])
@@ -242,11 +269,15 @@ def _one_batch(arguments: argparse.Namespace) -> None:
     lines += [
         f"{p.name:<10} {values[p.name]:>12.6g} {low[i]:>12.5g} {high[i]:>12.5g} {p.units}"
         for i, p in enumerate(PARAMETERS)
+        if p.name not in held
     ]
+    if held:
+        lines.append(f"{result.attrs['scheme']}: CTSM's own values of {', '.join(held)}")
     lines += [f"cost {cost:.6g} ({arguments.cost})", f"wrote {arguments.output}"]
     summary = {
         "parameters": values,
         "interval_95": dict(zip(PARAMETER_NAMES, zip(low, high, strict=True), strict=True)),
+        "held": held,
         "cost": cost,
         "output": str(arguments.output),
     }
@@ -382,6 +413,7 @@ _FITTED: Final = (*_POOLED, "site-by-site")
 _METHODS_OF_OPTION: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("below_bedrock", "errors", "prior", "prior_width", "prior_of"), _FITTED),
     **dict.fromkeys(("cost", "starts"), _POOLED),
+    **dict.fromkeys(("ctsm", "paramfile"), ("one-batch",)),
     "by": ("hierarchical",),
     **dict.fromkeys(
         ("sampler", "likelihood", "chains", "warmup", "draws", "workers", "scheduler", "figures"),

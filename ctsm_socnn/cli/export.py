@@ -19,14 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.estimates import (
+    Estimate,
     assigned_names,
     read_estimate,
     template_estimate,
@@ -38,7 +37,7 @@ from ctsm_socnn.export.paramfile import water_limits, write_paramfile
 from ctsm_socnn.export.stream import write_parameter_stream
 from ctsm_socnn.export.testmods import write_testmods
 from ctsm_socnn.export.usermods import write_usermods
-from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
+from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import open_file, open_sites
 
@@ -144,14 +143,12 @@ def _version(arguments: argparse.Namespace) -> CtsmVersion:
     return resolve_version(arguments.ctsm)
 
 
-def _values(
-    arguments: argparse.Namespace, version: CtsmVersion
-) -> tuple[NDArray[np.float64], TurnoverConvention]:
+def _estimate(arguments: argparse.Namespace, version: CtsmVersion) -> Estimate:
     if arguments.estimate is None:
-        values, convention = template_estimate(arguments.input, version)
+        estimate = template_estimate(arguments.input, version)
     else:
-        values, convention = read_estimate(arguments.estimate)
-    return with_assignments(values, arguments.assignments), convention
+        estimate = read_estimate(arguments.estimate)
+    return with_assignments(estimate, arguments.assignments)
 
 
 def _asked(arguments: argparse.Namespace, maps: xr.Dataset | None = None) -> tuple[str, ...]:
@@ -163,12 +160,13 @@ def _asked(arguments: argparse.Namespace, maps: xr.Dataset | None = None) -> tup
 
 def _paramfile(arguments: argparse.Namespace) -> _Told:
     version = _version(arguments)
-    values, convention = _values(arguments, version)
+    estimate = _estimate(arguments, version)
     delivery = write_paramfile(
         arguments.input,
         arguments.output,
-        values,
-        convention=convention,
+        estimate.values,
+        convention=estimate.convention,
+        held=estimate.held,
         version=version,
         strict=arguments.strict,
         asked=_asked(arguments),
@@ -178,8 +176,8 @@ def _paramfile(arguments: argparse.Namespace) -> _Told:
         return {"delivery": delivery}, delivery.table()
     loss = translation_loss(
         open_sites(arguments.sites),
-        values,
-        convention,
+        estimate.values,
+        estimate.convention,
         paramfile=arguments.output,
         version=version,
         namelist=delivery.namelist,
@@ -230,16 +228,17 @@ def _testmods(arguments: argparse.Namespace) -> _Told:
 def _usermods(arguments: argparse.Namespace) -> _Told:
     maps = None if arguments.maps is None else open_file(arguments.maps)
     given = arguments.estimate is not None or arguments.assignments or maps is None
-    values, convention = _values(arguments, _version(arguments)) if given else (None, None)
-    if values is not None and convention is not None and arguments.uniform:
-        maps = _uniform(arguments, values, convention)
+    estimate = _estimate(arguments, _version(arguments)) if given else None
+    if estimate is not None and arguments.uniform:
+        maps = _uniform(arguments, estimate)
     source = arguments.estimate or arguments.maps
     usermods = write_usermods(
         arguments.output,
         version=arguments.ctsm,
         template=arguments.input,
-        values=values,
-        convention=convention,
+        values=None if estimate is None else estimate.values,
+        convention=None if estimate is None else estimate.convention,
+        held=() if estimate is None else estimate.held,
         maps=maps,
         model_grid=arguments.model_grid,
         mapped=arguments.parameters,
@@ -255,9 +254,7 @@ def _usermods(arguments: argparse.Namespace) -> _Told:
     return asdict(usermods), usermods.summary()
 
 
-def _uniform(
-    arguments: argparse.Namespace, values: NDArray[np.float64], convention: TurnoverConvention
-) -> xr.Dataset:
+def _uniform(arguments: argparse.Namespace, estimate: Estimate) -> xr.Dataset:
     if arguments.maps is not None or arguments.model_grid is None:
         raise ConfigError("--uniform makes the maps itself: give --model-grid and no --maps")
-    return uniform_maps(values, convention, arguments.model_grid)
+    return uniform_maps(estimate.values, estimate.convention, arguments.model_grid)

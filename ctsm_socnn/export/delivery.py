@@ -44,11 +44,14 @@ class Delivery:
     version : str
     written : tuple of Written
     not_delivered : tuple of NotDelivered
+    held : tuple of str
+        Parameters that this version does not take and that the estimate leaves at CTSM's own value.
     """
 
     version: str
     written: tuple[Written, ...]
     not_delivered: tuple[NotDelivered, ...]
+    held: tuple[str, ...] = ()
 
     @property
     def namelist(self) -> dict[str, float]:
@@ -56,12 +59,14 @@ class Delivery:
         return {w.name: w.after for w in self.written if w.place is Place.NAMELIST}
 
     def table(self) -> str:
-        """Both lists as text for the terminal and for READMEs."""
+        """All of it as text for the terminal and for READMEs."""
         lines = [f"Delivered to CTSM {self.version}:"]
         for entry in self.written:
             before = "" if entry.before is None else f" (was {entry.before:.6g})"
             unit = "" if entry.units == "1" else f" {entry.units}"
             lines.append(f"  {entry.name:<22} {entry.after:.6g}{unit}{before}, {entry.place.value}")
+        if self.held:
+            lines.append(f"At CTSM's own value, as the estimate has them: {', '.join(self.held)}.")
         lines.append("Not delivered:" if self.not_delivered else "Nothing was left out.")
         lines += [
             f"  {entry.parameter:<22} asked {entry.asked:.6g}, arrives as {entry.arrives}: {entry.reason}"

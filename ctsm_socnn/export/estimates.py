@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,29 +14,44 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.gridded import convention_of
 from ctsm_socnn.export.paramfile import water_limits
-from ctsm_socnn.export.readback import effective_parameters
+from ctsm_socnn.export.readback import default_namelist, effective_parameters
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, parameter
-from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
+from ctsm_socnn.parameters.ctsm_routes import closed_in
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
 from ctsm_socnn.schemas import open_file
 
-__all__ = ["assigned_names", "read_estimate", "template_estimate", "with_assignments"]
+__all__ = ["Estimate", "assigned_names", "read_estimate", "template_estimate", "with_assignments"]
 
 _LOG: Final = logging.getLogger(__name__)
 
 
-def read_estimate(path: Path) -> tuple[NDArray[np.float64], TurnoverConvention]:
+@dataclass(frozen=True)
+class Estimate:
+    """One set of parameter values.
+
+    Attributes
+    ----------
+    values : ndarray, shape (parameter,), registry order and units
+    convention : TurnoverConvention
+    held : tuple of str
+        Parameters that stand at CTSM's own value, because the case that the estimate is for cannot
+        take another.
+    """
+
+    values: NDArray[np.float64]
+    convention: TurnoverConvention
+    held: tuple[str, ...] = ()
+
+
+def read_estimate(path: Path) -> Estimate:
     """Read parameter values from a file.
 
     Parameters
     ----------
     path : Path
-        NetCDF with `parameters` on a dimension `parameter` and the global attribute
-        `turnover_time_convention`, as one-batch assimilation writes it.
-
-    Returns
-    -------
-    values : ndarray, shape (parameter,), registry order and units
-    convention : TurnoverConvention
+        NetCDF with `parameters` on a dimension `parameter`, the global attribute
+        `turnover_time_convention`, and `held_parameters` where some are, as one-batch assimilation
+        writes it.
 
     Raises
     ------
@@ -52,13 +68,12 @@ def read_estimate(path: Path) -> tuple[NDArray[np.float64], TurnoverConvention]:
     if missing:
         raise ExportError(f"{path}: no value of {', '.join(missing)}")
     values = dataset["parameters"].sel(parameter=list(PARAMETER_NAMES)).values
-    return np.asarray(values, dtype=np.float64), convention_of(dataset)
+    held = str(dataset.attrs.get("held_parameters", "")).split()
+    return Estimate(np.asarray(values, dtype=np.float64), convention_of(dataset), tuple(held))
 
 
-def template_estimate(
-    template: Path, version: CtsmVersion
-) -> tuple[NDArray[np.float64], TurnoverConvention]:
-    """Take the values that a case with this paramfile uses now.
+def template_estimate(template: Path, version: CtsmVersion) -> Estimate:
+    """Take the values that a case with this paramfile uses now, in CTSM's convention.
 
     What no paramfile holds has CTSM's own value: fs1s2 and fs1s3 for soil of typical texture, and
     the e-folding depth of the namelist's default in versions that read it from there.
@@ -68,30 +83,19 @@ def template_estimate(
     template : Path
     version : CtsmVersion
 
-    Returns
-    -------
-    values : ndarray, shape (parameter,), registry order and units
-    convention : TurnoverConvention
-        That of CTSM.
-
     Raises
     ------
     FileError, ExportError
         If the paramfile cannot be read or does not belong to the version.
     """
-    namelist = {
-        item.key: parameter("efolding").default
-        for item in version.in_place(Place.NAMELIST)
-        if item.key == "decomp_depth_efolding"
-    }
     values = effective_parameters(
         template,
         version,
         sand_percent=[np.nan],
         water=water_limits(template, version),
-        namelist=namelist,
+        namelist=default_namelist(version),
     )
-    return values[0], TurnoverConvention.CENTURY_NORMALISED
+    return Estimate(values[0], TurnoverConvention.CENTURY_NORMALISED, closed_in(version))
 
 
 def assigned_names(assignments: Sequence[str]) -> tuple[str, ...]:
@@ -99,17 +103,15 @@ def assigned_names(assignments: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.partition("=")[0] for word in assignments)
 
 
-def with_assignments(
-    values: NDArray[np.float64], assignments: Sequence[str]
-) -> NDArray[np.float64]:
-    """Replace values by `name=value` words, turnover times in the convention of the values.
+def with_assignments(estimate: Estimate, assignments: Sequence[str]) -> Estimate:
+    """Replace values by `name=value` words, turnover times in the convention of the estimate.
 
     Raises
     ------
     ExportError
         If a word is not of that form, or names no parameter.
     """
-    changed = values.copy()
+    changed = estimate.values.copy()
     for word in assignments:
         name, _, number = word.partition("=")
         if name not in PARAMETER_NAMES:
@@ -127,4 +129,6 @@ def with_assignments(
                 word, known.lower, known.upper,
             )  # fmt: skip
         changed[PARAMETER_NAMES.index(name)] = value
-    return changed
+    named = assigned_names(assignments)
+    held = tuple(name for name in estimate.held if name not in named)
+    return replace(estimate, values=changed, held=held)

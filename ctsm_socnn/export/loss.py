@@ -17,18 +17,16 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError
-from ctsm_socnn.export.readback import effective_parameters, effective_scheme
+from ctsm_socnn.export.readback import effective_parameters, effective_scheme, rooting_beta
 from ctsm_socnn.export.translation import WaterLimits, checked_values
 from ctsm_socnn.model import (
     SOIL_GRID,
     Columns,
-    CtsmColumns,
-    CtsmForcing,
-    coefficients,
+    CtsmParameters,
     mean_steady_state,
+    site_climatology,
     soil_carbon,
 )
-from ctsm_socnn.model.simulation import DAYS_OF_MONTHS, SECONDS_PER_DAY
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
     PARAMETERS,
@@ -38,7 +36,7 @@ from ctsm_socnn.parameters import (
 )
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
-from ctsm_socnn.schemas import INPUT_VARIABLES, without_forcing
+from ctsm_socnn.schemas import without_forcing
 
 __all__ = ["TranslationLoss", "translation_loss"]
 
@@ -51,9 +49,6 @@ _GROUPS: Final = (
     ("beta", ("beta",)),
     ("turnover times and w_scaling", ("w_scaling", *TURNOVER_ITEMS)),
 )
-_DONOR_CN: Final = (90.0, 90.0, 90.0, 90.0, 8.0, 11.0, 11.0)
-"""C:N of CWD, L1, L2, L3, S1, S2, S3: with CTSM's own, nitrogen limits litter only, as in PRODA."""
-_SECONDS_PER_MONTH: Final = np.array(DAYS_OF_MONTHS) * SECONDS_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -146,8 +141,9 @@ def translation_loss(
         rows.append((name, *_change(soil_carbon(columns, mixed), wanted)))
     rows.append(("all of them", *_change(soil_carbon(columns, used), wanted)))
     scheme = effective_scheme(paramfile, version, namelist)
-    profile = coefficients(columns, used).profile
-    carbon = mean_steady_state(scheme, *_ctsm_world(sites, water, profile)).soc
+    made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
+    world = site_climatology(sites, beta=rooting_beta(paramfile), made_with=made_with)
+    carbon = mean_steady_state(scheme, *world).soc
     rows.append((f"the scheme of {version.name}", *_change(carbon, wanted)))
     without_sand = int(complete["CELLSAND"].isnull().all("layer").sum())
     return TranslationLoss(tuple(rows), len(columns), without_sand)
@@ -188,35 +184,3 @@ def _change(carbon: NDArray[np.float64], wanted: NDArray[np.float64]) -> tuple[f
         for weight in (_TOP_WEIGHT, SOIL_GRID.thickness)
     )
     return metre, column
-
-
-def _ctsm_world(
-    sites: xr.Dataset, water: WaterLimits, profile: NDArray[np.float64]
-) -> tuple[CtsmColumns, CtsmForcing]:
-    """Columns and monthly forcing of the CTSM scheme from a sites dataset."""
-    month_first = {
-        name: sites[name].transpose("month", "site", ...).values
-        for name in ("TSOI", "W_SCALAR", "O_SCALAR", "FPI_vr", "ALTMAX", "ALTMAX_LASTYEAR")
-    }
-    # CTSM's water scalar is logarithmic in the potential between the two limits.
-    potential = water.minpsi * (water.maxpsi / water.minpsi) ** month_first["W_SCALAR"]
-    layer = np.arange(1, SOIL_GRID.thickness.size + 1)
-    soil = np.where(layer <= sites["nbedrock"].values[:, None], profile, 0.0)
-    soil /= (soil @ SOIL_GRID.thickness)[:, None]
-    inputs = np.zeros((12, sites.sizes["site"], 7, SOIL_GRID.thickness.size))
-    for pool, name in enumerate(INPUT_VARIABLES):
-        per_second = sites[name].transpose("month", "site").values / _SECONDS_PER_MONTH[:, None]
-        inputs[:, :, pool] = per_second[..., None] * soil
-    columns = CtsmColumns.from_arrays(
-        sites["nbedrock"].values, sites["CELLSAND"].values, donor_cn=_DONOR_CN
-    )
-    forcing = CtsmForcing.from_arrays(
-        month_first["TSOI"],
-        potential,
-        altmax=month_first["ALTMAX"],
-        altmax_lastyear=month_first["ALTMAX_LASTYEAR"],
-        inputs=inputs,
-        fpi=month_first["FPI_vr"],
-        oxygen_unsaturated=month_first["O_SCALAR"],
-    )
-    return columns, forcing

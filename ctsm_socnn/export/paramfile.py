@@ -25,6 +25,7 @@ from ctsm_socnn.export.translation import Translation, WaterLimits, translate
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
+from ctsm_socnn.parameters.ctsm_routes import closed_in
 from ctsm_socnn.parameters.ctsm_versions import (
     KNOWN_VERSIONS,
     CtsmVersion,
@@ -71,6 +72,7 @@ def write_paramfile(
     asked: Collection[str] = PARAMETER_NAMES,
     gridded_file: str | None = None,
     mapped: frozenset[str] = frozenset(),
+    held: Collection[str] = (),
 ) -> Delivery:
     """Write a paramfile that carries the parameters which this version reads from it.
 
@@ -93,6 +95,9 @@ def write_paramfile(
         Path of the maps that the SourceMods read; written as a global attribute.
     mapped : frozenset of str
         Parameters that those maps deliver.
+    held : collection of str
+        Parameters that the estimate leaves at CTSM's own value: they count as not asked for where
+        this version does not take them.
 
     Returns
     -------
@@ -113,15 +118,17 @@ def write_paramfile(
     on_file = read_scalars(template, target)
     water = _water_limits(on_file)
     translation = translate(values, convention, target, water, elsewhere=mapped)
+    kept = tuple(name for name in closed_in(target) if name in held and name not in mapped)
+    lost = tuple(entry for entry in translation.not_delivered if entry.parameter not in kept)
     if strict:
-        require_all_delivered(translation.not_delivered, target.name, asked)
+        require_all_delivered(lost, target.name, asked)
     written = _written(translation, target, on_file)
     plan = _Plan(written, gridded_file)
     with atomic_output(output, overwrite=overwrite) as temporary:
         shutil.copyfile(template, temporary)
         _apply(plan, temporary)
         _compare(template, temporary, plan)
-    return Delivery(target.name, written, translation.not_delivered)
+    return Delivery(target.name, written, lost, kept)
 
 
 def named_maps(paramfile: Path) -> Path | None:

@@ -7,6 +7,7 @@ the convention `century_normalised`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.translation import RESPIRED_ITEMS, WaterLimits
 from ctsm_socnn.model import CtsmParameters, CtsmScheme, CtsmSwitches
 from ctsm_socnn.netcdf_reading import open_netcdf
-from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults
+from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, parameter
 from ctsm_socnn.parameters.ctsm_routes import (
     S2_TO_S1_SHARE,
     S2_TO_S3_SHARE,
@@ -27,7 +28,15 @@ from ctsm_socnn.parameters.ctsm_routes import (
 )
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 
-__all__ = ["effective_parameters", "effective_scalars", "effective_scheme"]
+__all__ = [
+    "default_namelist",
+    "effective_parameters",
+    "effective_scalars",
+    "effective_scheme",
+    "parameters_of_scalars",
+    "rooting_beta",
+    "scheme_of_scalars",
+]
 
 _CARBON_VARIANT: Final = 1
 """Second variant of `rootprof_beta`: the rooting profile of carbon (namelist default)."""
@@ -45,6 +54,13 @@ _LITERALS_5_0: Final[dict[str, float]] = {
     "tau_s3": float(np.float32(1.0) / np.float32(0.0045)),
 }
 """What release-clm5.0 uses instead of its paramfile; the quotients are in single precision."""
+
+
+def default_namelist(version: CtsmVersion) -> dict[str, float]:
+    """Items that a version takes from its namelist, with the values that CTSM gives them itself."""
+    efolding = "decomp_depth_efolding"
+    from_namelist = {item.key for item in version.in_place(Place.NAMELIST)}
+    return {efolding: parameter("efolding").default} if efolding in from_namelist else {}
 
 
 def effective_scalars(
@@ -70,17 +86,19 @@ def effective_scheme(
 ) -> CtsmScheme:
     """Scheme of the kernel with the scalars that a case of this version takes.
 
-    It takes the oxygen scalar as it is given.
-
     Raises
     ------
     FileError, ExportError
         If the paramfile cannot be read or does not belong to the version.
     """
+    return scheme_of_scalars(version, [effective_scalars(paramfile, version, namelist)])
+
+
+def scheme_of_scalars(version: CtsmVersion, scalars: Iterable[Mapping[str, float]]) -> CtsmScheme:
+    """Scheme of the kernel with sets of scalars by item key; it takes oxygen scalars as given."""
     generation = "clm5.0" if version.item("tau_s1").place is Place.LITERAL else "ctsm5.4"
-    scalars = effective_scalars(paramfile, version, namelist) | {"mino2lim": 0.0}
-    switches = CtsmSwitches(use_lch4=True, anoxia=True)
-    return CtsmScheme.of(generation, CtsmParameters(**scalars), switches)
+    sets = [CtsmParameters(**{**values, "mino2lim": 0.0}) for values in scalars]
+    return CtsmScheme.of(generation, sets, CtsmSwitches(use_lch4=True, anoxia=True))
 
 
 def effective_parameters(
@@ -112,7 +130,44 @@ def effective_parameters(
     FileError, ExportError
         If the paramfile cannot be read or does not belong to the version.
     """
-    scalars = effective_scalars(paramfile, version, namelist)
+    return parameters_of_scalars(
+        effective_scalars(paramfile, version, namelist),
+        beta=rooting_beta(paramfile),
+        sand_percent=sand_percent,
+        water=water,
+        where=str(paramfile),
+    )
+
+
+def parameters_of_scalars(
+    scalars: Mapping[str, float],
+    *,
+    beta: float,
+    sand_percent: ArrayLike,
+    water: WaterLimits,
+    where: str,
+) -> NDArray[np.float64]:
+    """Parameters of the published model that mean what CTSM does with these scalars.
+
+    Parameters
+    ----------
+    scalars : mapping of item key to value
+    beta : float
+        Of CTSM's rooting profile (`rooting_beta`).
+    sand_percent, water
+        As `effective_parameters`.
+    where : str
+        For messages: the file that the scalars come from.
+
+    Returns
+    -------
+    ndarray, shape (site, parameter), registry order and units; turnover times century-normalised
+
+    Raises
+    ------
+    ExportError
+        If the water scalar of the forcing belongs to another minpsi_hr.
+    """
     by_site = clm5_defaults(sand_percent)
     numbers = {
         "diffus": scalars["som_diffus"] * SECONDS_PER_YEAR,
@@ -122,8 +177,8 @@ def effective_parameters(
         "fs2s1": (1.0 - scalars["rf_s2s1"]) * S2_TO_S1_SHARE,
         "fs2s3": (1.0 - scalars["rf_s2s3"]) * S2_TO_S3_SHARE,
         "fcwdl2": scalars["cwd_fcel"],
-        "w_scaling": _water_scaling(scalars, water, str(paramfile)),
-        "beta": _rooting_beta(paramfile),
+        "w_scaling": _water_scaling(scalars, water, where),
+        "beta": beta,
         **{name: scalars[item] for name, item in TURNOVER_ITEMS.items()},
         **{name: 1.0 - scalars[item] for name, item in RESPIRED_ITEMS.items()},
     }
@@ -132,7 +187,7 @@ def effective_parameters(
     return by_site
 
 
-def _water_scaling(scalars: dict[str, float], water: WaterLimits, where: str) -> float:
+def _water_scaling(scalars: Mapping[str, float], water: WaterLimits, where: str) -> float:
     if scalars["minpsi_hr"] != water.minpsi:
         raise ExportError(
             f"{where}: minpsi_hr = {scalars['minpsi_hr']:g}, but the water scalar was made with "
@@ -141,8 +196,14 @@ def _water_scaling(scalars: dict[str, float], water: WaterLimits, where: str) ->
     return float(np.log(water.minpsi / water.maxpsi) / np.log(water.minpsi / scalars["maxpsi_hr"]))
 
 
-def _rooting_beta(paramfile: Path) -> float:
-    """Median over natural plants of the profile by which CTSM puts root litter into the soil."""
+def rooting_beta(paramfile: Path) -> float:
+    """Median over natural plants of the profile by which CTSM puts root litter into the soil.
+
+    Raises
+    ------
+    FileError, ExportError
+        If the paramfile cannot be read or holds no such profile.
+    """
     with open_netcdf(paramfile) as dataset:
         if "rootprof_beta" not in dataset.variables:
             raise ExportError(f"{paramfile}: variable rootprof_beta is missing")

@@ -56,14 +56,15 @@ def write_testmods(
         As `ctsm_socnn.export.write_usermods`.
     """
     version = Checkout.open(ctsm_root).version
-    stock, convention = template_estimate(template, version)
+    stock = template_estimate(template, version)
     constant = write_usermods(
         directory / CONSTANT,
         version=version,
         template=template,
-        values=stock,
-        convention=convention,
-        maps=uniform_maps(stock, convention, model_grid),
+        values=stock.values,
+        convention=stock.convention,
+        held=stock.held,
+        maps=uniform_maps(stock.values, stock.convention, model_grid),
         model_grid=model_grid,
         mapped=[name for name in PARAMETER_NAMES if name not in _NO_SCALAR],
         ctsm_root=ctsm_root,

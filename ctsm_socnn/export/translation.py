@@ -53,6 +53,8 @@ _FRACTIONS: Final = (
     *(name for name in PARAMETER_NAMES if name.startswith("f")),
     "beta",
 )
+_IS_POSITIVE: Final = np.isin(PARAMETER_NAMES, _POSITIVE)
+_IS_FRACTION: Final = np.isin(PARAMETER_NAMES, _FRACTIONS)
 _SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 _TIME_STEP: Final = 1800.0
 """s. CTSM's usual one."""
@@ -125,8 +127,10 @@ def checked_values(values: ArrayLike, where: str) -> Values:
             f"must be {len(PARAMETER_NAMES)} in the registry's order"
         )
     named = {name: array[..., i] for i, name in enumerate(PARAMETER_NAMES)}
-    for name, value in named.items():
-        require_usable(name, value, where)
+    impossible = ~np.isfinite(array) | (_IS_POSITIVE & (array <= 0.0))
+    impossible |= _IS_FRACTION & ((array < 0.0) | (array > 1.0))
+    for place in np.flatnonzero(impossible.reshape(-1, len(PARAMETER_NAMES)).any(axis=0)):
+        require_usable(PARAMETER_NAMES[place], named[PARAMETER_NAMES[place]], where)
     require_splits(named, where)
     return named
 

@@ -70,7 +70,7 @@ class Usermods:
             return name
         told = f"{name} reads no maps, for want of SourceMods (`checkout`): one value a parameter"
         if self.loss is None:
-            return told
+            return f"{told}, fitted for it" if self.delivery.held else told
         _, metre, _ = self.loss.rows[-1]
         return f"{told}, and 0-1 m carbon {metre:+z.0%} against the estimate"
 
@@ -92,6 +92,7 @@ def write_usermods(
     template: str | Path,
     values: ArrayLike | None = None,
     convention: TurnoverConvention | None = None,
+    held: Collection[str] = (),
     maps: xr.Dataset | None = None,
     model_grid: str | Path | None = None,
     mapped: Collection[str] | None = None,
@@ -118,6 +119,8 @@ def write_usermods(
         By default the medians of the maps over the land cells that were not filled.
     convention : TurnoverConvention, optional
         Of the values' turnover times; by default that of the maps.
+    held : collection of str
+        Parameters that the values leave at CTSM's own, as `write_paramfile` has them.
     maps : xarray.Dataset, optional
         Parameter maps on the model grid.
     model_grid : str or Path, optional
@@ -174,6 +177,7 @@ def write_usermods(
             version=target,
             gridded_file=str(directory / GRIDDED_NAME) if reads_maps else None,
             mapped=by_maps,
+            held=held,
             strict=strict,
             asked=asked,
         )

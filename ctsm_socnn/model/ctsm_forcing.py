@@ -202,6 +202,10 @@ class CtsmForcing:
                     "each must have as many, or 1 where it is constant"
                 )
 
+    def take(self, indices: Sequence[int] | NDArray[np.int_]) -> CtsmForcing:
+        """Return the forcing of the columns of these indices, in their order."""
+        return replace(self, **{name: values[:, indices] for name, values in vars(self).items()})
+
     def with_inputs(self, inputs: ArrayLike) -> CtsmForcing:
         """Return this forcing with other carbon input, shape (1 or records, n, 7, 20), gC m-3 s-1.
 

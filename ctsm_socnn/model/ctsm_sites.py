@@ -36,9 +36,10 @@ def site_climatology(
     """Columns and twelve monthly records of a sites dataset.
 
     Nitrogen limits litter wherever the climatology says so; transitions between soil pools follow
-    their fixed C:N, as in the model. The water scalar is turned into the potential that gives it, so that other water parameters act
-    on it; the oxygen scalar is taken as the oxygen ratio. A scheme that is to use it needs
-    `CtsmSwitches(use_lch4=True, anoxia=True)`.
+    their fixed C:N, as in the model. Input goes to the layers above bedrock, as in
+    SoilBiogeochemVerticalProfile. The water scalar is turned into the potential that gives it, so
+    that other water parameters act on it; the oxygen scalar is taken as the oxygen ratio. A scheme
+    that is to use it needs `CtsmSwitches(use_lch4=True, anoxia=True)`.
 
     Parameters
     ----------
@@ -117,10 +118,12 @@ def input_profile(beta: ArrayLike) -> Array:
 
 def _inputs(sites: xr.Dataset, beta: ArrayLike) -> Array:
     """Input by pool and layer (month, site, 7, layer), gC m-3 s-1, from column totals of a month."""
-    n = sites.sizes["site"]
-    profile = np.broadcast_to(input_profile(beta), (n, len(SOIL_GRID.thickness)))
+    layer = np.arange(1, len(SOIL_GRID.thickness) + 1)
+    above_bedrock = layer <= sites["nbedrock"].values[:, np.newaxis]
+    profile = np.where(above_bedrock, input_profile(beta), 0.0)
+    profile /= (profile @ SOIL_GRID.thickness)[:, np.newaxis]
     seconds = np.array(DAYS_OF_MONTHS) * SECONDS_PER_DAY
-    inputs = np.zeros((len(seconds), n, 7, profile.shape[1]))
+    inputs = np.zeros((len(seconds), sites.sizes["site"], 7, len(layer)))
     for pool, name in enumerate(INPUT_VARIABLES):
         totals = sites[name].transpose("month", "site").values / seconds[:, None]
         inputs[:, :, pool] = totals[:, :, None] * profile

@@ -21,6 +21,7 @@ __all__ = [
     "TURNOVER_ITEMS",
     "Route",
     "closed_because",
+    "closed_in",
     "version_table",
 ]
 
@@ -129,6 +130,11 @@ def closed_because(route: Route, version: CtsmVersion) -> str:
         if item.place is Place.LITERAL:
             return f"hard-coded in {version.name}: {item.name}"
     return ""
+
+
+def closed_in(version: CtsmVersion) -> tuple[str, ...]:
+    """Parameters that an unmodified model of this version does not take at all."""
+    return tuple(route.parameter for route in ROUTES if closed_because(route, version))
 
 
 def _limit(route: Route, version: CtsmVersion) -> str:

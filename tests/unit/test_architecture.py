@@ -28,6 +28,7 @@ LEVELS = (
     {"validation"},
     {"config", "environment", "reproduction"},
     {"configured"},
+    {"cases"},
     {"pipeline", "demo", "preview"},
     {"cli"},
 )

@@ -8,9 +8,10 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import one_batch
 from ctsm_socnn.assimilation.hierarchical import _Problem, hierarchical, parameters_by_class
-from ctsm_socnn.assimilation.pooled import PooledCost
+from ctsm_socnn.assimilation.pooled import PooledCost, clusters_of
 from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
 from ctsm_socnn.assimilation.prior import make_prior
+from ctsm_socnn.assimilation.soil_models import PublishedModel
 from ctsm_socnn.errors import AssimilationError, ConfigError
 from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
@@ -103,7 +104,8 @@ def test_codes_of_many_digits_are_told_apart(twin: tuple[xr.Dataset, np.ndarray]
 
 def test_its_gradient_agrees_with_differences(twin: tuple[xr.Dataset, np.ndarray]) -> None:
     sites = world(twin[0], 0.3, seed=1)
-    cost = PooledCost(Columns.from_sites(sites), ONE_BATCH_COSTS["mixed"](sites, "deepest"))
+    of_soc = ONE_BATCH_COSTS["mixed"](sites, "deepest")
+    cost = PooledCost(PublishedModel(sites), of_soc, clusters_of(sites))
     place = np.where(CLASSES == "grass", 1, 0)
     place[:3] = -1
     problem = _Problem(cost, make_prior("normal"), place, 2, 0.02)

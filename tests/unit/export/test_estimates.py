@@ -10,9 +10,14 @@ import xarray as xr
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.errors import ExportError, FileError
-from ctsm_socnn.export.estimates import read_estimate, template_estimate, with_assignments
+from ctsm_socnn.export.estimates import (
+    Estimate,
+    read_estimate,
+    template_estimate,
+    with_assignments,
+)
 from ctsm_socnn.export.paramfile import write_paramfile
-from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, clm5_defaults
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
 
 
@@ -23,10 +28,13 @@ def test_paramfile_as_it_is_gives_itself_back(
     target, path = resolve_version(version), template(version)
     with netCDF4.Dataset(path, "r+") as dataset:
         dataset[target.item("tau_s2").variable][...] = 6.5  # one that is not CLM5's
-    values, convention = template_estimate(path, target)
+    stock = template_estimate(path, target)
     delivery = write_paramfile(
-        path, tmp_path / "same.nc", values, convention=convention, version=target
-    )
+        path, tmp_path / "same.nc", stock.values,
+        convention=stock.convention, held=stock.held, version=target, strict=True,
+    )  # fmt: skip
+    assert delivery.not_delivered == ()
+    assert {"fs1s2", "fs1s3", "beta"} <= set(delivery.held)
     assert [w.name for w in delivery.written if w.before not in (None, w.after)] == []
     assert delivery.namelist in ({}, {"decomp_depth_efolding": 10.0})
 
@@ -83,17 +91,19 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_assignments_do_not_touch_the_values_given() -> None:
-    values = clm5_defaults()
-    changed = with_assignments(values, ["q10=2", "beta=9e-1"])
-    assert changed[PARAMETER_NAMES.index("q10")] == 2.0
-    assert changed[PARAMETER_NAMES.index("beta")] == 0.9
-    np.testing.assert_array_equal(values, clm5_defaults())
+    given = Estimate(clm5_defaults(), TurnoverConvention.UNNORMALISED, ("fs1s2", "beta"))
+    changed = with_assignments(given, ["q10=2", "beta=9e-1"])
+    assert changed.values[PARAMETER_NAMES.index("q10")] == 2.0
+    assert changed.values[PARAMETER_NAMES.index("beta")] == 0.9
+    assert changed.held == ("fs1s2",)  # beta was asked for
+    np.testing.assert_array_equal(given.values, clm5_defaults())
 
 
 def test_a_value_outside_the_published_range_is_said_to_be(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with_assignments(clm5_defaults(), ["q10=1.5"])
+    given = Estimate(clm5_defaults(), TurnoverConvention.UNNORMALISED)
+    with_assignments(given, ["q10=1.5"])
     assert caplog.text == ""
-    with_assignments(clm5_defaults(), ["q10=18"])
+    with_assignments(given, ["q10=18"])
     assert "q10=18 lies outside the published range, 1.2 to 3\n" in caplog.text

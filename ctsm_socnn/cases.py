@@ -1,0 +1,141 @@
+"""The CTSM cases of a configuration: their scalars, what they hold at the sites, their usermods.
+
+A case with a checkout reads the maps. Any other takes one value a parameter and not every
+parameter: what has been estimated with all of them would mean other carbon there. So the values of
+such a case are fitted to all profiles in its own equations, with what it takes.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from ctsm_socnn.assimilation import one_batch
+from ctsm_socnn.config import CaseConfig, Config
+from ctsm_socnn.configured import one_batch_prior
+from ctsm_socnn.export.estimates import Estimate, read_estimate
+from ctsm_socnn.export.stock_case import StockCase
+from ctsm_socnn.export.usermods import Usermods, write_usermods
+from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.parameters.ctsm_versions import resolve_version
+from ctsm_socnn.schemas import open_file, open_sites, without_forcing
+from ctsm_socnn.validation.comparison import Prediction
+
+__all__ = ["fit_cases", "fitted_cases", "predict_cases", "write_case"]
+
+
+def fitted_cases(config: Config) -> list[CaseConfig]:
+    """Cases that get scalars of their own: those without maps that are to take one batch."""
+    return [case for case in config.case if case.checkout is None and case.scalars == "one-batch"]
+
+
+def fit_cases(
+    config: Config, sites: xr.Dataset, directory: Path, attributes: dict[str, str]
+) -> str:
+    """Fit the scalars of each such case to all profiles.
+
+    Parameters
+    ----------
+    config : Config
+    sites : xarray.Dataset
+        The sites schema.
+    directory : Path
+        Gets one file a case, NAME.nc.
+    attributes : dict
+        Say in each file how it was made.
+
+    Returns
+    -------
+    str
+        The costs, in one line.
+    """
+    settings = config.assimilation
+    directory.mkdir()
+    told = []
+    for case in fitted_cases(config):
+        fitted = one_batch(
+            sites,
+            cost=settings.one_batch_cost,
+            starts=settings.one_batch_starts,
+            seed=config.seed,
+            below_bedrock=config.network.below_bedrock,
+            prior=one_batch_prior(config),
+            draws=0,
+            model=partial(_stock_case, case),
+        )
+        write_dataset(fitted.assign_attrs(attributes), _file(directory, case))
+        told.append(f"{case.name} cost {float(fitted['start_cost'][0]):.4g}")
+    return ", ".join(told)
+
+
+def predict_cases(config: Config, sites: xr.Dataset, directory: Path) -> list[Prediction]:
+    """Soil carbon of each such case, with its paramfile as it was and with the fitted scalars.
+
+    Parameters
+    ----------
+    config, sites
+        As `fit_cases`.
+    directory : Path
+        What `fit_cases` wrote.
+    """
+    predictions = []
+    for case in fitted_cases(config):
+        known = np.flatnonzero(~without_forcing(sites))
+        stock = _stock_case(case, sites.isel(site=known))
+        values = read_estimate(_file(directory, case)).values
+        for name, carbon in (
+            ("as it was", stock.soil_carbon_as_it_is()),
+            ("fitted", stock.soil_carbon(values[np.newaxis])),
+        ):
+            soc = np.full((sites.sizes["site"], carbon.shape[1]), np.nan)
+            soc[known] = carbon
+            predictions.append(Prediction(f"{case.name}, {name}", "in", soc))
+    return predictions
+
+
+def write_case(config: Config, case: CaseConfig, run: Path, directory: Path) -> Usermods:
+    """Write the usermods directory of one case.
+
+    Parameters
+    ----------
+    config : Config
+    case : CaseConfig
+    run : Path
+        Directory of the stages before this.
+    directory : Path
+        To write.
+    """
+    own = case in fitted_cases(config)
+    estimate = _estimate(case, run, own=own)
+    target = Path(config.grid.target)
+    what = "one batch, fitted in the case's own equations" if own else f"{case.scalars} estimate"
+    return write_usermods(
+        directory,
+        version=case.version,
+        template=case.paramfile,
+        values=None if estimate is None else estimate.values,
+        convention=None if estimate is None else estimate.convention,
+        held=() if estimate is None else estimate.held,
+        maps=open_file(run / "model_grid.nc"),
+        model_grid=target if target.exists() else None,
+        ctsm_root=case.checkout,
+        sites=None if own else open_sites(run / "sites.nc"),
+        source=f"{what} of {run.name}",
+    )
+
+
+def _estimate(case: CaseConfig, run: Path, *, own: bool) -> Estimate | None:
+    if own:
+        return read_estimate(_file(run / "case_scalars", case))
+    return None if case.scalars == "map-median" else read_estimate(run / "one_batch.nc")
+
+
+def _stock_case(case: CaseConfig, sites: xr.Dataset) -> StockCase:
+    return StockCase.at_sites(sites, case.paramfile, resolve_version(case.version))
+
+
+def _file(directory: Path, case: CaseConfig) -> Path:
+    return directory / f"{case.name}.nc"

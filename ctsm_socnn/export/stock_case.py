@@ -1,0 +1,249 @@
+"""A CTSM case without SourceMods, offline at sites: its soil carbon as a function of the 21 parameters.
+
+The equations are those of the version itself, and what it cannot take of the parameters stays at
+CTSM's own value. So a fit of this model finds the best that the case can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ctsm_socnn.export.paramfile import water_limits
+from ctsm_socnn.export.readback import (
+    default_namelist,
+    effective_scalars,
+    parameters_of_scalars,
+    rooting_beta,
+    scheme_of_scalars,
+)
+from ctsm_socnn.export.translation import WaterLimits, translate
+from ctsm_socnn.model import (
+    SOIL_POOLS,
+    CtsmColumns,
+    CtsmForcing,
+    CtsmParameters,
+    CtsmScheme,
+    mean_steady_state,
+    site_climatology,
+)
+from ctsm_socnn.model.ctsm_sensitivity import steady_state_gradient
+from ctsm_socnn.parameters import (
+    PARAMETER_NAMES,
+    TYPICAL_SAND,
+    TurnoverConvention,
+    convert_turnover_times,
+    lower_bounds,
+    upper_bounds,
+)
+from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS, closed_in
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
+from ctsm_socnn.schemas import FORCING_DIMENSIONS
+
+__all__ = ["StockCase"]
+
+Array = NDArray[np.float64]
+
+_MARGIN: Final = 5e-4
+"""Share of the published range that is kept from its ends: at some, CTSM would divide by zero."""
+_SHALLOWEST: Final = 0.05
+"""m. With a shorter e-folding depth nothing decomposes at depth, and there is no steady state."""
+_STEP: Final = 1e-6
+"""Share of the published range over which the translation, which has kinks, is differentiated."""
+
+
+@dataclass(frozen=True)
+class StockCase:
+    """Steady soil carbon that a case as released holds at sites, for parameters on its paramfile.
+
+    Parameters are in the registry's order and units, turnover times unnormalised.
+
+    Attributes
+    ----------
+    version : CtsmVersion
+    paramfile : Path
+        That the case uses now.
+    scalars : mapping of item key to value
+        What CTSM takes from it, from the namelist and from its own code.
+    beta : float
+        Of the rooting profile, by which all input is spread.
+    columns, forcing : CtsmColumns, CtsmForcing
+        Of the columns that differ: sites in one cell share theirs.
+    column : ndarray of int, shape (site,)
+        Which of them each site has.
+    """
+
+    version: CtsmVersion
+    paramfile: Path
+    scalars: Mapping[str, float]
+    beta: float
+    columns: CtsmColumns
+    forcing: CtsmForcing
+    column: NDArray[np.int64]
+
+    @classmethod
+    def at_sites(cls, sites: xr.Dataset, paramfile: Path, version: CtsmVersion) -> StockCase:
+        """Make the case at sites that have all their forcing.
+
+        Parameters
+        ----------
+        sites : xarray.Dataset
+            The sites schema. Where sand is not known it is `TYPICAL_SAND`.
+        paramfile : Path
+            That the case uses now; the water scalar of the forcing belongs to it.
+        version : CtsmVersion
+
+        Raises
+        ------
+        FileError, ExportError
+            If the paramfile cannot be read or does not belong to the version.
+        KernelError
+            If the forcing is impossible.
+        """
+        scalars = effective_scalars(paramfile, version, default_namelist(version))
+        beta, water = rooting_beta(paramfile), water_limits(paramfile, version)
+        sites = sites.assign(CELLSAND=sites["CELLSAND"].fillna(TYPICAL_SAND))
+        first, column = _alike(sites)
+        made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
+        columns, forcing = site_climatology(sites.isel(site=first), beta=beta, made_with=made_with)
+        return cls(version, paramfile, scalars, beta, columns, forcing, column)
+
+    @property
+    def name(self) -> str:
+        """What the case is, for the results of a fit."""
+        return f"CTSM {self.version.name} as released, with {self.paramfile.name}"
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Parameters that stay at CTSM's own value, because the version does not read them."""
+        return closed_in(self.version)
+
+    def taken(self, parameters: ArrayLike) -> Array:
+        """Say what the case makes of parameters: those held, cut or converted as CTSM has them.
+
+        Where CTSM's value follows from sand, it is that of `TYPICAL_SAND`.
+
+        Parameters
+        ----------
+        parameters : array_like, shape (..., parameter)
+        """
+        asked = np.asarray(parameters, dtype=np.float64)
+        rows = [self._parameters(row) for row in asked.reshape(-1, asked.shape[-1])]
+        return np.array(rows).reshape(asked.shape)
+
+    def soil_carbon_as_it_is(self) -> Array:
+        """Soil carbon by layer, gC m-3, shape (site, 20), with the paramfile that the case uses now."""
+        scheme = scheme_of_scalars(self.version, [self.scalars])
+        return mean_steady_state(scheme, self.columns, self.forcing).soc[self.column]
+
+    def soil_carbon(self, parameters: Array) -> Array:
+        """Soil carbon by layer, gC m-3, shape (site, 20), of parameters (site or 1, parameter)."""
+        vectors, vector = np.unique(parameters, axis=0, return_inverse=True)
+        alike, run = np.unique(self.column * len(vectors) + vector, return_inverse=True)
+        column, vector = np.divmod(alike, len(vectors))
+        steady = mean_steady_state(self._scheme(vectors), *self._world(column, vector))
+        return np.asarray(steady.soc[run])
+
+    def vjp(self, parameters: Array, soc_bar: Array) -> Array:
+        """Gradient of sum(soc_bar * SOC) by the parameters of each site, shape (site, parameter)."""
+        vectors, vector = np.unique(parameters, axis=0, return_inverse=True)
+        gradient = self._gradient(vectors, self.column, vector, soc_bar)
+        slopes = np.stack([self._slopes(each) for each in vectors])
+        return np.asarray(np.einsum("si,sip->sp", gradient, slopes[vector]))
+
+    def vjp_of_all(self, vector: Array, soc_bar: Array) -> Array:
+        """Gradient of sum(soc_bar * SOC) by one vector at all sites, shape (parameter,)."""
+        n = len(self.columns)
+        bar = np.zeros((n, soc_bar.shape[1]))
+        np.add.at(bar, self.column, soc_bar)
+        gradient = self._gradient(
+            vector[np.newaxis], np.arange(n), np.zeros(n, dtype=np.int64), bar
+        )
+        return np.asarray(gradient.sum(axis=0) @ self._slopes(vector))
+
+    def _gradient(
+        self,
+        vectors: Array,
+        column: NDArray[np.int64],
+        vector: NDArray[np.int64],
+        soc_bar: Array,
+    ) -> Array:
+        """Gradient by CTSM's own parameters, shape (row, 31)."""
+        bar = np.zeros((len(column), *self.forcing.inputs.shape[2:]))
+        bar[:, SOIL_POOLS] = soc_bar[:, np.newaxis]
+        world = self._world(column, vector)
+        return steady_state_gradient(self._scheme(vectors), *world, bar).parameters
+
+    def _world(
+        self, column: NDArray[np.int64], vector: NDArray[np.int64]
+    ) -> tuple[CtsmColumns, CtsmForcing]:
+        columns = replace(self.columns.take(column), parameter_set=vector.astype(np.int32))
+        return columns, self.forcing.take(column)
+
+    def _scheme(self, vectors: Array) -> CtsmScheme:
+        return scheme_of_scalars(self.version, [self._scalars(vector) for vector in vectors])
+
+    @property
+    def _water(self) -> WaterLimits:
+        return WaterLimits(self.scalars["minpsi_hr"], self.scalars["maxpsi_hr"])
+
+    def _scalars(self, vector: Array) -> dict[str, float]:
+        """CTSM's scalars with the parameters on the paramfile."""
+        lower, upper = lower_bounds(), upper_bounds()
+        inside = _MARGIN * (upper - lower)
+        lower = lower + inside
+        efolding = PARAMETER_NAMES.index("efolding")
+        lower[efolding] = max(lower[efolding], _SHALLOWEST)
+        values = np.clip(vector, lower, upper - inside)
+        unnormalised = TurnoverConvention.UNNORMALISED
+        translated = translate(values, unnormalised, self.version, self._water)
+        return {**self.scalars, **translated.scalars}
+
+    def _parameters(self, vector: Array) -> Array:
+        scalars = self._scalars(vector)
+        values: Array = parameters_of_scalars(
+            scalars,
+            beta=self.beta,
+            sand_percent=[TYPICAL_SAND],
+            water=self._water,
+            where=str(self.paramfile),
+        )[0]
+        for name in TURNOVER_ITEMS:
+            place = PARAMETER_NAMES.index(name)
+            values[place] = convert_turnover_times(
+                values[place],
+                scalars["q10"],
+                source=TurnoverConvention.CENTURY_NORMALISED,
+                target=TurnoverConvention.UNNORMALISED,
+            )
+        return values
+
+    def _slopes(self, vector: Array) -> Array:
+        """Differentiate CTSM's parameters (31) by the registry's (21), by central differences."""
+        steps = _STEP * (upper_bounds() - lower_bounds())
+        names = CtsmParameters.names()
+        slopes = np.zeros((len(names), len(steps)))
+        for place, step in enumerate(steps):
+            if PARAMETER_NAMES[place] in self.held:
+                continue
+            move = step * (np.arange(len(steps)) == place)
+            above, below = self._scalars(vector + move), self._scalars(vector - move)
+            for item, value in above.items():
+                slopes[names.index(item), place] = (value - below[item]) / (2.0 * step)
+        return slopes
+
+
+def _alike(sites: xr.Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First site of each column that differs from the others, and which of them each site has."""
+    rows = [
+        sites[name].transpose("site", ...).values.reshape(sites.sizes["site"], -1)
+        for name in FORCING_DIMENSIONS
+    ]
+    _, first, column = np.unique(np.hstack(rows), axis=0, return_index=True, return_inverse=True)
+    return first, column
