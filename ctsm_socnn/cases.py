@@ -65,6 +65,7 @@ def fit_cases(
             prior=one_batch_prior(config),
             draws=0,
             model=partial(_stock_case, case),
+            progress=True,
         )
         write_dataset(fitted.assign_attrs(attributes), _file(directory, case))
         told.append(f"{case.name} cost {float(fitted['start_cost'][0]):.4g}")

@@ -340,6 +340,7 @@ class _Run:
             seed=self.config.seed,
             below_bedrock=self.config.network.below_bedrock,
             prior=one_batch_prior(self.config),
+            progress=True,
         )
         self._write(fitted, path)
         return (

@@ -7,7 +7,7 @@ that a user made or that an older version wrote is brought into this form on ope
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ __all__ = [
     "N_LAYERS",
     "N_MONTHS",
     "covariate_names",
+    "distinct_forcing",
     "open_file",
     "open_sites",
     "require_units",
@@ -197,6 +198,33 @@ def without_forcing(sites: xr.Dataset) -> NDArray[np.bool_]:
         values = sites[name].transpose("site", ...).values.reshape(len(missing), -1)
         missing |= ~np.isfinite(values).all(axis=1)
     return missing
+
+
+def distinct_forcing(
+    sites: xr.Dataset, variables: Collection[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the sites that differ in their forcing: profiles of one grid cell share it.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        The sites schema, without gaps in these variables.
+    variables : collection of str
+        Forcing that matters.
+
+    Returns
+    -------
+    first : ndarray of int, shape (distinct,)
+        A site of each kind.
+    kind : ndarray of int, shape (site,)
+        Which of them each site is like.
+    """
+    rows = [
+        sites[name].transpose("site", ...).values.reshape(sites.sizes["site"], -1)
+        for name in variables
+    ]
+    _, first, kind = np.unique(np.hstack(rows), axis=0, return_index=True, return_inverse=True)
+    return first, kind
 
 
 def validate_posterior(posterior: xr.Dataset, where: str = "posterior") -> xr.Dataset:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
+from ctsm_socnn.assimilation.progress import progress_bar
+
 __all__ = ["Minimum", "descend", "minimise_from_several_starts"]
 
 _MARGIN: Final = 1e-3
@@ -46,6 +48,7 @@ def minimise_from_several_starts(
     starts: int,
     seed: int,
     iterations: int = _MOST_ITERATIONS,
+    progress: bool = False,
 ) -> list[Minimum]:
     """Minimise from the middle of the cube and from a Latin hypercube (L-BFGS-B).
 
@@ -60,6 +63,8 @@ def minimise_from_several_starts(
         Of the Latin hypercube.
     iterations : int
         At most so many from each start.
+    progress : bool
+        Show how many starts are done.
 
     Returns
     -------
@@ -67,7 +72,11 @@ def minimise_from_several_starts(
     """
     hypercube = qmc.LatinHypercube(n_dimensions, rng=np.random.default_rng(seed))
     points = [np.full(n_dimensions, 0.5), *hypercube.random(max(0, starts - 1))]
-    minima = [descend(objective, np.clip(p, 0.1, 0.9), iterations) for p in points]
+    minima = []
+    with progress_bar(len(points), 0, show=progress, what="starts") as bar:
+        for point in points:
+            minima.append(descend(objective, np.clip(point, 0.1, 0.9), iterations))
+            bar.update()
     return sorted(minima, key=lambda minimum: minimum.value)
 
 

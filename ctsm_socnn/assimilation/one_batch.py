@@ -70,6 +70,7 @@ def one_batch(
     prior: Prior = UNIFORM_PRIOR,
     draws: int = _DRAWS,
     model: Callable[[xr.Dataset], SoilModel] = PublishedModel,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Fit one parameter vector to all profiles.
 
@@ -89,6 +90,8 @@ def one_batch(
         Draws from the posterior; 0 where only `parameters` are of interest.
     model : callable
         Sites that can be used -> model that is fitted to them; by default the published one.
+    progress : bool
+        Show how many starts and draws are done.
 
     Returns
     -------
@@ -107,7 +110,9 @@ def one_batch(
     ConfigError
         If there is no cost of that name, no start, or the seed is negative.
     """
-    fit = fit_pooled(sites, "one-batch", cost, starts, seed, below_bedrock, prior, model)
+    fit = fit_pooled(
+        sites, "one-batch", cost, starts, seed, below_bedrock, prior, model, progress=progress
+    )
 
     def taken(unit: NDArray[np.float64]) -> NDArray[np.float64]:
         return fit.model.taken(to_physical(unit))
@@ -115,7 +120,8 @@ def one_batch(
     dataset = _start_variables(fit.minima, taken(np.array([m.point for m in fit.minima])))
     if draws > 0:
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        dataset = dataset.assign(_posterior_variables(taken(fit.posterior.draw(generator, draws))))
+        drawn = fit.posterior.draw(generator, draws, progress=progress)
+        dataset = dataset.assign(_posterior_variables(taken(drawn)))
     dataset["parameters"] = (
         ("parameter",),
         taken(fit.parameters),
@@ -146,6 +152,8 @@ def fit_pooled(
     below_bedrock: BelowBedrock,
     prior: Prior,
     model: Callable[[xr.Dataset], SoilModel] = PublishedModel,
+    *,
+    progress: bool = False,
 ) -> PooledFit:
     """Fit one parameter vector to all profiles, for `one_batch` and what starts from there.
 
@@ -171,7 +179,7 @@ def fit_pooled(
     soil = model(used)
     pooled = PooledCost(soil, ONE_BATCH_COSTS[cost](used, below_bedrock), clusters_of(used))
     minima = minimise_from_several_starts(
-        pooled.of_all, len(PARAMETER_NAMES), starts=starts, seed=seed
+        pooled.of_all, len(PARAMETER_NAMES), starts=starts, seed=seed, progress=progress
     )
     posterior = PooledPosterior(pooled, prior, minima[0].point)
 

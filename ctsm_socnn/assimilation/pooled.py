@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from ctsm_socnn.assimilation.prior import Prior
+from ctsm_socnn.assimilation.progress import progress_bar
 from ctsm_socnn.assimilation.soil_models import SoilModel
 from ctsm_socnn.model import Columns
 from ctsm_socnn.parameters import lower_bounds, to_physical, upper_bounds
@@ -204,15 +205,17 @@ class PooledPosterior:
         hessian = curvature(self._slope, self._mode) / self.scale + np.eye(optimum.size)
         self._axes: Array = np.linalg.inv(np.linalg.cholesky(hessian))
 
-    def draw(self, generator: np.random.Generator, draws: int) -> Array:
-        """Draw parameter vectors, shape (draw, parameter), 0 to 1."""
+    def draw(self, generator: np.random.Generator, draws: int, *, progress: bool = False) -> Array:
+        """Draw parameter vectors, shape (draw, parameter), 0 to 1; show how many are done."""
         cluster = self._cost.cluster
         n_clusters = int(cluster.max()) + 1
         probits = []
-        for _ in range(draws):
-            weight = n_clusters * generator.dirichlet(np.ones(n_clusters))[cluster]
-            centre = generator.standard_normal(self._mode.size)
-            probits.append(self._descend(weight, centre, self._axes))
+        with progress_bar(draws, 0, show=progress, what="draws") as bar:
+            for _ in range(draws):
+                weight = n_clusters * generator.dirichlet(np.ones(n_clusters))[cluster]
+                centre = generator.standard_normal(self._mode.size)
+                probits.append(self._descend(weight, centre, self._axes))
+                bar.update()
         return self._prior.from_probit(np.array(probits))
 
     def _of_all(self, probit: Array, weight: Array | float = 1.0) -> tuple[float, Array]:

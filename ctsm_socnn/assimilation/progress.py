@@ -1,4 +1,4 @@
-"""How far a run of many sites is: a bar on a terminal, a line now and then in a log file."""
+"""How far a long run is: a bar on a terminal, a line now and then in a log file."""
 
 from __future__ import annotations
 
@@ -30,23 +30,25 @@ class _LineByLine:
         self._stream.flush()
 
 
-def progress_bar(total: int, done: int, *, show: bool) -> tqdm[Never]:
-    """Open a bar that counts sites; rate and time left follow from those of this run.
+def progress_bar(total: int, done: int, *, show: bool, what: str = "sites") -> tqdm[Never]:
+    """Open a bar that counts; rate and time left follow from those of this run.
 
     Parameters
     ----------
     total : int
     done : int
-        Sites that an earlier run has finished.
+        How many an earlier run has finished.
     show : bool
         Whether to show anything.
+    what : str
+        What is counted.
     """
     to_terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
         initial=done,
-        desc="sites",
-        unit=" sites",
+        desc=what,
+        unit=f" {what}",
         disable=not (show and progress_wanted()),
         file=sys.stderr if to_terminal else _LineByLine(sys.stderr),
         bar_format=None if to_terminal else _LINE,

@@ -9,12 +9,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.model import Columns, soil_carbon, steady_state_vjp
+from ctsm_socnn.schemas import MODEL_FORCING, distinct_forcing
 
 __all__ = ["PublishedModel", "SoilModel"]
 
 Array = NDArray[np.float64]
 
-_COLUMNS_WORTH_THREADS: Final = 1000
+_ROWS_WORTH_THREADS: Final = 1000
 """Below, starting threads takes longer than what they save."""
 
 
@@ -55,8 +56,8 @@ class PublishedModel:
     held: Final[tuple[str, ...]] = ()
 
     def __init__(self, sites: xr.Dataset) -> None:
-        self._columns = Columns.from_sites(sites)
-        self._threads = 1 if len(self._columns) < _COLUMNS_WORTH_THREADS else None
+        first, self._column = distinct_forcing(sites, MODEL_FORCING)
+        self._columns = Columns.from_sites(sites.isel(site=first))
 
     def taken(self, parameters: Array) -> Array:
         """Take all of them as they are."""
@@ -64,14 +65,30 @@ class PublishedModel:
 
     def soil_carbon(self, parameters: Array) -> Array:
         """Soil carbon by layer; see `ctsm_socnn.model.soil_carbon`."""
-        by_site = np.broadcast_to(parameters, (len(self._columns), parameters.shape[1]))
-        return soil_carbon(self._columns, by_site, threads=self._threads)
+        if len(parameters) > 1:
+            threads = _threads(len(parameters))
+            return soil_carbon(self._columns, parameters, self._column, threads=threads)
+        n = len(self._columns)
+        rows = np.broadcast_to(parameters, (n, parameters.shape[1]))
+        return soil_carbon(self._columns, rows, threads=_threads(n))[self._column]
 
     def vjp(self, parameters: Array, soc_bar: Array) -> Array:
         """Gradient by site; see `ctsm_socnn.model.steady_state_vjp`."""
-        return steady_state_vjp(self._columns, parameters, soc_bar, threads=self._threads)[1]
+        threads = _threads(len(parameters))
+        _, gradient = steady_state_vjp(
+            self._columns, parameters, soc_bar, self._column, threads=threads
+        )
+        return gradient
 
     def vjp_of_all(self, vector: Array, soc_bar: Array) -> Array:
         """Gradient by one vector at all sites."""
-        everywhere = np.broadcast_to(vector, (len(self._columns), vector.size))
-        return np.asarray(self.vjp(everywhere, soc_bar).sum(axis=0))
+        n = len(self._columns)
+        bar = np.zeros((n, soc_bar.shape[1]))
+        np.add.at(bar, self._column, soc_bar)
+        rows = np.broadcast_to(vector, (n, vector.size))
+        _, gradient = steady_state_vjp(self._columns, rows, bar, threads=_threads(n))
+        return np.asarray(gradient.sum(axis=0))
+
+
+def _threads(rows: int) -> int | None:
+    return 1 if rows < _ROWS_WORTH_THREADS else None

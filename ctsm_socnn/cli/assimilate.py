@@ -259,6 +259,7 @@ def _one_batch(arguments: argparse.Namespace) -> None:
         below_bedrock=arguments.below_bedrock,
         prior=_prior(arguments),
         model=_model(arguments),
+        progress=True,
     )
     write_dataset(result, arguments.output, overwrite=arguments.overwrite)
     held = str(result.attrs.get("held_parameters", "")).split()

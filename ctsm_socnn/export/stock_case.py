@@ -44,16 +44,21 @@ from ctsm_socnn.parameters import (
 )
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS, closed_in
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
-from ctsm_socnn.schemas import FORCING_DIMENSIONS
+from ctsm_socnn.schemas import FORCING_DIMENSIONS, distinct_forcing
 
 __all__ = ["StockCase"]
 
 Array = NDArray[np.float64]
 
 _MARGIN: Final = 5e-4
-"""Share of the published range that is kept from its ends: at some, CTSM would divide by zero."""
 _SHALLOWEST: Final = 0.05
 """m. With a shorter e-folding depth nothing decomposes at depth, and there is no steady state."""
+_LEAST: Final = np.where(lower_bounds() == 0.0, _MARGIN * upper_bounds(), 0.0)
+_LEAST[PARAMETER_NAMES.index("efolding")] = _SHALLOWEST
+_MOST: Final = np.array([1.0 - _MARGIN if name[0] == "f" else np.inf for name in PARAMETER_NAMES])
+"""CTSM would divide by zeros, and fractions end at 1."""
+_COLUMNS_WORTH_THREADS: Final = 200
+"""Below, starting threads takes longer than what they save."""
 _STEP: Final = 1e-6
 """Share of the published range over which the translation, which has kinks, is differentiated."""
 
@@ -109,7 +114,7 @@ class StockCase:
         scalars = effective_scalars(paramfile, version, default_namelist(version))
         beta, water = rooting_beta(paramfile), water_limits(paramfile, version)
         sites = sites.assign(CELLSAND=sites["CELLSAND"].fillna(TYPICAL_SAND))
-        first, column = _alike(sites)
+        first, column = distinct_forcing(sites, FORCING_DIMENSIONS)
         made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
         columns, forcing = site_climatology(sites.isel(site=first), beta=beta, made_with=made_with)
         return cls(version, paramfile, scalars, beta, columns, forcing, column)
@@ -147,8 +152,9 @@ class StockCase:
         vectors, vector = np.unique(parameters, axis=0, return_inverse=True)
         alike, run = np.unique(self.column * len(vectors) + vector, return_inverse=True)
         column, vector = np.divmod(alike, len(vectors))
-        steady = mean_steady_state(self._scheme(vectors), *self._world(column, vector))
-        return np.asarray(steady.soc[run])
+        columns, forcing = self._world(column, vector)
+        scheme, threads = self._scheme(vectors), _threads(columns)
+        return mean_steady_state(scheme, columns, forcing, threads=threads).soc[run]
 
     def vjp(self, parameters: Array, soc_bar: Array) -> Array:
         """Gradient of sum(soc_bar * SOC) by the parameters of each site, shape (site, parameter)."""
@@ -177,8 +183,9 @@ class StockCase:
         """Gradient by CTSM's own parameters, shape (row, 31)."""
         bar = np.zeros((len(column), *self.forcing.inputs.shape[2:]))
         bar[:, SOIL_POOLS] = soc_bar[:, np.newaxis]
-        world = self._world(column, vector)
-        return steady_state_gradient(self._scheme(vectors), *world, bar).parameters
+        columns, forcing = self._world(column, vector)
+        scheme, threads = self._scheme(vectors), _threads(columns)
+        return steady_state_gradient(scheme, columns, forcing, bar, threads=threads).parameters
 
     def _world(
         self, column: NDArray[np.int64], vector: NDArray[np.int64]
@@ -195,12 +202,7 @@ class StockCase:
 
     def _scalars(self, vector: Array) -> dict[str, float]:
         """CTSM's scalars with the parameters on the paramfile."""
-        lower, upper = lower_bounds(), upper_bounds()
-        inside = _MARGIN * (upper - lower)
-        lower = lower + inside
-        efolding = PARAMETER_NAMES.index("efolding")
-        lower[efolding] = max(lower[efolding], _SHALLOWEST)
-        values = np.clip(vector, lower, upper - inside)
+        values = np.clip(vector, _LEAST, _MOST)
         unnormalised = TurnoverConvention.UNNORMALISED
         translated = translate(values, unnormalised, self.version, self._water)
         return {**self.scalars, **translated.scalars}
@@ -239,11 +241,5 @@ class StockCase:
         return slopes
 
 
-def _alike(sites: xr.Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First site of each column that differs from the others, and which of them each site has."""
-    rows = [
-        sites[name].transpose("site", ...).values.reshape(sites.sizes["site"], -1)
-        for name in FORCING_DIMENSIONS
-    ]
-    _, first, column = np.unique(np.hstack(rows), axis=0, return_index=True, return_inverse=True)
-    return first, column
+def _threads(columns: CtsmColumns) -> int | None:
+    return 1 if len(columns) < _COLUMNS_WORTH_THREADS else None

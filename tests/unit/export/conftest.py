@@ -40,6 +40,8 @@ STOCK = {
 }
 """CTSM's values by item."""
 
+N_SITES = 5
+
 
 def write_template(path: Path, version: str, *, allpfts: bool = False) -> Path:
     """A paramfile of that version: the soil scalars, a pft variable and attributes."""
@@ -121,3 +123,34 @@ def surface(tmp_path: Path, maps: xr.Dataset) -> Path:
 @pytest.fixture
 def defaults() -> np.ndarray:
     return clm5_defaults()
+
+
+@pytest.fixture
+def sites() -> xr.Dataset:
+    """Five temperate sites with a year of weather and sand that differ."""
+    draw = np.random.default_rng(11)
+    layered, monthly = ("site", "month", "layer"), ("site", "month")
+    season = 8.0 * np.sin(2 * np.pi * (np.arange(12) - 3) / 12)
+    warmth = 283.0 + season[None, :, None] + draw.normal(0, 3, (N_SITES, 1, 1)) + np.zeros(20)
+    shape = (N_SITES, 12, 20)
+    inputs = {
+        f"{pool}_INPUT": (monthly, draw.uniform(2.0, 9.0, (N_SITES, 12)))
+        for pool in ("CWD", "LITR1", "LITR2", "LITR3")
+    }
+    return xr.Dataset(
+        {
+            "TSOI": (layered, warmth),
+            "W_SCALAR": (layered, draw.uniform(0.2, 0.95, shape)),
+            "O_SCALAR": (layered, np.ones(shape)),
+            "FPI_vr": (layered, np.ones(shape)),
+            "ALTMAX": (monthly, np.full((N_SITES, 12), 8.0)),
+            "ALTMAX_LASTYEAR": (monthly, np.full((N_SITES, 12), 8.0)),
+            "nbedrock": ("site", np.full(N_SITES, 20)),
+            "CELLSAND": (("site", "layer"), draw.uniform(10, 80, (N_SITES, 1)) + np.zeros(20)),
+            **inputs,
+            "lon": ("site", np.zeros(N_SITES)),
+            "lat": ("site", np.zeros(N_SITES)),
+            "soc": (("site", "obs"), np.ones((N_SITES, 1))),
+            "soc_depth": (("site", "obs"), np.ones((N_SITES, 1))),
+        }
+    )

@@ -22,38 +22,6 @@ from ctsm_socnn.parameters.ctsm_versions import resolve_version
 
 UNNORMALISED = TurnoverConvention.UNNORMALISED
 WATER = WaterLimits(-2.0, -0.002)
-SITES = 5
-
-
-@pytest.fixture
-def sites() -> xr.Dataset:
-    """Five temperate sites with a year of weather and sand that differ."""
-    draw = np.random.default_rng(11)
-    layered, monthly = ("site", "month", "layer"), ("site", "month")
-    season = 8.0 * np.sin(2 * np.pi * (np.arange(12) - 3) / 12)
-    warmth = 283.0 + season[None, :, None] + draw.normal(0, 3, (SITES, 1, 1)) + np.zeros(20)
-    shape = (SITES, 12, 20)
-    inputs = {
-        f"{pool}_INPUT": (monthly, draw.uniform(2.0, 9.0, (SITES, 12)))
-        for pool in ("CWD", "LITR1", "LITR2", "LITR3")
-    }
-    return xr.Dataset(
-        {
-            "TSOI": (layered, warmth),
-            "W_SCALAR": (layered, draw.uniform(0.2, 0.95, shape)),
-            "O_SCALAR": (layered, np.ones(shape)),
-            "FPI_vr": (layered, np.ones(shape)),
-            "ALTMAX": (monthly, np.full((SITES, 12), 8.0)),
-            "ALTMAX_LASTYEAR": (monthly, np.full((SITES, 12), 8.0)),
-            "nbedrock": ("site", np.full(SITES, 20)),
-            "CELLSAND": (("site", "layer"), draw.uniform(10, 80, (SITES, 1)) + np.zeros(20)),
-            **inputs,
-            "lon": ("site", np.zeros(SITES)),
-            "lat": ("site", np.zeros(SITES)),
-            "soc": (("site", "obs"), np.ones((SITES, 1))),
-            "soc_depth": (("site", "obs"), np.ones((SITES, 1))),
-        }
-    )
 
 
 def loss_of(
@@ -113,7 +81,7 @@ def test_fractions_and_beta_are_named(
     loss = loss_of(values, "ctsm5.4", template(), tmp_path / "new.nc", sites)
     assert lost(loss) == ["fs1s2, fs1s3", "beta"]
     assert all(abs(change) > 1e-3 for change in loss.rows[0][1:])
-    assert loss.sites == SITES
+    assert loss.sites == sites.sizes["site"]
     assert "fs1s2, fs1s3" in loss.table()
 
 
@@ -121,7 +89,10 @@ def test_sites_without_forcing_do_not_count(
     template: Callable[..., Path], values: np.ndarray, sites: xr.Dataset, tmp_path: Path
 ) -> None:
     sites["TSOI"][2, 3, 4] = np.nan
-    assert loss_of(values, "ctsm5.4", template(), tmp_path / "n.nc", sites).sites == SITES - 1
+    assert (
+        loss_of(values, "ctsm5.4", template(), tmp_path / "n.nc", sites).sites
+        == sites.sizes["site"] - 1
+    )
     sites["TSOI"][:] = np.nan
     with pytest.raises(ExportError, match="no site has all its forcing"):
         loss_of(values, "ctsm5.4", template(), tmp_path / "n.nc", sites)
@@ -136,7 +107,7 @@ def test_typical_sand_stands_for_what_is_not_known(
     sites["CELLSAND"][:] = np.nan
     unknown = loss_of(values, "ctsm5.4", template(), tmp_path / "unknown.nc", sites)
     assert unknown.rows == known.rows
-    assert f"Sand of {SITES} sites is unknown: 50 % taken." in unknown.table()
+    assert f"Sand of {sites.sizes['site']} sites is unknown: 50 % taken." in unknown.table()
 
 
 def test_cut_fraction_is_named(
