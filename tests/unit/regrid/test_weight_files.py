@@ -50,6 +50,8 @@ def test_weights_come_back_bit_for_bit(path: Path, source: Grid, target: Grid) -
     made, read = conservative_weights(source, target), read_weights(path, source, target)
     assert abs(made.matrix - read.matrix).max() == 0.0
     np.testing.assert_array_equal(made.covered, read.covered)
+    np.testing.assert_array_equal(made.used, read.used)
+    np.testing.assert_array_equal(made.source_areas, read.source_areas)
     np.testing.assert_array_equal(made.target_areas, read.target_areas)
     assert made.key() == read.key()
 
@@ -63,6 +65,7 @@ def test_the_file_has_the_common_form(path: Path, source: Grid, target: Grid) ->
         assert file["src_grid_dims"].values.tolist() == [180, 90]
         assert file.attrs["map_method"] == "Conservative remapping"
         assert file.attrs["normalization"] == "fracarea"
+        assert file["area_a"].units == file["area_b"].units == "square radians"
         np.testing.assert_array_equal(file["remap_matrix"][:, 0], file["S"])
         np.testing.assert_array_equal(file["src_address"], file["col"])
         row_sums = np.bincount(file["row"].values - 1, file["S"].values, target.size)
@@ -111,6 +114,18 @@ def test_weights_of_others_are_narrowed_to_our_masks(
     narrowed = read_weights(path, source, target, normalisation=normalisation)
     assert abs(narrowed.matrix - expected.matrix).max() < 1e-13
     np.testing.assert_allclose(narrowed.covered, expected.covered, atol=1e-13)
+    np.testing.assert_allclose(narrowed.used, expected.used, atol=1e-13)
+
+
+def test_cells_whose_covered_share_is_not_told_count_as_covered(
+    path: Path, source: Grid, target: Grid
+) -> None:
+    _foreign(path)
+    with xr.open_dataset(path) as file:
+        untold = file.load().drop_vars("frac_b")
+    untold.to_netcdf(path)
+    read = read_weights(path, source, target)
+    np.testing.assert_array_equal(read.reached(0.5), np.diff(read.matrix.indptr) > 0)
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
