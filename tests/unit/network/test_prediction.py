@@ -62,6 +62,10 @@ def test_maps_tell_units_range_spread_and_convention(model: Model, sites: xr.Dat
     assert (maps["tau_cwd_sd"].values.ravel()[:11] < 1e-12).all()
 
 
+def test_the_centre_is_the_geometric_mean_of_the_members() -> None:
+    np.testing.assert_allclose(Model.centre(np.array([[[0.2]], [[0.8]]])), [[0.4]])
+
+
 def test_spread_is_that_of_a_sample_of_members(model: Model, sites: xr.Dataset) -> None:
     maps = predict_maps(model, as_grid(sites))
     places = sites.isel(site=slice(11))
