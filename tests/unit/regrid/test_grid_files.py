@@ -267,11 +267,14 @@ def test_real_files(
     assert grid.mask.any()
 
 
-def test_boxes_in_single_precision_are_rectilinear() -> None:
-    f10 = cesm_grid("f10")
-    grid = grid_of(_scrip(*f10.centres()).astype("f4"), "scrip")
+def test_boxes_rounded_row_by_row_are_rectilinear() -> None:
+    f10, generator = cesm_grid("f10"), np.random.default_rng(0)
+    scrip = _scrip(*f10.centres())
+    for name in (str(name) for name in scrip if name != "grid_dims"):
+        scrip[name].values += generator.uniform(-1e-5, 1e-5, scrip[name].shape)
+    grid = grid_of(scrip, "scrip")
     assert grid.kind is GridKind.RECTILINEAR
-    np.testing.assert_allclose(grid.box_areas(), f10.box_areas(), rtol=1e-5)
+    np.testing.assert_allclose(grid.box_areas(), f10.box_areas(), rtol=1e-4)
 
 
 def test_a_cell_across_greenwich_has_its_centre_there(mesh: xr.Dataset) -> None:
