@@ -141,10 +141,12 @@ def _difference(
     for words, (lat, lon) in arrangements.items():
         if same_cells(lat.ravel(), lon.ravel(), model_lat, model_lon):
             return words
-    first = int(np.argmax(np.abs(grid.lat.ravel() - model_lat)))
+    lat, lon = grid.lat.ravel(), grid.lon.ravel()
+    apart = np.linalg.norm(unit_vectors(lon, lat) - unit_vectors(model_lon, model_lat), axis=1)
+    worst = int(np.argmax(apart))
     return (
-        f"cell {first} lies at lat {grid.lat.ravel()[first]:g}, lon {grid.lon.ravel()[first]:g} in "
-        f"the maps and at lat {model_lat[first]:g}, lon {model_lon[first]:g} in the model"
+        f"cell {worst} lies at lat {lat[worst]:g}, lon {lon[worst]:g} in "
+        f"the maps and at lat {model_lat[worst]:g}, lon {model_lon[worst]:g} in the model"
     )
 
 

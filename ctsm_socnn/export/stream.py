@@ -20,7 +20,7 @@ from ctsm_socnn.export.gridded import GriddedDelivery, gridded_dataset
 from ctsm_socnn.netcdf import atomic_output, require_absent, write_ctsm_input
 from ctsm_socnn.netcdf_reading import reading
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
-from ctsm_socnn.regrid.geometry import FloatArray, Grid, GridKind, bounds_between
+from ctsm_socnn.regrid.geometry import FloatArray, Grid
 from ctsm_socnn.regrid.grid_files import read_grid_file
 
 __all__ = ["write_parameter_stream"]
@@ -123,15 +123,9 @@ def _mesh_of(grid: Grid) -> xr.Dataset:
 
 
 def _edges(grid: Grid) -> tuple[FloatArray, FloatArray]:
-    if grid.kind is not GridKind.RECTILINEAR:
+    if grid.lon_bounds is None or grid.lat_bounds is None:
         raise ExportError(
-            f"{grid.name} is not a lat-lon grid; give its ESMF mesh as the model grid"
+            f"{grid.name} does not tell between which latitudes and longitudes its cells lie; "
+            "give its ESMF mesh as the model grid"
         )
-    if grid.lon_bounds is not None and grid.lat_bounds is not None:
-        return grid.lon_bounds, grid.lat_bounds
-    lon, lat = bounds_between(grid.lon), bounds_between(grid.lat)
-    if lon is None or lat is None:
-        raise ExportError(
-            f"{grid.name}: the extent of its cells is unknown; give its ESMF mesh as the model grid"
-        )
-    return lon, np.clip(lat, -90.0, 90.0)
+    return grid.lon_bounds, grid.lat_bounds

@@ -31,7 +31,6 @@ _DEPTH_EDGES: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, np.in
 _LEAST_IN_BIN: Final = 30
 _LEAST_ERRORS: Final = 20
 _LEAST_SCALE: Final = 1e-3
-_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -206,6 +205,5 @@ def _own_scale(centred: Array, spread: Array) -> float:
 def _ends(z: Array, level: float) -> tuple[float, float]:
     """Find ends of the middle of sorted values: one more is as likely between any two of them."""
     n = z.size
-    # A rounding above a whole number would cost a whole step.
-    last = min(math.ceil((n + 1) * (0.5 + level / 2) - _ROUNDING) - 1, n - 1)
+    last = min(math.ceil((n + 1) * (0.5 + level / 2)) - 1, n - 1)
     return float(z[n - 1 - last]), float(z[last])

@@ -162,8 +162,8 @@ def data_grid(maps: xr.Dataset, source: Grid | None = None) -> Grid:
     if source is not None:
         _require_order(maps, dims, source)
     complete = np.ones(shape, dtype=bool)
-    for name, variable in maps.data_vars.items():
-        if name != "covered_fraction" and _is_field(variable, dims):
+    for variable in maps.data_vars.values():
+        if _is_field(variable, dims):
             finite = variable.copy(data=np.isfinite(variable.values))
             others = [d for d in variable.dims if d not in dims]
             complete &= finite.all(others).transpose(*dims).values

@@ -340,14 +340,20 @@ def _without_masked(weights: RemapWeights) -> RemapWeights:
     kept = weights.target.mask.ravel()[entries.row] & weights.source.mask.ravel()[entries.col]
     data = np.where(kept, entries.data, 0.0)
     left = np.asarray(np.bincount(entries.row, data, weights.target.size), dtype=np.float64)
-    covered = left
+    covered, overlap = left, entries.data * weights.target_areas[entries.row]
     if weights.normalisation is Normalisation.FRACAREA:
         covered = left * weights.covered
+        overlap = overlap * weights.covered[entries.row]
         data = data / np.where(left > 0.0, left, 1.0)[entries.row]
     matrix = sparse.csr_array(
         (data[kept], (entries.row[kept], entries.col[kept])), shape=weights.matrix.shape
     )
-    used = np.where(weights.source.mask.ravel(), weights.used, 0.0)
+    whole, part = (
+        np.bincount(entries.col, area, weights.source.size) for area in (overlap, overlap * kept)
+    )
+    # Where areas are not known, no more than which cells are masked out.
+    known = weights.source.mask.ravel().astype(np.float64)
+    used = weights.used * np.divide(part, whole, out=known, where=whole > 0.0)
     return replace(weights, matrix=matrix, covered=covered, used=used)
 
 

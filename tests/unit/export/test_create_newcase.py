@@ -56,3 +56,14 @@ def test_resolution_is_that_of_the_maps(
 def test_physics_is_that_of_the_paramfile(tmp_path: Path, template: str, compset: str) -> None:
     line = create_newcase_line(tmp_path, resolve_version("ctsm5.4"), template)
     assert option(line, "--compset") == compset
+
+
+def test_line_is_whole_and_maps_may_lie_elsewhere_for_now(tmp_path: Path) -> None:
+    write_maps(tmp_path, (96, 144))
+    line = create_newcase_line(
+        Path("/scratch/mods"), resolve_version("cesm2.2"), "clm50_params.nc", files=tmp_path
+    )
+    assert line == (
+        "./cime/scripts/create_newcase --case my_case --compset I1850Clm50BgcCrop --res f19_g17 "
+        "--run-unsupported --user-mods-dir /scratch/mods"
+    )

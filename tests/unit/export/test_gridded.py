@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import netCDF4
@@ -77,7 +78,7 @@ def test_ocean_is_filled_from_the_nearest_land(
     np.testing.assert_array_equal(beta[:, :3], maps["beta"].values[:, :3])
 
 
-@pytest.mark.parametrize("hole", [np.nan, 1e36, np.inf])
+@pytest.mark.parametrize("hole", [np.nan, 1e36, -1e34, np.inf])
 def test_gap_over_land_is_refused(
     maps: xr.Dataset, surface: Path, tmp_path: Path, hole: float
 ) -> None:
@@ -95,9 +96,16 @@ def test_gap_over_land_is_refused(
         (lambda m: m.isel(lat=slice(None, None, -1)), "latitudes run the other way"),
         (lambda m: m.roll(lon=2, roll_coords=True), "start half a turn away"),
         (lambda m: m.transpose("lon", "lat"), "transpose the maps"),
+        (
+            lambda m: m.transpose("lon", "lat").rename_dims(lon="y", lat="x"),
+            "rows and columns are exchanged",
+        ),
         (lambda m: m.isel(lon=slice(3)), "9 cells"),
         (lambda m: m.assign_coords(lat=[-30.0, 0.0, 41.0]), "lat 41.* lat 40"),
         (lambda m: m.assign_coords(lat=[-30.0, 0.0, 40.01]), "lat 40.01.* lat 40"),
+        (lambda m: m.assign_coords(lat=[-30.0, 0.0, 40.002]), "lat 40.002.* lat 40"),
+        (lambda m: m.assign_coords(lon=[0.0, 90.0, 180.0, 271.0]), "lon 271 .* lon 270"),
+        (lambda m: m.expand_dims("draw"), r"dimensions \('draw', 'lat', 'lon'\)"),
     ],
 )
 def test_maps_on_other_cells_are_refused(
@@ -117,6 +125,18 @@ def test_longitudes_agree_whatever_their_range(
     np.testing.assert_array_equal(written(tmp_path / "g.nc")["LONGXY"][0], [0, 90, 180, 270])
 
 
+def test_centres_in_single_precision_are_the_same(maps: xr.Dataset, tmp_path: Path) -> None:
+    shifted = maps.assign_coords(lat=maps["lat"] + 0.1, lon=maps["lon"] + 0.1)
+    dims = ("lsmlat", "lsmlon")
+    lat, lon = (a.transpose("lat", "lon") for a in xr.broadcast(shifted["lat"], shifted["lon"]))
+    names = {"LATIXY": lat, "LONGXY": lon, "LANDFRAC_PFT": xr.ones_like(lat)}
+    surface = xr.Dataset({n: (dims, values.values.astype("f4")) for n, values in names.items()})
+    surface.to_netcdf(tmp_path / "single.nc")
+    write_gridded_parameters(
+        shifted, tmp_path / "g.nc", "ctsm5.4", model_grid=tmp_path / "single.nc"
+    )
+
+
 def test_value_outside_the_map_s_own_range(maps: xr.Dataset, tmp_path: Path) -> None:
     maps["tau_s3"][0, 0] = 1001.0
     with pytest.raises(ExportError, match=r"tau_s3 = 1001.*200 to 1000"):
@@ -126,6 +146,24 @@ def test_value_outside_the_map_s_own_range(maps: xr.Dataset, tmp_path: Path) -> 
 def test_value_below_the_map_s_own_range(maps: xr.Dataset, tmp_path: Path) -> None:
     maps["tau_s3"][0, 0] = 199.0
     with pytest.raises(ExportError, match=r"tau_s3 = 199.*200 to 1000"):
+        write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4")
+
+
+def test_values_over_sea_are_not_judged(maps: xr.Dataset, surface: Path, tmp_path: Path) -> None:
+    maps["tau_s3"][0, 3] = 1001.0
+    write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4", model_grid=surface)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("fl1s1", 1.1, "must lie between 0 and 1"), ("tau_s2", 0.0, "must be above 0")],
+)
+def test_value_that_ctsm_cannot_use(
+    maps: xr.Dataset, tmp_path: Path, name: str, value: float, words: str
+) -> None:
+    maps[name].attrs.clear()
+    maps[name][1, 1] = value
+    with pytest.raises(ExportError, match=f"{name} = {value:g}.*{words}"):
         write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4")
 
 
@@ -180,6 +218,7 @@ def test_cells_without_data_of_their_own_are_counted(
     ("chosen", "words"),
     [
         (["fs1s2"], "fs1s2 and fs1s3 share out one pool"),
+        (["fs2s3"], "fs2s1 and fs2s3 share out one pool"),
         (["tau_s1"], "mean something only together; map q10, tau_cwd"),
         (["q10"], "mean something only together; map tau_cwd, tau_l1, tau_l2, tau_s1"),
         ([], "no parameter"),
@@ -190,6 +229,13 @@ def test_choices_that_make_no_sense(
 ) -> None:
     with pytest.raises(ExportError, match=words):
         write_gridded_parameters(maps, tmp_path / "g.nc", "ctsm5.4", parameters=chosen)
+
+
+def test_parameter_without_a_map(maps: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="there is no map of beta"):
+        write_gridded_parameters(
+            maps.drop_vars("beta"), tmp_path / "g.nc", "ctsm5.4", parameters=["diffus", "beta"]
+        )
 
 
 def test_missing_convention_and_coordinates(maps: xr.Dataset, tmp_path: Path) -> None:
@@ -206,6 +252,19 @@ def test_existing_output_stays(maps: xr.Dataset, tmp_path: Path) -> None:
     with pytest.raises(FileError, match="exists already"):
         write_gridded_parameters(maps, output, "ctsm5.4")
     assert output.read_text() == "precious"
+    write_gridded_parameters(maps, output, "ctsm5.4", overwrite=True)
+    assert "beta" in written(output)
+
+
+def test_file_tells_of_its_origin(maps: xr.Dataset, surface: Path, tmp_path: Path) -> None:
+    maps.attrs["history"] = "predicted by somebody"
+    output = tmp_path / "g.nc"
+    write_gridded_parameters(maps, output, "ctsm5.4.053", model_grid=surface)
+    with netCDF4.Dataset(output) as dataset:
+        assert "predicted by somebody" in dataset.history
+        assert dataset.ctsm_version == "ctsm5.4.053"
+        told = " ".join(str(dataset.getncattr(name)) for name in dataset.ncattrs())
+    assert hashlib.sha256(surface.read_bytes()).hexdigest() in told
 
 
 @pytest.mark.parametrize("name", ["surfdata.nc", "mesh.nc", "lndgrid/surfdata_1d.nc"])

@@ -21,6 +21,7 @@ def test_form_of_the_proposal(maps: xr.Dataset, surface: Path, tmp_path: Path) -
         assert dataset["bgc_tau_s3"].shape == (1, 3, 4)
         assert dataset["time"].calendar == "noleap"
         np.testing.assert_array_equal(dataset["lat"][:], maps["lat"].values)
+        np.testing.assert_array_equal(dataset["lon"][:], maps["lon"].values)
         np.testing.assert_array_equal(dataset["beta"][0], maps["beta"].values)
 
 
@@ -28,9 +29,11 @@ def test_mesh_is_that_of_the_model_grid(maps: xr.Dataset, surface: Path, tmp_pat
     mesh = tmp_path / "mesh.nc"
     write_parameter_stream(maps, tmp_path / "s.nc", mesh, "ctsm5.4", model_grid=surface)
     made, wanted = read_grid_file(mesh), read_grid_file(surface)
-    for one, other in zip(made.centres(), wanted.centres(), strict=True):
+    for one, other in zip(
+        (*made.centres(), *made.bounds()), (*wanted.centres(), *wanted.bounds()), strict=True
+    ):
         np.testing.assert_allclose(one, other, atol=1e-12)
-    np.testing.assert_array_equal(made.mask.ravel(), wanted.mask.ravel())
+    np.testing.assert_array_equal(made.mask, wanted.mask)
     with netCDF4.Dataset(mesh) as dataset:
         assert dataset["elementConn"][0].tolist() == [1, 2, 3, 4]
         nodes = np.asarray(dataset["nodeCoords"][:4])
@@ -56,6 +59,36 @@ def test_existing_mesh_stays_and_nothing_is_written(
         write_parameter_stream(maps, tmp_path / "s.nc", mesh, "ctsm5.4", model_grid=surface)
     assert mesh.read_text() == "precious"
     assert not (tmp_path / "s.nc").exists()
+
+
+def test_chosen_parameters_replace_what_was_there(
+    maps: xr.Dataset, surface: Path, tmp_path: Path
+) -> None:
+    output, mesh = tmp_path / "stream.nc", tmp_path / "mesh.nc"
+    for path in (output, mesh):
+        path.write_text("precious")
+    write_parameter_stream(
+        maps, output, mesh, "ctsm5.4", model_grid=surface, parameters=["beta"], overwrite=True
+    )
+    with netCDF4.Dataset(output) as dataset:
+        assert set(dataset.variables) == {"beta", "time", "lat", "lon"}
+    assert read_grid_file(mesh).size == 12
+
+
+@pytest.mark.parametrize("bent", ["lat", "lon"])
+def test_curvilinear_maps_are_refused(maps: xr.Dataset, tmp_path: Path, bent: str) -> None:
+    lat, lon = (axis.transpose("lat", "lon") for axis in xr.broadcast(maps["lat"], maps["lon"]))
+    places = {"lat": lat, "lon": lon}
+    places[bent] = places[bent] + 1e-4 * lat * lon
+    curved = maps.drop_vars(["lat", "lon"]).rename_dims(lat="y", lon="x")
+    curved = curved.assign_coords({n: (("y", "x"), axis.values) for n, axis in places.items()})
+    grid = tmp_path / "curved.nc"
+    names = {"lat": "LATIXY", "lon": "LONGXY"}
+    xr.Dataset({names[n]: (("y", "x"), axis.values) for n, axis in places.items()}).to_netcdf(grid)
+    with pytest.raises(ExportError, match="are on a curvilinear grid"):
+        write_parameter_stream(
+            curved, tmp_path / "s.nc", tmp_path / "m.nc", "ctsm5.4", model_grid=grid
+        )
 
 
 def test_list_of_cells_is_refused(maps: xr.Dataset, surface: Path, tmp_path: Path) -> None:

@@ -91,6 +91,20 @@ def test_infinity_at_a_training_site_is_a_gap(sites: xr.Dataset, name: str, gap:
     np.testing.assert_array_equal(predicted(gap), predicted(np.nan))
 
 
+def test_a_site_that_is_left_out_leaves_no_trace(sites: xr.Dataset) -> None:
+    def predicted(warmth: float) -> np.ndarray:
+        third = np.arange(40) == 3
+        spoilt = sites.assign(
+            cov_warmth=sites["cov_warmth"].where(~third, warmth),
+            TSOI=sites["TSOI"].where(xr.DataArray(~third, dims="site")),
+        )
+        model = train(spoilt, "end-to-end", NetworkSettings(members=1, epochs=1), 0)
+        assert model.training["excluded"] == {"forcing missing": 1}
+        return model.predict_sites(sites)
+
+    np.testing.assert_array_equal(predicted(0.0), predicted(50.0))
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate", "importance"])
 def test_fewer_sites_than_folds_are_told_before_any_training(
     model: str, sites: xr.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str

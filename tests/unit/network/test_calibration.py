@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network import (
     Model,
     NetworkSettings,
@@ -20,6 +21,7 @@ from ctsm_socnn.network import (
 )
 from ctsm_socnn.network import calibration as calibration_module
 from ctsm_socnn.network.cross_validation import fold_models
+from ctsm_socnn.network.ensemble_errors import ensemble_errors
 from ctsm_socnn.network.error_scale import (
     Errors,
     ErrorScale,
@@ -27,6 +29,8 @@ from ctsm_socnn.network.error_scale import (
     fit_scales,
     join_errors,
 )
+from ctsm_socnn.network.scoring import modelled_soc
+from ctsm_socnn.parameters import to_physical
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 QUICK = NetworkSettings(members=2, epochs=3, inputs={"forcing_summaries": False})
@@ -42,6 +46,32 @@ def noisy(sites: xr.Dataset) -> xr.Dataset:
 @pytest.fixture
 def calibrated(noisy: xr.Dataset) -> Model:
     return calibrate(train(noisy, "end-to-end", QUICK, 0), noisy, 2)
+
+
+@pytest.mark.parametrize("rule", ["deepest", "drop"])
+def test_errors_are_of_the_centre_and_spread_is_of_the_members(
+    noisy: xr.Dataset, rule: str
+) -> None:
+    model = train(noisy, "end-to-end", QUICK.with_changes(below_bedrock=rule), 0)
+    predicted = model.predict(model.transform(noisy), noisy)
+    operator = ObservationOperator.from_sites(noisy, rule)
+    centre, *members = (
+        np.log(operator.apply(modelled_soc(noisy, parameters)))
+        for parameters in (predicted.centre, *to_physical(predicted.members))
+    )
+    found = ensemble_errors(model, noisy)["soc"]
+    np.testing.assert_array_equal(found.depth, operator.depth)
+    np.testing.assert_allclose(found.error, np.log(operator.values) - centre, atol=1e-12)
+    np.testing.assert_allclose(found.spread, np.std(members, axis=0, ddof=1), atol=1e-12)
+
+
+def test_a_profile_counts_for_a_stock_of_which_it_reaches_four_fifths(noisy: xr.Dataset) -> None:
+    noisy["soc_depth"][:, -1] = np.where(np.arange(40) < 15, 0.81, 0.79)
+    stocks = ensemble_errors(train(noisy, "end-to-end", QUICK, 0), noisy)
+    assert stocks["soc_stock_100cm"].error.size == 15
+    assert stocks["soc_stock_30cm"].error.size == 40
+    assert (stocks["soc_stock_100cm"].depth == 1.0).all()
+    assert "soc_stock_200cm" not in stocks
 
 
 def test_a_calibrated_model_knows_its_scores_and_coverage_at_sites_not_seen(
@@ -123,6 +153,27 @@ def test_the_intervals_that_judge_a_fold_are_those_of_the_others(noisy: xr.Datas
 def test_a_model_keeps_the_intervals_of_all_folds(noisy: xr.Dataset) -> None:
     judged = judge(noisy)
     assert judged.model.intervals == fit_scales(join_errors(judged.errors))
+
+
+def test_the_record_is_of_all_observations_alike(noisy: xr.Dataset) -> None:
+    judged = judge(noisy)
+    record = judged.model.training["out_of_fold"]
+    for name, errors in join_errors(judged.errors).items():
+        sizes = {"errors": errors.error, "members": errors.spread}
+        expected = {key: np.sqrt(np.mean(values**2)) for key, values in sizes.items()}
+        assert record["spread"][name] == pytest.approx(expected)
+    parts = [coverage(*fold)["soc"] for fold in zip(judged.scales, judged.errors, strict=True)]
+    counts = [part["n"] for part in parts]
+    assert counts == [56, 56, 48]
+    for level in ("0.5", "0.8", "0.9"):
+        expected_share = np.average([part[level] for part in parts], weights=counts)
+        assert record["coverage"]["soc"][level] == pytest.approx(expected_share)
+
+
+def test_observations_below_bedrock_count_as_in_the_training(noisy: xr.Dataset) -> None:
+    model = train(noisy, "end-to-end", QUICK.with_changes(below_bedrock="drop"), 0)
+    record = calibrate(model, noisy, 2).training["out_of_fold"]
+    assert record["scores"]["n_layers"] == record["coverage"]["soc"]["n"] == 152
 
 
 def test_intervals_are_stored_and_scored(

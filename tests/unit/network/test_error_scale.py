@@ -81,6 +81,23 @@ def test_ends_are_a_step_outside_the_quantiles_of_few_errors(
     np.testing.assert_allclose([low[0], high[0]], 1000.0 * np.exp([-end, end]))
 
 
+def test_depths_with_few_errors_are_put_together() -> None:
+    depth = np.repeat([0.02, 0.07, 0.15, 1.2], [35, 10, 35, 5])
+    errors = np.random.default_rng(0).normal(size=depth.size)
+    scale = ErrorScale.fit(Errors(depth, errors, np.zeros(depth.size)))
+    assert scale.depth == (0.02, 0.15)
+    joined = errors[35:]
+    assert scale.middle == (np.median(errors[:35]), np.median(joined))
+
+
+def test_the_scale_is_about_the_middle_and_beside_the_spread() -> None:
+    generator, n = np.random.default_rng(0), 4_000
+    errors = 1.0 + 0.3 * generator.normal(size=n) + 0.4 * generator.normal(size=n)
+    scale = ErrorScale.fit(Errors(np.full(n, 0.4), errors, np.full(n, 0.4)))
+    assert scale.middle == pytest.approx((1.0,), abs=0.03)
+    assert scale.scale == pytest.approx((0.3,), abs=0.03)
+
+
 def test_few_errors_are_refused_or_left_without_a_scale() -> None:
     with pytest.raises(NetworkError, match="19 errors are too few for intervals; 20 are needed"):
         ErrorScale.fit(drawn(19, 0))

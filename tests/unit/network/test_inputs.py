@@ -44,6 +44,12 @@ def test_classes_are_found_by_name_and_counted(sites: xr.Dataset) -> None:
     assert set(transform(sites).classes[:, 0]) == {1, 2, 3}
 
 
+def test_a_class_of_as_many_sites_as_are_asked_for_is_not_rare(sites: xr.Dataset) -> None:
+    count = InputSettings().rare_class
+    sites["cov_Land_Cover"][:count] = 99.0
+    assert 99 in InputTransform.fit(sites, PLAIN).categorical[0].classes
+
+
 def test_rare_missing_and_unseen_classes_share_class_zero(sites: xr.Dataset) -> None:
     sites["cov_Land_Cover"][0] = 99.0
     transform = InputTransform.fit(sites, PLAIN)
@@ -70,6 +76,13 @@ def test_a_site_that_lacks_most_covariates_is_unusable(sites: xr.Dataset) -> Non
     usable = transform(sites).usable
     assert not usable[6]
     assert usable.sum() == len(usable) - 1
+
+
+def test_a_site_that_has_half_of_its_covariates_is_usable(sites: xr.Dataset) -> None:
+    four = sites.assign(cov_more=sites["cov_noise"] * sites["cov_warmth"])
+    transform = InputTransform.fit(four, PLAIN)
+    four["cov_warmth"][6] = four["cov_noise"][6] = np.nan
+    assert transform(four).usable.all()
 
 
 def test_forcing_does_not_stand_in_for_covariates(sites: xr.Dataset) -> None:
@@ -127,6 +140,17 @@ def test_forcing_summaries_are_what_they_say(sites: xr.Dataset) -> None:
     np.testing.assert_allclose(summary["share_CWD_INPUT"], 3.0 / 40.0)
     np.testing.assert_allclose(summary["TSOI_range"], 16.0)
     np.testing.assert_array_equal(summary["nbedrock"], sites["nbedrock"].values)
+
+
+def test_forcing_summaries_are_of_layers_1_to_6_and_7_to_14(sites: xr.Dataset) -> None:
+    layer = np.arange(1.0, 21.0)
+    sites["W_SCALAR"] = xr.zeros_like(sites["W_SCALAR"]) + xr.DataArray(layer, dims="layer")
+    sites["CELLSAND"] = xr.zeros_like(sites["CELLSAND"]) + xr.DataArray(layer, dims="layer")
+    summary = dict(zip(FORCING_SUMMARIES, forcing_summaries(sites).T, strict=True))
+    for name in ("W_SCALAR", "sand"):
+        np.testing.assert_allclose(summary[f"{name}_top"], 3.5)
+        np.testing.assert_allclose(summary[f"{name}_deep"], 10.5)
+    np.testing.assert_allclose(summary["W_SCALAR_range"], 0.0)
 
 
 def test_json_keeps_every_bit(sites: xr.Dataset) -> None:

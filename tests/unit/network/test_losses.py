@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from ctsm_socnn.network.losses import LOSS_NAMES, SocLoss, published_weights
 
@@ -49,6 +50,25 @@ def test_mixed_is_two_less_both_efficiencies() -> None:
     heavier = SocLoss("mixed", VALUES, DEPTH, SITE, log_weight=1.5)
     loss = heavier(torch.from_numpy(modelled), torch.from_numpy(VALUES), ALL)
     assert float(loss) == pytest.approx(1.0 - nse + 1.5 * (1.0 - log_nse))
+
+
+def test_errors_of_logarithms_are_taken_from_what_is_typical() -> None:
+    observed, modelled = (torch.from_numpy(v) for v in (VALUES, 1.3 * VALUES))
+    value = float(((modelled - observed) ** 2).mean()) / VALUES.var()
+    mixed = SocLoss("mixed", VALUES, DEPTH, SITE)(modelled, observed, ALL, modelled)
+    assert float(mixed) == pytest.approx(value)
+
+
+def test_student_is_the_likelihood_of_t_with_4_degrees_of_freedom() -> None:
+    modelled = VALUES * np.array([1.2, 0.7, 1.1, 0.9, 3.0])
+    loss = SocLoss("student", VALUES, DEPTH, SITE)
+    error = np.log(modelled / VALUES)
+    found, expected = [], []
+    for scale in (0.3, 2.0):
+        loss.log_scale.data.fill_(np.log(scale))
+        found.append(loss(torch.from_numpy(modelled), torch.from_numpy(VALUES), ALL).item())
+        expected.append(-stats.t.logpdf(error, 4, scale=scale).mean())
+    assert found[1] - found[0] == pytest.approx(expected[1] - expected[0])
 
 
 def test_student_learns_its_scale_and_forgives_outliers() -> None:

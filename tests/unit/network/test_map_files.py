@@ -16,6 +16,7 @@ from ctsm_socnn.network.input_check import InputCheck
 from ctsm_socnn.network.map_files import MapSummary
 from ctsm_socnn.network.scoring import modelled_soc
 from ctsm_socnn.network.soil_carbon import EnsembleCarbon
+from ctsm_socnn.parameters import to_physical
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 N_LAT, N_LON = 3, 4
@@ -89,7 +90,11 @@ def test_carbon_is_the_kernel_s_on_the_cell_s_forcing(
     )
     stocks = [carbon[f"soc_stock_{depth}"].values[known] for depth in ("30cm", "100cm", "200cm")]
     assert (np.diff(stocks, axis=0) > 0.0).all()
-    assert (carbon["soc_sd"].values[0][known] > 0.0).all()
+    members = to_physical(model.predict(model.transform(here), here).members)
+    spread = np.std([modelled_soc(here, each) for each in members], axis=0, ddof=1)
+    np.testing.assert_allclose(
+        carbon["soc_sd"].values[:, known], spread.T[:, known.ravel()], rtol=1e-4, atol=1e-3
+    )
     assert summary.cells == summary.cells_with_carbon == 11
     assert summary.warnings() == []
 
@@ -116,6 +121,7 @@ def test_totals_and_their_spread_by_hand(model: Model) -> None:
     assert found["land_km2"] == pytest.approx(3e6)
     assert found["totals_pgc"]["soc_stock_100cm"] == pytest.approx({"total": 5.0, "sd": 0.5})
     assert found["totals_pgc"]["soc_stock_30cm"] == pytest.approx({"total": 1.5, "sd": 0.15})
+    assert found["totals_pgc"]["soc_stock_200cm"] == pytest.approx({"total": 10.0, "sd": 1.0})
 
 
 def test_impossible_carbon_is_counted_by_cell(model: Model) -> None:
@@ -146,6 +152,21 @@ def test_maps_have_the_ends_of_the_90_percent_interval(
         found = carbon[f"soc_stock_100cm_{end}"]
         np.testing.assert_allclose(found.values, stock * np.exp(0.1 + 0.3 * deviations), rtol=1e-5)
         assert "90% interval" in found.attrs["long_name"]
+
+
+def test_ends_lie_farther_out_where_members_differ(
+    model: Model, sites: xr.Dataset, grid: xr.Dataset, tmp_path: Path
+) -> None:
+    scale = ErrorScale((1.0,), (0.0,), (0.3,), ((-0.5, 0.5), (-1.0, 1.0), (-2.0, 2.0)))
+    calibrated = replace(model, intervals={"soc_stock_100cm": scale})
+    write_maps(calibrated, grid, soil_carbon=tmp_path / "soc.nc")
+    carbon, here = opened(tmp_path / "soc.nc"), sites.isel(site=slice(12))
+    members = to_physical(model.predict(model.transform(here), here).members)
+    stocks = [EnsembleCarbon.stock(modelled_soc(here, each), 1.0) for each in members]
+    deviation = np.sqrt(0.3**2 + np.std(np.log(stocks), axis=0, ddof=1) ** 2)
+    known = np.isfinite(grid["cov_warmth"].values)
+    found = np.log(carbon["soc_stock_100cm_high"] / carbon["soc_stock_100cm"]).values
+    np.testing.assert_allclose(found[known], 2.0 * deviation[known.ravel()], rtol=1e-4)
 
 
 def test_forcing_that_is_given_counts_before_the_grid_s_own(

@@ -49,6 +49,22 @@ def test_a_cell_that_has_all_keeps_its_own_and_others_take_a_neighbour_s(
         assert np.isfinite(found[name]).all()
 
 
+def test_forcing_reaches_a_hundred_kilometres(climatology: xr.Dataset) -> None:
+    """South of the grid 0.85 degrees of latitude are 95 km, 0.95 are 106 km."""
+    place = {"lat": ("site", [39.15, 39.05]), "lon": ("site", [1.0, 1.0])}
+    _, found = NearestForcing(climatology).at(positions_km(xr.Dataset(place)))["TSOI"]
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1]).all()
+
+
+def test_forcing_without_sand_is_forcing(climatology: xr.Dataset) -> None:
+    expected = at_all_cells(NearestForcing(climatology), climatology)["TSOI"]
+    climatology["CELLSAND"] = climatology["CELLSAND"] * np.nan
+    found = at_all_cells(NearestForcing(climatology), climatology)
+    np.testing.assert_array_equal(found["TSOI"], expected)
+    assert np.isnan(found["CELLSAND"]).all()
+
+
 def test_what_is_read_at_a_time_does_not_change_the_forcing(
     climatology: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import xarray as xr
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network import Model, NetworkSettings, predict_maps, train_two_step
 from ctsm_socnn.network.grid_cells import GridCells
-from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
+from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, to_physical
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
 
 COVARIATES_ONLY = NetworkSettings(members=3, epochs=3, inputs={"forcing_summaries": False})
@@ -62,9 +62,24 @@ def test_maps_tell_units_range_spread_and_convention(model: Model, sites: xr.Dat
     assert (maps["tau_cwd_sd"].values.ravel()[:11] < 1e-12).all()
 
 
+def test_the_centre_is_the_geometric_mean_of_the_members() -> None:
+    np.testing.assert_allclose(Model.centre(np.array([[[0.2]], [[0.8]]])), [[0.4]])
+
+
+def test_spread_is_that_of_a_sample_of_members(model: Model, sites: xr.Dataset) -> None:
+    maps = predict_maps(model, as_grid(sites))
+    places = sites.isel(site=slice(11))
+    members = to_physical(model.predict(model.transform(places), places).members)
+    for column, name in enumerate(PARAMETER_NAMES):
+        expected = members[:, :, column].std(axis=0, ddof=1)
+        found = maps[f"{name}_sd"].values.ravel()[:11]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
+
+
 def test_only_cells_unlike_the_sites_are_marked(model: Model, sites: xr.Dataset) -> None:
     grid = as_grid(sites)
     grid["cov_warmth"][1, 2] = 50.0
+    grid["cov_warmth"][2, 3] = 50.0  # without the other two, a cell has no parameters
     extrapolated = predict_maps(model, grid)["extrapolated"].values
     assert extrapolated[1, 2] == 1
     assert extrapolated.sum() == 1

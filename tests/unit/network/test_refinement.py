@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,10 @@ from ctsm_socnn.network import (
 )
 from ctsm_socnn.network.grid_cells import GridCells
 from ctsm_socnn.network.inputs import Inputs
+from ctsm_socnn.network.prediction import map_attributes
 from ctsm_socnn.network.refinement import Refinement, Scales
 from ctsm_socnn.network.settings import NetworkSettings
-from ctsm_socnn.network.stocks import depth_weights
+from ctsm_socnn.network.stocks import depth_weights, observed_stocks
 from ctsm_socnn.network.teachers import Expectation
 from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
@@ -120,6 +121,13 @@ def test_steps_end_where_errors_and_the_pull_back_are_least_together(
             assert (cost(aside) > least).all()
     # Towards the start there is nothing to gain either, though that is where the pull goes.
     assert (cost(expit(0.98 * logit(end) + 0.02 * logit(start))) > least * (1.0 - 1e-6)).all()
+
+
+def test_errors_are_divided_by_the_variances_of_the_observations(sites: xr.Dataset) -> None:
+    operator = ObservationOperator.from_sites(sites)
+    stocks = observed_stocks(operator, operator.values)
+    expected = (np.var(operator.values), np.var(np.log(operator.values)), np.var(stocks))
+    assert astuple(Scales.of(operator)) == pytest.approx(expected)
 
 
 def test_no_step_makes_a_place_worse(places: xr.Dataset, expecting: Expecting) -> None:
@@ -276,6 +284,7 @@ def test_maps_hold_refined_parameters(
     blocks = GridCells.blocks
     monkeypatch.setattr(GridCells, "blocks", lambda self: blocks(self, 7))
     maps = predict_maps(model, grid)
+    assert maps.attrs["refinement_steps"] == "3"
     found = np.stack([maps[name].values for name in PARAMETER_NAMES], axis=1)
     np.testing.assert_allclose(found, model.predict_sites(sites), rtol=1e-9)
     plain = replace(model, refinement=None).predict_sites(sites)
@@ -339,5 +348,6 @@ def test_without_what_it_needs_nothing_is_refined(
     settings: NetworkSettings = default_settings("end-to-end").with_changes(**few | changes)
     model = train(sites, "end-to-end", settings, 0)
     assert model.refinement is None
+    assert map_attributes(model)["refinement_steps"] == "0"
     save_model(model, tmp_path / "model")
     assert load_model(tmp_path / "model").refinement is None

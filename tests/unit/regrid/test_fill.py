@@ -50,6 +50,14 @@ def test_biome_takes_the_area_mean_of_the_biome() -> None:
     assert plan.flag.tolist() == [0, FillFlag.BIOME, 0, FillFlag.NEAREST]
 
 
+def test_a_cell_without_a_biome_takes_the_nearest() -> None:
+    biomes = np.array([-1, 4, -1, 4, 4, -1])
+    plan = plan_fill(GRID, COVERED, Fill.BIOME, biomes)
+    filled = plan.apply(VALUES)
+    np.testing.assert_array_equal(filled, [1.0, 1.0, 1.0, 6.0, np.nan, 6.0])
+    assert plan.flag[[1, 2, 3]].tolist() == [FillFlag.NEAREST] * 3
+
+
 def test_fields_may_have_more_dimensions() -> None:
     plan = plan_fill(GRID, COVERED, Fill.NEAREST)
     stack = np.stack([VALUES, 2.0 * VALUES], axis=1)[:, :, None]
@@ -81,6 +89,7 @@ def test_nearest_weights_skip_masked_cells() -> None:
     weights = nearest_weights(source, target)
     moved = weights.apply(np.where(source.mask.ravel(), lat, np.nan))
     assert np.isnan(moved).sum() == (~target.mask).sum()
+    np.testing.assert_array_equal(weights.used, weights.matrix.sum(axis=0) > 0.0)
     target_lon, target_lat = target.centres()
     facing = (target_lon <= 180.0) & (target_lat > 0.0)
     assert np.abs(moved - target_lat)[facing].max() <= 2.0

@@ -107,6 +107,8 @@ def test_overlapping_boxes_are_refused() -> None:
     bounds = [[0.0, 2.0], [1.0, 3.0]]
     with pytest.raises(GridError, match=r"overlap: 0\.\.2 and 1\.\.3"):
         rectilinear_grid("overlap", [1.0, 2.0], LAT, lon_bounds=bounds)
+    with pytest.raises(GridError, match=r"overlap: 0\.\.2 and 1\.\.3"):
+        rectilinear_grid("overlap", [1.0, 2.0], [1.0, 2.0], lat_bounds=bounds)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,9 @@ def test_checksum_tells_grids_and_masks_apart() -> None:
     moved = rectilinear_grid("a", [1.0, 2.0 + 1e-9], LAT)
     mask = grid.mask.copy()
     mask[0, 0] = False
-    assert len({grid.checksum(), moved.checksum(), grid.with_mask(mask).checksum()}) == 3
+    wider = rectilinear_grid("a", [1.0, 2.0], LAT, lon_bounds=[[0.4, 1.5], [1.5, 2.5]])
+    others = (moved, wider, grid.with_mask(mask))
+    assert len({grid.checksum(), *(other.checksum() for other in others)}) == 4
 
 
 def test_centres_and_corners_run_in_the_order_of_the_mask() -> None:

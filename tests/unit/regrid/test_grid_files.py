@@ -43,7 +43,14 @@ def _scrip(lon: np.ndarray, lat: np.ndarray, units: str = "degrees") -> xr.Datas
 
 @pytest.mark.parametrize(
     ("name", "shape", "first_height"),
-    [("f09", (192, 288), 90.0 / 191.0), ("f19", (96, 144), 90.0 / 95.0), ("f45", (46, 72), 2.0)],
+    [
+        ("f02", (768, 1152), 90.0 / 767.0),
+        ("f05", (361, 576), 0.25),
+        ("f09", (192, 288), 90.0 / 191.0),
+        ("f19", (96, 144), 90.0 / 95.0),
+        ("f45", (46, 72), 2.0),
+        ("f10", (19, 24), 5.0),
+    ],
 )
 def test_cesm_names(name: str, shape: tuple[int, int], first_height: float) -> None:
     grid = read_grid(name)
@@ -258,6 +265,23 @@ def test_real_files(
     grid = read_grid(shared_data / "data" / name)
     assert (grid.kind, grid.shape, grid.has_corners) == (kind, shape, has_corners)
     assert grid.mask.any()
+
+
+def test_boxes_rounded_row_by_row_are_rectilinear() -> None:
+    f10, generator = cesm_grid("f10"), np.random.default_rng(0)
+    scrip = _scrip(*f10.centres())
+    for name in (str(name) for name in scrip if name != "grid_dims"):
+        scrip[name].values += generator.uniform(-1e-5, 1e-5, scrip[name].shape)
+    grid = grid_of(scrip, "scrip")
+    assert grid.kind is GridKind.RECTILINEAR
+    np.testing.assert_allclose(grid.box_areas(), f10.box_areas(), rtol=1e-4)
+
+
+def test_a_cell_across_greenwich_has_its_centre_there(mesh: xr.Dataset) -> None:
+    mesh["nodeCoords"][:, 0] = (mesh["nodeCoords"][:, 0] - 0.5) % 360.0
+    lon, lat = grid_of(mesh, "mesh").centres()
+    assert lon[0] % 360.0 == pytest.approx(0.0, abs=1e-9)
+    assert lat[0] == pytest.approx(0.5)
 
 
 @pytest.mark.real_data

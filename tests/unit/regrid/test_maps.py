@@ -76,6 +76,9 @@ def test_least_covered_fraction(region_maps: xr.Dataset, share: float, reached: 
     result = regrid_maps(region_maps, target, backend="own")
     assert result["covered_fraction"].values[0, 0] == pytest.approx(share, rel=1e-9)
     assert (result["filled"].values[0, 0] == FillFlag.REGRIDDED) == reached
+    stricter = regrid_maps(region_maps, target, min_fraction=0.5, backend="own")
+    assert stricter.attrs["regrid_min_fraction"] == 0.5
+    np.testing.assert_array_equal(stricter["filled"], [[FillFlag.NEAREST, FillFlag.REGRIDDED]])
 
 
 def test_classes_go_by_majority(region_maps: xr.Dataset) -> None:
@@ -92,32 +95,45 @@ def test_classes_go_by_majority(region_maps: xr.Dataset) -> None:
         "two", [251.0], [30.0], lon_bounds=[[250, 252]], lat_bounds=[[29, 31]]
     )
     assert regrid_maps(maps, shifted, backend="own")["class"].item() == 7
+    even = rectilinear_grid(
+        "even", [250.5], [30.0], lon_bounds=[[249.5, 251.5]], lat_bounds=[[29, 31]]
+    )
+    assert regrid_maps(maps, even, backend="own")["class"].item() == 1
 
 
-def test_classes_over_sea_are_minus_one(region_maps: xr.Dataset, model_grid: Grid) -> None:
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.bool_])
+def test_classes_over_sea_are_minus_one(
+    region_maps: xr.Dataset, model_grid: Grid, dtype: type
+) -> None:
+    region_maps["extrapolated"] = region_maps["extrapolated"].astype(dtype)
     flag = regrid_maps(region_maps, model_grid, backend="own")["extrapolated"].values
     assert (flag[~model_grid.mask] == -1).all()
     assert np.isin(flag[model_grid.mask], (0, 1)).all()
 
 
-def test_sums_of_fractions_stay_below_one(region_maps: xr.Dataset, model_grid: Grid) -> None:
+@pytest.mark.parametrize(("one", "other"), [("fs1s2", "fs1s3"), ("fs2s1", "fs2s3")])
+def test_sums_of_fractions_stay_below_one(
+    region_maps: xr.Dataset, model_grid: Grid, one: str, other: str
+) -> None:
     maps = region_maps.copy()
-    for name, value in (("fs2s1", 0.95), ("fs2s3", 0.09)):
+    for name, value in ((one, 0.95), (other, 0.09)):
         maps[name] = xr.full_like(maps[name], value).assign_attrs(valid_min=0.0, valid_max=1.0)
         maps[name] = maps[name].where(maps["q10"].notnull()).assign_attrs(maps[name].attrs)
     result = regrid_maps(maps, model_grid, backend="own")
-    total = result["fs2s1"] + result["fs2s3"]
+    total = result[one] + result[other]
     assert 0.99 < float(total.max()) < 1.0
-    assert float(result["fs2s1"].max() / result["fs2s3"].max()) == pytest.approx(0.95 / 0.09)
+    assert float(result[one].max() / result[other].max()) == pytest.approx(0.95 / 0.09)
 
 
+@pytest.mark.parametrize("factor", [0.1, 1.5])
 def test_bounds_are_kept_by_weights_that_overshoot(
-    region_maps: xr.Dataset, model_grid: Grid
+    region_maps: xr.Dataset, model_grid: Grid, factor: float
 ) -> None:
     weights = make_weights(data_grid(region_maps), model_grid, backend="own")
-    weights.matrix.data *= 1.5
+    weights.matrix.data *= factor
     result = regrid_maps(region_maps, model_grid, weights=weights)
     for p in PARAMETERS:
+        assert p.lower <= float(result[p.name].min())
         assert float(result[p.name].max()) <= p.upper
 
 
@@ -133,7 +149,8 @@ def test_default_fill_puts_clm_defaults_in_the_convention_of_the_maps(
     for name, scale in (("tau_s2", factor), ("efolding", 1.0)):
         expected = parameter(name).default * scale
         np.testing.assert_allclose(result[name].values[filled], expected, rtol=1e-14)
-        assert result[name].attrs["valid_max"] >= expected
+        assert result[name].attrs["valid_min"] <= float(result[name].min())
+        assert result[name].attrs["valid_max"] >= float(result[name].max())
     assert np.isnan(result["tau_s2_sd"].values[filled]).all()
 
 
@@ -146,10 +163,15 @@ def test_default_fill_needs_the_convention(region_maps: xr.Dataset, model_grid: 
 def test_draws_are_carried(region_maps: xr.Dataset, model_grid: Grid) -> None:
     draws = xr.concat([region_maps, region_maps * 0.9], dim="draw", combine_attrs="override")
     draws["extrapolated"] = region_maps["extrapolated"]
+    draws["draw"] = [3, 7]
     result = regrid_maps(draws, model_grid, backend="own")
     assert result["q10"].dims == ("draw", "lat", "lon")
+    assert result["draw"].values.tolist() == [3, 7]
     single = regrid_maps(region_maps, model_grid, backend="own")
     np.testing.assert_array_equal(result["q10"][0], single["q10"])
+    draws["q10"][1, 10:20, 10:20] = np.nan
+    q10 = regrid_maps(draws, model_grid, backend="own")["q10"]
+    assert np.isfinite(q10.values[:, model_grid.mask]).all()
 
 
 def test_maps_on_a_list_of_cells(region_maps: xr.Dataset) -> None:
@@ -194,6 +216,12 @@ def test_a_grid_with_the_cells_in_another_order_is_refused(region_maps: xr.Datas
         data_grid(region_maps.isel(lat=slice(None, None, -1)), grid)
 
 
+def test_cells_that_the_grid_of_the_maps_leaves_out_do_not_count(region_maps: xr.Dataset) -> None:
+    grid = data_grid(region_maps)
+    west = grid.with_mask(grid.mask & (grid.lon < 260.0))
+    np.testing.assert_array_equal(data_grid(region_maps, west).mask, west.mask)
+
+
 def test_weights_for_other_grids_are_refused(region_maps: xr.Dataset, model_grid: Grid) -> None:
     weights = make_weights(data_grid(region_maps), model_grid, backend="own")
     flooded = model_grid.with_mask(model_grid.lat[:, None] < 30.0 + 0.0 * model_grid.lon)
@@ -208,6 +236,12 @@ def test_text_is_refused(region_maps: xr.Dataset, model_grid: Grid) -> None:
     region_maps["biome_name"] = region_maps["extrapolated"].astype(str)
     with pytest.raises(GridError, match="biome_name holds neither numbers nor classes"):
         regrid_maps(region_maps, model_grid, backend="own")
+
+
+def test_means_over_cells_of_unknown_extent_are_refused(region_maps: xr.Dataset) -> None:
+    points = cell_grid("points", [250.1, 260.1], [30.1, 40.3])
+    with pytest.raises(GridError, match=r"points: the edges of its cells are not in the file"):
+        regrid_maps(region_maps, points, backend="own")
 
 
 def test_what_needs_esmpy_says_so(region_maps: xr.Dataset, model_grid: Grid) -> None:

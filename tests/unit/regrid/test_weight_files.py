@@ -50,6 +50,8 @@ def test_weights_come_back_bit_for_bit(path: Path, source: Grid, target: Grid) -
     made, read = conservative_weights(source, target), read_weights(path, source, target)
     assert abs(made.matrix - read.matrix).max() == 0.0
     np.testing.assert_array_equal(made.covered, read.covered)
+    np.testing.assert_array_equal(made.used, read.used)
+    np.testing.assert_array_equal(made.source_areas, read.source_areas)
     np.testing.assert_array_equal(made.target_areas, read.target_areas)
     assert made.key() == read.key()
 
@@ -63,6 +65,7 @@ def test_the_file_has_the_common_form(path: Path, source: Grid, target: Grid) ->
         assert file["src_grid_dims"].values.tolist() == [180, 90]
         assert file.attrs["map_method"] == "Conservative remapping"
         assert file.attrs["normalization"] == "fracarea"
+        assert file["area_a"].units == file["area_b"].units == "square radians"
         np.testing.assert_array_equal(file["remap_matrix"][:, 0], file["S"])
         np.testing.assert_array_equal(file["src_address"], file["col"])
         row_sums = np.bincount(file["row"].values - 1, file["S"].values, target.size)
@@ -113,6 +116,17 @@ def test_weights_of_others_are_narrowed_to_our_masks(
     np.testing.assert_allclose(narrowed.covered, expected.covered, atol=1e-13)
 
 
+def test_cells_whose_covered_share_is_not_told_count_as_covered(
+    path: Path, source: Grid, target: Grid
+) -> None:
+    _foreign(path)
+    with xr.open_dataset(path) as file:
+        untold = file.load().drop_vars("frac_b")
+    untold.to_netcdf(path)
+    read = read_weights(path, source, target)
+    np.testing.assert_array_equal(read.reached(0.5), np.diff(read.matrix.indptr) > 0)
+
+
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_centres_of_either_grid_must_be_ours(
     path: Path, source: Grid, target: Grid, side: str
@@ -134,6 +148,20 @@ def test_what_is_covered_follows_narrower_masks(path: Path, source: Grid, target
     partly = (read.covered > 0.0) & (conservative_weights(source, target).covered < 0.9)
     assert partly.any()
     np.testing.assert_allclose(read.covered, made.covered, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalisation", list(Normalisation))
+def test_what_is_used_follows_narrower_masks(
+    tmp_path: Path, source: Grid, target: Grid, normalisation: Normalisation
+) -> None:
+    path = tmp_path / "w.nc"
+    write_weights(conservative_weights(source, target, normalisation), path)
+    _foreign(path)
+    narrow_source = source.with_mask(source.mask.ravel() & (source.centres()[1] > 30.0))
+    narrow_target = target.with_mask(target.mask.ravel() & (target.centres()[0] > 240.0))
+    read = read_weights(path, narrow_source, narrow_target, normalisation=normalisation)
+    expected = conservative_weights(narrow_source, narrow_target, normalisation)
+    np.testing.assert_allclose(read.used, expected.used, atol=1e-12)
 
 
 def test_weights_of_others_with_too_narrow_a_mask_are_refused(
@@ -214,6 +242,17 @@ def test_weights_that_are_no_means_are_refused(
     else:
         _foreign(path, S=factors)
     with pytest.raises(GridError, match=message):
+        read_weights(path, source, target)
+
+
+def test_negative_weights_are_refused_though_they_sum_to_one(
+    path: Path, source: Grid, target: Grid
+) -> None:
+    matrix = conservative_weights(source, target).matrix
+    first = matrix.indptr[np.flatnonzero(np.diff(matrix.indptr) > 1)[0]]
+    matrix.data[first : first + 2] += (2.0, -2.0)
+    _foreign(path, S=matrix.data)
+    with pytest.raises(GridError, match="weights of a cell are negative"):
         read_weights(path, source, target)
 
 

@@ -111,6 +111,16 @@ def test_constant_maps_equal_to_the_scalars_change_no_bit(
     assert same_bits(stock.run(tmp_path, case), patched.run(tmp_path, case, maps)) == []
 
 
+def test_constant_maps_of_a_froz_q10_of_its_own_change_no_bit(
+    models: tuple[Any, Any], case: Any, stock_scalars: dict[str, float], tmp_path: Path
+) -> None:
+    stock, patched = models
+    own = {"froz_q10": 2.5}
+    maps = {name: np.full(N, value) for name, value in (stock_scalars | own).items()}
+    before = stock.run(tmp_path, case, scalars=own)
+    assert same_bits(before, patched.run(tmp_path, case, maps, own)) == []
+
+
 def test_maps_that_differ_by_rounding_of_units_change_no_bit(
     models: tuple[Any, Any], case: Any, stock_scalars: dict[str, float], tmp_path: Path
 ) -> None:

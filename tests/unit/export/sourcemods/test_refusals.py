@@ -220,6 +220,8 @@ def test_local_changes_are_refused_and_tags_are_found(checkout_at: Callable[...,
     git(root, "tag", "ctsm5.1.dev100")
     checkout = Checkout.open(root)
     assert checkout.version.name == "ctsm5.1.dev100"
+    assert Checkout.open(root, "ctsm5.2").version.name == "ctsm5.2"
+    (root / "notes.txt").write_text("of no concern")
     source_mods(checkout)
     with (root / "src" / "soilbiogeochem" / PROFILE).open("a") as stream:
         stream.write("! mine\n")
@@ -237,21 +239,24 @@ def test_version_is_told_by_the_source(checkout_at: Callable[..., Path]) -> None
         Checkout.open(new, "ctsm6")
 
 
+DEV043 = {"tau_l1 = 1./18.5": "tau_l1 = 0.05", "'rf_l1s1_bgc'": "'tau_cwd_bgc'"}
+DEV048 = DEV043 | {"'rf_l2s1_bgc'": "'MET_LIT'"}
+DEV176 = {"'cwd']": "'cwd', 'LIT_MET']", "Ksoil%DM(": "Ksoil%d("}
+
+
 @pytest.mark.parametrize(
-    ("old", "changes", "generation"),
+    ("old", "changes", "name", "generation"),
     [
-        (True, {"tau_l1 = 1./18.5": "tau_l1 = 0.05"}, "ctsm1.0.dev101 to"),
-        (
-            True,
-            {"tau_l1 = 1./18.5": "tau_l1 = 0.05", "'rf_l1s1_bgc'": "'tau_cwd_bgc'"},
-            "ctsm5.1.dev043 to",
-        ),
-        (False, {"'cwd']": "'cwd', 'LIT_MET']"}, "ctsm5.1.dev074 to"),
-        (False, {"'cwd']": "'cwd', 'LIT_MET']", "Ksoil%DM(": "Ksoil%d("}, "ctsm5.1.dev074 to"),
+        (True, {}, "release-clm5.0", "release-clm5.0, up to"),
+        (True, {"tau_l1 = 1./18.5": "tau_l1 = 0.05"}, "cesm2.2", "ctsm1.0.dev101 to"),
+        (True, DEV043, "ctsm5.1.dev043", "ctsm5.1.dev043 to"),
+        (True, DEV048, "ctsm5.1.dev048", "ctsm5.1.dev043 to"),
+        (False, DEV176, "ctsm5.1.dev176", "ctsm5.1.dev074 to"),
+        (False, {"'cwd']": "'cwd', 'LIT_MET']"}, "ctsm5.2", "ctsm5.1.dev074 to"),
     ],
 )
-def test_generations_by_what_the_source_says(
-    checkout_at: Callable[..., Path], old: bool, changes: dict[str, str], generation: str
+def test_version_without_a_tag_is_the_first_that_reads_as_this_source(
+    checkout_at: Callable[..., Path], old: bool, changes: dict[str, str], name: str, generation: str
 ) -> None:
     root = checkout_at(old=old)
     path = root / "src" / "soilbiogeochem" / CASCADE
@@ -260,7 +265,21 @@ def test_generations_by_what_the_source_says(
         assert stock in text
         text = text.replace(stock, other)
     path.write_text(text)
-    assert Checkout.open(root).version.generation.startswith(generation)
+    version = Checkout.open(root).version
+    assert version.name == name
+    assert version.generation.startswith(generation)
+
+
+def test_nested_usermods_tell_the_newest_from_those_before(
+    checkout_at: Callable[..., Path],
+) -> None:
+    """Grids of create_newcase changed there."""
+    root = checkout_at()
+    path = root / "src" / "soilbiogeochem" / CASCADE
+    path.write_text(path.read_text().replace("'cwd']", "'cwd', 'LIT_MET']"))
+    assert not Checkout.open(root).version.nested_usermods
+    (root / "cime_config" / "usermods_dirs" / "clm").mkdir(parents=True)
+    assert Checkout.open(root).version.nested_usermods
 
 
 def test_tag_that_is_too_new_is_told_by_the_source(checkout_at: Callable[..., Path]) -> None:
@@ -272,9 +291,10 @@ def test_tag_that_is_too_new_is_told_by_the_source(checkout_at: Callable[..., Pa
     assert Checkout.open(root).version.name == "ctsm5.1.dev074"
 
 
-def test_ctsm_within_cesm(checkout_at: Callable[..., Path], tmp_path: Path) -> None:
-    checkout_at("cesm/components/clm")
-    assert Checkout.open(tmp_path / "cesm").root == tmp_path / "cesm" / "components" / "clm"
+@pytest.mark.parametrize("name", ["clm", "ctsm"])
+def test_ctsm_within_cesm(checkout_at: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    checkout_at(f"cesm/components/{name}")
+    assert Checkout.open(tmp_path / "cesm").root == tmp_path / "cesm" / "components" / name
 
 
 def test_no_checkout_at_all(tmp_path: Path, checkout_at: Callable[..., Path]) -> None:

@@ -139,6 +139,16 @@ def test_moved_directory_is_found_out_and_mended(directory: Path, tmp_path: Path
         assert str(directory) + "/" not in text
 
 
+def test_signs_in_a_path_stand_for_themselves(directory: Path, tmp_path: Path) -> None:
+    odd, plain = tmp_path / "c++", tmp_path / "plain"
+    directory.rename(odd)
+    relocate(odd)
+    odd.rename(plain)
+    relocate(plain)
+    assert failures(plain) == []
+    assert f"paramfile = '{plain}/paramfile.nc'" in (plain / "user_nl_clm").read_text()
+
+
 def test_relocation_ahead_of_the_move(directory: Path, tmp_path: Path) -> None:
     target = Path("/scratch/someone/mods")
     relocate(directory, target)
