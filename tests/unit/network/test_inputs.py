@@ -44,6 +44,18 @@ def test_classes_are_found_by_name_and_counted(sites: xr.Dataset) -> None:
     assert set(transform(sites).classes[:, 0]) == {1, 2, 3}
 
 
+def test_classes_may_be_named_without_prefix_or_declared_by_the_file(sites: xr.Dataset) -> None:
+    def classes(of: xr.Dataset, *patterns: str) -> list[str]:
+        settings = PLAIN.model_copy(update={"categorical": patterns})
+        return [item.name for item in InputTransform.fit(of, settings).categorical]
+
+    assert classes(sites, "Land_Cover") == ["cov_Land_Cover"]
+    assert classes(sites, "other") == []
+    sites["cov_Land_Cover"].attrs["categorical"] = 1
+    assert classes(sites, "other") == ["cov_Land_Cover"]
+    assert classes(sites) == []
+
+
 def test_rare_missing_and_unseen_classes_share_class_zero(sites: xr.Dataset) -> None:
     sites["cov_Land_Cover"][0] = 99.0
     transform = InputTransform.fit(sites, PLAIN)

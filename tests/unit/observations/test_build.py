@@ -211,6 +211,15 @@ def test_missing_class_takes_the_most_frequent(covariates):
     assert at["cov_BIO1"].item() == 7.0
 
 
+def test_classes_stay_declared_at_the_sites(climatology, covariates):
+    grid = covariates([[2.0, 7.0, 7.0], [3.0, 9.0, 9.0]])
+    place = profiles_at((281.2, 39.9))
+    sites, _ = build_sites(climatology, place, grid, categorical=["BIO1"])
+    assert sites["cov_BIO1"].attrs["categorical"] == 1
+    with pytest.raises(ConfigError, match="no covariate is named BIO; there are BIO1"):
+        build_sites(climatology, place, grid, categorical=["BIO"])
+
+
 def test_unknown_covariate_is_refused(covariates, tmp_path):
     covariates([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     with pytest.raises(ConfigError, match=r"has no covariate BIO99.*it has BIO1"):
