@@ -145,6 +145,8 @@ def test_distance_that_is_no_number_keeps_no_profile(climatology):
 def test_no_overlap_is_an_error_that_shows_both_extents(climatology):
     with pytest.raises(ProfileError, match=r"longitude 10\.00.*land cells span longitude 280\.00"):
         build_sites(climatology, profiles_at((10.0, 50.0)))
+    with pytest.raises(ProfileError, match=r"longitude 279\.50 to 279\.50, .*longitude 280\.00"):
+        build_sites(climatology, profiles_at((-80.5, -50.0)))
 
 
 def test_flagged_layers_stay_and_sites_without_any_good_one_go(climatology):
