@@ -7,7 +7,8 @@ that a user made or that an older version wrote is brought into this form on ope
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ __all__ = [
     "N_MONTHS",
     "covariate_names",
     "distinct_forcing",
+    "matches_covariate",
     "open_file",
     "open_sites",
     "require_units",
@@ -189,6 +191,12 @@ def require_units(dataset: xr.Dataset, units: Mapping[str, str], where: str) -> 
 def covariate_names(dataset: xr.Dataset) -> list[str]:
     """Names of the covariates of a sites or grid dataset, sorted."""
     return sorted(str(name) for name in dataset.data_vars if str(name).startswith(COVARIATE_PREFIX))
+
+
+def matches_covariate(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a shell pattern matches a covariate's name, with or without its prefix `cov_`."""
+    names = (name, name.removeprefix(COVARIATE_PREFIX))
+    return any(fnmatchcase(each, pattern) for each in names for pattern in patterns)
 
 
 def without_forcing(sites: xr.Dataset) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ import sys
 
 import xarray as xr
 
+from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
 from ctsm_socnn.network.folds import FOLD_KINDS
 
@@ -24,7 +25,7 @@ def add_fold_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--block-km",
         type=float,
-        help="side of a block; by default the range of the residuals",
+        help="with --by block: side of a block; by default the range of the residuals",
     )
 
 
@@ -34,8 +35,11 @@ def asked_folds(arguments: argparse.Namespace, sites: xr.Dataset, folds: int) ->
     Raises
     ------
     NetworkError
-        If there are too few places for the folds or for a variogram.
+        If there are too few places for the folds or for a variogram, or a size is given to blocks
+        that there are none of.
     """
+    if arguments.block_km is not None and arguments.by != "block":
+        raise NetworkError(f"--block-km is of --by block; folds are by {arguments.by}")
     chosen = choose_folds(sites, arguments.by, folds, arguments.seed, arguments.block_km)
     if chosen.reason is not None:
         print(chosen.reason, file=sys.stderr)

@@ -88,7 +88,7 @@ def describe(climatology: xr.Dataset) -> list[str]:
     ]
     if "litter_closure_largest" in attributes:
         lines.append(
-            f"  litter budget against LITFALL: worst month and cell "
+            f"  litter budget against LITFALL, relative difference: worst month and cell "
             f"{attributes['litter_closure_largest']:.1e}, median {attributes['litter_closure_median']:.1e}"
         )
     spun_up = f"  spun up: {attributes['spun_up']}"

@@ -6,7 +6,7 @@ Example:
 
 DIR gets MODELS/NAME with cSoil, cSoilAbove1m (kg m-2, every month of the history), areacella and sftlf,
 and ilamb.cfg, which compares them with HWSD and NCSCDV22 of ILAMB's data collection. Nothing is written
-unless all runs can be read.
+unless all runs can be read and no file is in the way.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from ctsm_socnn.cli.named_files import add_run_option, named_patterns
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.netcdf import require_absent
 
 __all__ = ["add_arguments", "run"]
 
@@ -36,7 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
     from ctsm_socnn.forcing import find_history
     from ctsm_socnn.provenance import provenance_attributes
     from ctsm_socnn.validation.gridded_carbon import stocks_of_run
-    from ctsm_socnn.validation.ilamb import CONFIGURATION, write_configuration, write_ilamb_files
+    from ctsm_socnn.validation.ilamb import (
+        CONFIGURATION,
+        ilamb_paths,
+        write_configuration,
+        write_ilamb_files,
+    )
 
     runs = {
         name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
@@ -47,15 +53,23 @@ def run(arguments: argparse.Namespace) -> int:
                 f"--run {name}=...: the name becomes that of a directory; leave out /"
             )
     every_series = {name: stocks_of_run(name, paths) for name, paths in runs.items()}
+    directories = {name: arguments.output / _MODELS / name for name in runs}
+    configuration = arguments.output / CONFIGURATION
+    planned = [
+        path
+        for name, series in every_series.items()
+        for path in ilamb_paths(name, series, directories[name]).values()
+    ]
+    for path in filter(Path.exists, (*planned, configuration)):
+        require_absent(path, overwrite=arguments.overwrite)
     for name, series in every_series.items():
-        directory = arguments.output / _MODELS / name
+        directory = directories[name]
         make_directory(directory)
         stamp = provenance_attributes(seed=None, inputs={"history": runs[name][0]})
         for path in write_ilamb_files(
             name, series, directory, stamp, overwrite=arguments.overwrite
         ):
             print(path)
-    configuration = arguments.output / CONFIGURATION
     write_configuration(configuration, _MODELS, overwrite=arguments.overwrite)
     print(configuration)
     return 0

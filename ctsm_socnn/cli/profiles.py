@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import xarray as xr
 
@@ -38,6 +39,15 @@ from ctsm_socnn.observations.spline import spline_profiles
 from ctsm_socnn.provenance import provenance_attributes
 
 __all__ = ["add_arguments", "add_table_arguments", "parse_columns", "run"]
+
+_ACTIONS_OF: Final = {
+    "output": ("convert", "merge"),
+    "figures": ("inspect",),
+    "spline_depths": ("convert",),
+    "columns": ("inspect", "convert"),
+    "bulk_density_from": ("inspect", "convert"),
+}
+"""Options that not every action reads."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,13 +159,23 @@ def _read(arguments: argparse.Namespace) -> xr.Dataset:
 
 
 def _splined(profiles: xr.Dataset, arguments: argparse.Namespace) -> xr.Dataset:
-    if arguments.action != "convert":
-        raise ConfigError(f"--spline-depths is for convert, not for {arguments.action}")
-    splined = spline_profiles(profiles, arguments.spline_depths, arguments.spline_smoothing)
+    depths: list[float] = arguments.spline_depths
+    splined = spline_profiles(profiles, depths, arguments.spline_smoothing)
+    if summary(profiles)["layers_usable"] and not summary(splined)["layers_usable"]:
+        raise ConfigError(
+            f"--spline-depths {' '.join(f'{depth:g}' for depth in depths)}: usable layers cover none "
+            "of these layers; the edges are in m"
+        )
     return splined.assign_attrs(spline_smoothing=arguments.spline_smoothing)
 
 
 def _outputs(arguments: argparse.Namespace) -> list[Path]:
+    for option, actions in _ACTIONS_OF.items():
+        if getattr(arguments, option) and arguments.action not in actions:
+            raise ConfigError(
+                f"--{option.replace('_', '-')} is for {' and '.join(actions)}, not for "
+                f"{arguments.action}; leave it out"
+            )
     if arguments.action != "inspect":
         if arguments.output is None:
             raise ConfigError(f"{arguments.action} needs -o FILE, the netCDF file to write")

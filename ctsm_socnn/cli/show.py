@@ -64,7 +64,10 @@ def _description(path: Path) -> Any:
         for name in (_MODEL, "README", _RUN):
             if (path / name).is_file():
                 return _read(path / name)
-        raise FileError(f"{path} is not a directory that ctsm-socnn writes")
+        raise FileError(
+            f"{path} is no results of build-params, usermods or model, which tell of themselves as "
+            "a whole; show a file in it"
+        )
     return _read(path) if path.suffix == ".json" else None
 
 

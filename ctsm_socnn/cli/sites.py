@@ -105,6 +105,13 @@ def _climatology(arguments: argparse.Namespace) -> xr.Dataset:
     if (arguments.history is None) == (arguments.climatology is None):
         raise ConfigError("give either --history or --climatology")
     if arguments.climatology is not None:
+        options = ("pools", "surface", "first_year", "last_year")
+        given = [f"--{name.replace('_', '-')}" for name in options if getattr(arguments, name)]
+        if given:
+            raise ConfigError(
+                f"{', '.join(given)}: the climatology is made already; give this to "
+                "`ctsm-socnn forcing`, or --history in place of --climatology"
+            )
         return open_climatology(arguments.climatology)
     return read_history(arguments, checkpoint_path(arguments.output))
 

@@ -233,6 +233,10 @@ def _settings(arguments: argparse.Namespace, posterior: xr.Dataset | None) -> Ne
         raise NetworkError("--preset published is of the two-step method; give --method two-step")
     if arguments.from_profiles and arguments.method != "end-to-end":
         raise NetworkError("--from-profiles is of the end-to-end method; give --method end-to-end")
+    if arguments.loss is not None and arguments.method != "end-to-end":
+        raise NetworkError(
+            "--loss is of the end-to-end method; two-step is judged by the parameters of --posterior"
+        )
     settings = _starting_settings(arguments)
     chosen = {
         name: value

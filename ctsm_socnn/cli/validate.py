@@ -46,6 +46,18 @@ _RESULT: Final = "validation.json"
 """All numbers; also tells a directory of this command from others."""
 
 
+_NEEDS: Final = (
+    ("by", "sites", "whose variables make the groups"),
+    ("land_cover", "sites", "whose profiles it weights"),
+    ("paramfile", "ctsm", "for example --ctsm ctsm5.4"),
+    ("ctsm", "paramfile", "which is read as that version reads it"),
+    ("kernel", "paramfile", "whose parameters the kernel is to use"),
+    ("month_ends", "kernel", "which starts from these pools"),
+    ("surface", "kernel", "which takes bedrock and sand from it"),
+)
+"""Options that say nothing without another, and why."""
+
+
 class _Part(NamedTuple):
     """One comparison: key and value in JSON, text, section of the report, whether all is well."""
 
@@ -120,12 +132,10 @@ def _compare(runs: Runs, arguments: argparse.Namespace, output: Path | None) -> 
 def _require_sense(arguments: argparse.Namespace) -> None:
     if arguments.sites is None and arguments.paramfile is None and not arguments.totals:
         raise ConfigError("nothing to compare the runs with; give --sites, --paramfile or --totals")
-    if arguments.land_cover is not None and arguments.sites is None:
-        raise ConfigError("--land-cover needs --sites, whose profiles it weights")
-    if arguments.paramfile is not None and arguments.ctsm is None:
-        raise ConfigError("--paramfile needs --ctsm, for example --ctsm ctsm5.4")
-    if arguments.kernel and arguments.paramfile is None:
-        raise ConfigError("--kernel needs --paramfile, whose parameters the kernel is to use")
+    for option, needed, why in _NEEDS:
+        if getattr(arguments, option) and not getattr(arguments, needed):
+            words = (f"--{name.replace('_', '-')}" for name in (option, needed))
+            raise ConfigError(f"{' needs '.join(words)}, {why}")
 
 
 def _parts(runs: Runs, arguments: argparse.Namespace, output: Path | None) -> Iterator[_Part]:

@@ -24,9 +24,9 @@ def open_climatology(path: str | Path) -> xr.Dataset:
     """
     climatology = open_file(path)
     lacking = [name for name in (*FORCING_DIMENSIONS, "landmask") if name not in climatology]
-    for name in set(FORCING_DIMENSIONS) - set(lacking):
-        leading = tuple(dim for dim in FORCING_DIMENSIONS[name] if dim != "site")
-        if climatology[name].dims[: len(leading)] != leading:
+    for name, dims in FORCING_DIMENSIONS.items():
+        leading = tuple(dim for dim in dims if dim != "site")
+        if name in climatology and climatology[name].dims[: len(leading)] != leading:
             lacking.append(f"{name} on {leading} (found {climatology[name].dims})")
     if lacking or "period" not in climatology.attrs:
         raise ForcingError(

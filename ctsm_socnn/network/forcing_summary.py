@@ -60,7 +60,8 @@ def forcing_summaries(sites: xr.Dataset) -> NDArray[np.float64]:
     if missing:
         raise NetworkError(
             f"the network takes forcing summaries, but the dataset lacks {', '.join(missing)}; "
-            "add the forcing, or train with forcing_summaries = false"
+            "add the forcing (predict: --forcing), or train with forcing_summaries = false "
+            "(--no-forcing-summaries)"
         )
     layered = {name: _values(sites, name) for name in _LAYERED}
     columns = [

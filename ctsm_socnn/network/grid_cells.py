@@ -98,7 +98,10 @@ class GridCells:
         covariates = _prefixed(covariates, names)
         missing = [name for name in (*names, *_POSITION) if name not in covariates.variables]
         if missing:
-            raise NetworkError(f"the grid lacks {', '.join(missing)}")
+            raise NetworkError(
+                f"the grid lacks {', '.join(missing)}; the model needs them, covariates under these names "
+                "or without cov_"
+            )
         covariates = covariates.set_coords(_POSITION)
         wanted = [name for name in names if name not in _POSITION]
         dimensions = horizontal_dimensions(covariates, (*wanted, *_POSITION)[0])

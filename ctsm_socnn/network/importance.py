@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
 import numpy as np
@@ -24,7 +23,7 @@ from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.scoring import score_observations
 from ctsm_socnn.parameters import PARAMETER_NAMES
-from ctsm_socnn.schemas import COVARIATE_PREFIX, N_LAYERS, without_forcing
+from ctsm_socnn.schemas import COVARIATE_PREFIX, N_LAYERS, matches_covariate, without_forcing
 
 __all__ = ["IMPORTANCE_SCORES", "covariate_groups", "permutation_importance"]
 
@@ -64,7 +63,7 @@ def covariate_groups(model: Model, given: Groups | None = None) -> dict[str, tup
     chosen: dict[str, str] = {}
     for group, patterns in (given or {}).items():
         for pattern in patterns:
-            matching = [name for name in names if _matches(name, pattern)]
+            matching = [name for name in names if matches_covariate(name, [pattern])]
             if not matching:
                 raise NetworkError(
                     f"group {group}: no input of the model matches {pattern!r}; it has "
@@ -208,10 +207,6 @@ def _with_shuffled_column(
     changed = parameters.copy()
     changed[:, column] = generator.permutation(parameters[:, column])
     return changed
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix(COVARIATE_PREFIX), pattern)
 
 
 def _usual_group(model: Model, name: str) -> str:

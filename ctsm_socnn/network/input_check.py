@@ -75,7 +75,11 @@ class InputCheck:
         """Say what looks wrong with the covariates, or is filled in for them."""
         lines = [line for item in self._transform.ranged for line in self._of_number(item)]
         for counts, meaning in (
-            (self.missing, "are missing; the training median or the class of rare ones stands in"),
+            (
+                self.missing,
+                "are missing; where at least half of the inputs are known, the training median or the "
+                "class of rare ones stands in",
+            ),
             (self.unseen_classes, "have classes never or rarely seen in training"),
         ):
             if counts.total():

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.forcing_summary import FORCING_SUMMARIES, forcing_summaries
 from ctsm_socnn.network.settings import InputSettings
-from ctsm_socnn.schemas import covariate_names
+from ctsm_socnn.schemas import covariate_names, matches_covariate
 
 __all__ = [
     "CategoricalInput",
@@ -117,7 +116,7 @@ class InputTransform:
         """
         names = list(settings.covariates) or covariate_names(sites)
         _require(sites, names)
-        classes = [name for name in names if _matches(name, settings.categorical)]
+        classes = [name for name in names if _is_class(sites[name], settings.categorical)]
         numbers = [name for name in names if name not in classes]
         if settings.forcing_summaries:
             numbers += [_FORCING_PREFIX + name for name in FORCING_SUMMARIES]
@@ -221,8 +220,10 @@ class InputTransform:
         )
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _is_class(covariate: xr.DataArray, patterns: Sequence[str]) -> bool:
+    """By its name or its attribute `categorical`; without any pattern nothing is a class."""
+    declared = bool(covariate.attrs.get("categorical")) and len(patterns) > 0
+    return declared or matches_covariate(str(covariate.name), patterns)
 
 
 def _require(sites: xr.Dataset, names: Sequence[str]) -> None:

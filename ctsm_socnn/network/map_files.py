@@ -53,6 +53,8 @@ class MapSummary:
         Cells with parameters, and those of them that are unlike the training sites.
     without_forcing : int or None
         Cells with covariates but no forcing near; None if the grid has no forcing at all.
+    with_forcing : int
+        Cells with parameters and forcing.
     lost : tuple of str
         What such cells go without.
     cells_with_carbon : int
@@ -70,6 +72,7 @@ class MapSummary:
     cells: int = 0
     extrapolated: int = 0
     without_forcing: int | None = None
+    with_forcing: int = 0
     lost: tuple[str, ...] = ()
     cells_with_carbon: int = 0
     broken: Counter[str] = field(default_factory=Counter)
@@ -85,6 +88,7 @@ class MapSummary:
         self.extrapolated += int(predicted.extrapolated.sum())
         if self.without_forcing is not None:
             self.without_forcing += int(predicted.without_forcing.sum())
+            self.with_forcing += int((known & ~predicted.without_forcing).sum())
         self._check_parameters(predicted.centre[known])
 
     def add_carbon(self, carbon: EnsembleCarbon, land: NDArray[np.float64] | None) -> None:
@@ -183,8 +187,8 @@ def write_maps(
     Raises
     ------
     NetworkError
-        Naming what the grid or the forcing lacks; also if there is no soil carbon to write, because
-        no cell has forcing.
+        Naming what the grid or the forcing lacks; also if something is made of the forcing, and no
+        cell has any.
     FileError
         If a file exists or cannot be written. No file appears then, nor after any other error.
     """
@@ -212,10 +216,10 @@ def write_maps(
                 of_block = carbon.maps(predicted, model.intervals)
                 write_carbon(block, of_block.assign_attrs(map_attributes(model) | stamp))
                 summary.add_carbon(carbon, None if area is None else area.of_cells(block.place))
-        if write_carbon is not None and summary.without_forcing and not summary.cells_with_carbon:
+        if summary.lost and summary.without_forcing and not summary.with_forcing:
             raise NetworkError(
                 f"none of the {summary.without_forcing} cells with covariates has forcing within "
-                f"{FARTHEST_KM:.0f} km, so none has soil carbon; give forcing of the same region"
+                f"{FARTHEST_KM:.0f} km: {', '.join(summary.lost)}; give forcing of the same region"
             )
     return summary
 

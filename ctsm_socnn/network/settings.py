@@ -35,7 +35,8 @@ class InputSettings(_Settings):
     covariates : tuple of str
         Names of covariates; empty means all that the sites hold.
     categorical : tuple of str
-        Shell patterns of covariates whose numbers are classes.
+        Shell patterns of covariates whose numbers are classes, with or without the prefix `cov_`;
+        covariates with an attribute `categorical` of 1 are classes, too, unless this is empty.
     forcing_summaries : bool
         Add annual summaries of each site's forcing (temperature, scalars, inputs, bedrock).
     location : bool

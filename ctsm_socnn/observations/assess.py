@@ -15,6 +15,7 @@ from ctsm_socnn.observations.density import carbon_density, fill_bulk_density, f
 from ctsm_socnn.observations.quality import (
     EXCLUDING,
     LARGEST_BULK_DENSITY,
+    LARGEST_DEPTH,
     LARGEST_OC,
     SMALLEST_BULK_DENSITY,
     reason,
@@ -153,12 +154,17 @@ def _density_tests(table: pd.DataFrame) -> dict[str, _Mask]:
 def _depth_tests(table: pd.DataFrame) -> dict[str, _Mask]:
     if "depth" in table:
         depth = _column(table, "depth")
-        return {"no_depth": ~np.isfinite(depth), "above_surface": depth < 0.0}
+        return {
+            "no_depth": ~np.isfinite(depth),
+            "above_surface": depth < 0.0,
+            "depth_implausible": depth > LARGEST_DEPTH,
+        }
     top, bottom = _column(table, "top"), _column(table, "bottom")
     return {
         "no_depth": ~np.isfinite(top) | ~np.isfinite(bottom),
         "above_surface": (top < 0.0) | _words(table, "litter").isin(_TRUE).to_numpy(np.bool_),
         "layer_upside_down": bottom <= top,
+        "depth_implausible": np.fmax(top, bottom) > LARGEST_DEPTH,
     }
 
 

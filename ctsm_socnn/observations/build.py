@@ -331,9 +331,12 @@ def _extents(cells: xr.Dataset, out: _Exclusions, max_distance_km: float) -> str
             f"latitude {np.nanmin(lat):.2f} to {np.nanmax(lat):.2f}"
         )
 
+    lon, lat = cells["lon"].values, cells["lat"].values
+    # In the convention of the cells, so that the two can be compared.
+    west = 0.0 if np.nanmax(lon) > 180.0 else -180.0
     return (
-        f"profiles span {span(out.lon, out.lat)}; land cells span "
-        f"{span(cells['lon'].values, cells['lat'].values)}; the largest distance allowed is "
+        f"profiles span {span((out.lon - west) % 360.0 + west, out.lat)}; land cells span "
+        f"{span(lon, lat)}; the largest distance allowed is "
         f"{max_distance_km:g} km"
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ConfigError, GridError
 from ctsm_socnn.observations.nearest import nearest_cell
 from ctsm_socnn.observations.tables import read_table
-from ctsm_socnn.schemas import COVARIATE_PREFIX, covariate_names, open_file
+from ctsm_socnn.schemas import COVARIATE_PREFIX, covariate_names, matches_covariate, open_file
 
 __all__ = ["MISSING_RULES", "MissingRule", "covariates_at", "open_covariates"]
 
@@ -80,8 +80,8 @@ def covariates_at(
     missing : {"drop", "nearest", "median"}
         With "drop" missing values stay NaN, for the caller to leave the site out.
     categorical : sequence of str
-        Covariates that are classes, for which no median exists; those with an attribute
-        `categorical` of 1 are known already.
+        Shell patterns of covariates that are classes, for which no median exists; those with an
+        attribute `categorical` of 1 are known already. All get that attribute.
 
     Returns
     -------
@@ -93,13 +93,14 @@ def covariates_at(
     Raises
     ------
     ConfigError
-        If the rule is unknown.
+        If the rule is unknown, or no covariate is of a name that is said to be a class.
     GridError
         If no cell holds any covariate.
     """
     if missing not in MISSING_RULES:
         raise ConfigError(f"rule {missing!r} is unknown; choose from {', '.join(MISSING_RULES)}")
     names = covariate_names(covariates)
+    classes = _classes(covariates, names, categorical)
     cell_lon, cell_lat = _cell_centres(covariates)
     fields = np.stack(
         [np.asarray(covariates[name].values, dtype=np.float64).ravel() for name in names]
@@ -111,7 +112,6 @@ def covariates_at(
     values = fields[:, held][:, cell]
     absent = np.isnan(values)
     if missing == "median":
-        classes = _classes(covariates, names, categorical)
         for row, name in enumerate(names):
             values[row, absent[row]] = _typical(fields[row], name in classes)
     elif missing == "nearest":
@@ -119,7 +119,12 @@ def covariates_at(
             gap = absent[row]
             values[row, gap] = _nearest_value(fields[row], cell_lon, cell_lat, lon[gap], lat[gap])
     at_sites = {
-        name: ("site", values[row], covariates[name].attrs) for row, name in enumerate(names)
+        name: (
+            "site",
+            values[row],
+            covariates[name].attrs | ({"categorical": 1} if name in classes else {}),
+        )
+        for row, name in enumerate(names)
     }
     counts = {name: int(absent[row].sum()) for row, name in enumerate(names) if absent[row].any()}
     return xr.Dataset(at_sites), counts
@@ -143,8 +148,15 @@ def _holds_any(
 
 def _classes(covariates: xr.Dataset, names: Sequence[str], categorical: Sequence[str]) -> set[str]:
     """Names of the covariates that are classes, declared here or by the file."""
-    declared = {COVARIATE_PREFIX + name.removeprefix(COVARIATE_PREFIX) for name in categorical}
-    return declared | {name for name in names if covariates[name].attrs.get("categorical")}
+    for pattern in categorical:
+        if not any(matches_covariate(name, [pattern]) for name in names):
+            known = ", ".join(name.removeprefix(COVARIATE_PREFIX) for name in names)
+            raise ConfigError(f"categorical: no covariate is named {pattern}; there are {known}")
+    return {
+        name
+        for name in names
+        if matches_covariate(name, categorical) or covariates[name].attrs.get("categorical")
+    }
 
 
 def _typical(field: NDArray[np.float64], is_class: bool) -> float:

@@ -18,6 +18,7 @@ from ctsm_socnn.observations.coastline import SEA_DISTANCE
 __all__ = [
     "EXCLUDING",
     "LARGEST_BULK_DENSITY",
+    "LARGEST_DEPTH",
     "LARGEST_OC",
     "NOTES",
     "REASONS",
@@ -35,6 +36,10 @@ LARGEST_OC: Final = 600.0
 SMALLEST_BULK_DENSITY: Final = 0.05
 LARGEST_BULK_DENSITY: Final = 2.6
 """g cm-3: from the loosest peat to solid quartz."""
+
+
+LARGEST_DEPTH: Final = 20.0
+"""m: more than twice the 8.6 m of the model's soil; beyond, a unit is mistaken more often than not."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ _NOTES: Final = (
 )
 _ALSO_EXCLUDING: Final = (
     ("in_sea", f"coordinates lie in the sea, more than {SEA_DISTANCE:g} km from land"),
+    ("depth_implausible", f"the layer reaches deeper than {LARGEST_DEPTH:g} m; is its unit right?"),
 )
 """Behind the notes, so that these keep the bits that they have in files."""
 

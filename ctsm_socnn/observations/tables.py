@@ -90,7 +90,8 @@ def _read_flat_netcdf(path: Path) -> pd.DataFrame:
     if len(dims) != 1:
         raise FileError(
             f"{path} is no flat table: its variables must lie on one dimension, one row a sample; "
-            f"found {', '.join(sorted(dims)) or 'none'}"
+            f"found {', '.join(sorted(dims)) or 'none'}. What `ctsm-socnn profiles convert` wrote has "
+            "the format tidy"
         )
     names = [str(name) for name, item in dataset.data_vars.items() if item.ndim == 1]
     return _as_text(pd.DataFrame({name: _decoded(dataset[name].values) for name in names}))

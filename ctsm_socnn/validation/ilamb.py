@@ -20,7 +20,7 @@ from ctsm_socnn.netcdf import atomic_output, require_absent, write_dataset
 from ctsm_socnn.regrid.geometry import edges_between
 from ctsm_socnn.validation.gridded_carbon import STOCKS, StockSeries
 
-__all__ = ["CONFIGURATION", "write_configuration", "write_ilamb_files"]
+__all__ = ["CONFIGURATION", "ilamb_paths", "write_configuration", "write_ilamb_files"]
 
 Array = NDArray[np.float64]
 
@@ -76,6 +76,31 @@ skip_rmse  = True
 """
 
 
+def ilamb_paths(name: str, series: StockSeries, directory: Path) -> dict[str, Path]:
+    """Files of a run by variable, in the order in which they are written.
+
+    Parameters
+    ----------
+    name : str
+        The model's name in ILAMB, and in the names of the files.
+    series : StockSeries
+    directory : Path
+        The model's directory; need not exist.
+
+    Raises
+    ------
+    ValidationError
+        If the run is on a one-dimensional grid.
+    """
+    if series.grid.dims != ("lat", "lon"):
+        raise ValidationError(
+            f"run {name} is on a grid of dimension {series.grid.dims[0]}; ILAMB reads latitude and "
+            "longitude, so regrid the history first or write it with hist_dov2xy = .true."
+        )
+    variables = (*(variable.name for variable in _VARIABLES), "areacella", "sftlf")
+    return {variable: directory / f"{variable}_{name}.nc" for variable in variables}
+
+
 def write_ilamb_files(
     name: str,
     series: StockSeries,
@@ -109,17 +134,12 @@ def write_ilamb_files(
     FileError
         If a file exists, or cannot be written.
     """
-    if series.grid.dims != ("lat", "lon"):
-        raise ValidationError(
-            f"run {name} is on a grid of dimension {series.grid.dims[0]}; ILAMB reads latitude and "
-            "longitude, so regrid the history first or write it with hist_dov2xy = .true."
-        )
+    paths = ilamb_paths(name, series, directory)
     datasets = {
         **{variable.name: _carbon(series, variable) for variable in _VARIABLES},
         "areacella": _cell_areas(series),
         "sftlf": _land_fraction(series),
     }
-    paths = {variable: directory / f"{variable}_{name}.nc" for variable in datasets}
     for path in paths.values():
         require_absent(path, overwrite=overwrite)
     for variable, dataset in datasets.items():

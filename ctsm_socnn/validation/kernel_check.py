@@ -126,18 +126,19 @@ def format_kernel_check(result: xr.Dataset) -> str:
     """Table for the terminal, one line a field, and how far the run is from its steady state."""
     differ = set(fields_that_differ(result))
     lines = [
-        f"{'field':<24}{'difference':<22}{'cells':>6}{'median':>10}{'largest':>10}{'allowed':>9}"
+        f"{'field':<24}{'difference':<22}{'cells':>6}{'median':>10}{'allowed':>9}{'largest':>10}"
     ]
     for name in result["field"].values:
         row = result.sel(field=name)
-        numbers = f"{float(row['median']):>10.3%}{float(row['largest']):>10.3%}"
+        median, largest = f"{float(row['median']):.3%}", f"{float(row['largest']):.3%}"
         verdict = "DIFFERS" if name in differ else "agrees"
         if int(row["cells"]) == 0:
-            numbers, verdict = f"{'-':>10}{'-':>10}", "cannot tell"
+            median, largest, verdict = "-", "-", "cannot tell"
         lines.append(
-            f"{name:<24}{row['measure'].item():<22}{int(row['cells']):>6}{numbers}"
-            f"{float(row['allowed']):>9.1%}  {verdict}"
+            f"{name:<24}{row['measure'].item():<22}{int(row['cells']):>6}{median:>10}"
+            f"{float(row['allowed']):>9.1%}{largest:>10}  {verdict}"
         )
+    lines.append("A field agrees if its median over the cells is within what is allowed.")
     return "\n".join([*lines, steady_text(result)])
 
 

@@ -84,6 +84,8 @@ class Evidence:
     mapped : bool
         Whether a map was meant, with its own value for each cell.
     verdict : {"used", "NOT used", "cannot tell"}
+    units : str
+        Of `expected` and `found`.
     """
 
     item: str
@@ -94,6 +96,7 @@ class Evidence:
     tolerance: float
     mapped: bool
     verdict: Verdict
+    units: str
 
 
 def find_evidence(
@@ -160,14 +163,16 @@ def rates_are_told(evidence: Sequence[Evidence]) -> bool:
 
 def format_evidence(evidence: Sequence[Evidence]) -> str:
     """Table for the terminal, one line an item."""
-    lines = [f"{'scalar':<27}{'meant':>14}{'run':>14}{'difference':>12}{'allowed':>9}  verdict"]
+    lines = [
+        f"{'scalar':<27}{'meant':>14}{'run':>14}  {'unit':<7}{'difference':>11}{'allowed':>9}  verdict"
+    ]
     for e in evidence:
         if e.verdict == "cannot tell":
-            found, difference = f"{'-':>14}", f"{'-':>12}"
+            found, difference = f"{'-':>14}", f"{'-':>11}"
         else:
             found = f"{e.found:>14.6g}"
             difference = _percent(e)
-        head = f"{e.name:<27}{e.expected:>14.6g}{found}{difference}"
+        head = f"{e.name:<27}{e.expected:>14.6g}{found}  {e.units:<7}{difference}"
         lines.append(f"{head}{e.tolerance:>9.1%}  {e.verdict}")
     if any(e.mapped for e in evidence):
         lines.append("map: medians over cells; the difference is the median of what cells differ.")
@@ -176,9 +181,9 @@ def format_evidence(evidence: Sequence[Evidence]) -> str:
 
 def _percent(evidence: Evidence) -> str:
     if not np.isfinite(evidence.difference):
-        return f"{'':>12}"
+        return f"{'':>11}"
     sign = "" if evidence.mapped else "+"
-    return f"{evidence.difference:>{sign}z12.2%}"
+    return f"{evidence.difference:>{sign}z11.2%}"
 
 
 def _judge(
@@ -191,7 +196,15 @@ def _judge(
     if found is None or not known.any():
         nothing, expected = float("nan"), float(np.median(meant))
         return Evidence(
-            item.key, name, expected, nothing, nothing, tolerance, is_map, "cannot tell"
+            item.key,
+            name,
+            expected,
+            nothing,
+            nothing,
+            tolerance,
+            is_map,
+            "cannot tell",
+            item.units,
         )
     there = np.broadcast_to(meant, found.shape)[known]
     expected, median = float(np.median(there)), float(np.median(found[known]))
@@ -199,7 +212,9 @@ def _judge(
     allowed = max(tolerance * abs(expected), _ZERO if expected == 0.0 else 0.0)
     verdict: Verdict = "used" if abs(apart) <= allowed else "NOT used"
     difference = apart / expected if expected else float("nan")
-    return Evidence(item.key, name, expected, median, difference, tolerance, is_map, verdict)
+    return Evidence(
+        item.key, name, expected, median, difference, tolerance, is_map, verdict, item.units
+    )
 
 
 def _tolerance(item: str, mapped: MappedScalars | None) -> float:

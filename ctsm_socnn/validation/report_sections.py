@@ -138,13 +138,14 @@ def evidence_section(evidence: Mapping[str, Sequence[Evidence]]) -> Section:
     tables = [
         Table(
             f"Run {name}",
-            ["scalar", "verdict", "meant", "run", "difference", "allowed"],
+            ["scalar", "verdict", "meant", "run", "unit", "difference", "allowed"],
             [
                 [
                     Cell(e.name),
                     Cell(str(e.verdict)),
                     Cell(f"{e.expected:.6g}"),
                     Cell("-" if np.isnan(e.found) else f"{e.found:.6g}"),
+                    Cell(e.units),
                     Cell("-" if np.isnan(e.difference) else f"{e.difference:z.2%}"),
                     Cell(f"{e.tolerance:.1%}" if e.tolerance else "-"),
                 ]
@@ -170,7 +171,8 @@ def kernel_section(checks: Mapping[str, xr.Dataset]) -> Section:
     ]
     text = (
         "The kernel is driven by the run's monthly scalars and litter inputs. A pool's difference is "
-        "the carbon that its change over the period misses, over the carbon that left it."
+        "the carbon that its change over the period misses, over the carbon that left it. A field "
+        "agrees if its median over the cells is within what is allowed."
     )
     steady = [f"Run {name}. {steady_text(check)}" for name, check in checks.items()]
     return Section("Kernel against run", [text, *steady], tables=tables, figures=figures)
@@ -250,7 +252,9 @@ def _kernel_table(name: str, check: xr.Dataset) -> Table:
     for field in check["field"].values:
         row = check.sel(field=field)
         known = int(row["cells"]) > 0
-        numbers = [f"{float(row[key]):.3%}" if known else "-" for key in ("median", "largest")]
+        median, largest = (
+            f"{float(row[key]):.3%}" if known else "-" for key in ("median", "largest")
+        )
         verdict = ("DIFFERS" if field in differ else "agrees") if known else "cannot tell"
         rows.append(
             [
@@ -258,9 +262,10 @@ def _kernel_table(name: str, check: xr.Dataset) -> Table:
                 Cell(verdict),
                 Cell(str(row["measure"].item())),
                 Cell(str(int(row["cells"]))),
-                *(Cell(number) for number in numbers),
+                Cell(median),
                 Cell(f"{float(row['allowed']):.1%}"),
+                Cell(largest),
             ]
         )
-    headings = ["field", "verdict", "difference", "cells", "median", "largest", "allowed"]
+    headings = ["field", "verdict", "difference", "cells", "median", "allowed", "largest"]
     return Table(f"Run {name}, {check.attrs['period']}", headings, rows)

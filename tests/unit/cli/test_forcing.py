@@ -151,6 +151,16 @@ def test_history_is_no_climatology(words, tmp_path, capsys):
     assert "is no climatology of `ctsm-socnn forcing`" in capsys.readouterr().err
 
 
+def test_what_made_a_climatology_is_refused_beside_it(words, tmp_path, capsys):
+    assert main(words) == 0
+    table = "profile_id,lon,lat,depth [m],soc [kgC/m3]\na,280.02,40.03,0.1,20\n"
+    (tmp_path / "layers.csv").write_text(table)
+    asked = ["sites", "--profiles", str(tmp_path / "layers.csv"), "--climatology", words[-1]]
+    assert main([*asked, "--first-year", "1990", "-o", str(tmp_path / "a.nc")]) == 2
+    assert "--first-year: the climatology is made already" in capsys.readouterr().err
+    assert not (tmp_path / "a.nc").exists()
+
+
 def test_progress_of_a_resumed_run_starts_where_it_goes_on(words, interrupt_after, monkeypatch):
     with interrupt_after(2):
         assert main(words) == 130

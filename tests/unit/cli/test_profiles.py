@@ -31,6 +31,7 @@ rejected_at_source,280.02,41.23,0,10,25,1.2,5,,,,suspect,,,
 duplicate_profile,-79.98,40.03,0,10,25.001,1.2,5,,,,,,,1998
 bad_coordinates,,40.03,0,10,25,1.2,5,,,,,,,
 in_sea,-60.02,40.03,0,10,25,1.2,5,,,,,,,
+depth_implausible,280.02,42.03,0,2001,25,1.2,5,,,,,,,
 gap_above,280.02,41.33,0,10,25,1.2,5,,,,,,,
 gap_above,280.02,41.33,15,20,25,1.2,5,,,,,,,
 no_fragments,280.02,41.43,0,10,25,1.2,,,,,,,,
@@ -72,7 +73,7 @@ def test_inspection_counts_every_fault_by_its_name(tmp_path, capsys):
     (tmp_path / "faults.csv").write_text(FAULTS)
     assert main(["profiles", "inspect", str(tmp_path / "faults.csv"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["profiles"], told["layers"]) == (24, 27)
+    assert (told["profiles"], told["layers"]) == (25, 28)
     assert {row["reason"]: row["profiles"] for row in told["reasons"]} == {
         item.name: 3 if item.name == "organic_soil" else 1 for item in REASONS
     }
@@ -125,6 +126,26 @@ def test_profiles_are_splined_on_request(table, tmp_path, capsys):
     assert splined.attrs["spline_smoothing"] == 0.0
     assert main(["profiles", "inspect", *words[:3]]) == 2
     assert "--spline-depths is for convert" in capsys.readouterr().err
+
+
+def test_depths_to_spline_to_that_nothing_covers_are_refused(table, tmp_path, capsys):
+    words = ["profiles", "convert", str(table), "--spline-depths", "0", "30", "100"]
+    assert main([*words, "-o", str(tmp_path / "profiles.nc")]) == 2
+    assert "--spline-depths 0 30 100: usable layers cover none" in capsys.readouterr().err
+    assert not (tmp_path / "profiles.nc").exists()
+
+
+@pytest.mark.parametrize(
+    ("action", "words", "message"),
+    [
+        ("inspect", ["-o", "profiles.nc"], "--output is for convert and merge, not for inspect"),
+        ("convert", ["-o", "a.nc", "--figures", "f"], "--figures is for inspect, not for convert"),
+        ("merge", ["-o", "a.nc", "--columns", "top=a [m]"], "--columns is for inspect and convert"),
+    ],
+)
+def test_options_that_an_action_does_not_read_are_refused(table, action, words, message, capsys):
+    assert main(["profiles", action, str(table), *words]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_converted_profiles_read_back_alike(table, tmp_path):

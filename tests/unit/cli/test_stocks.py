@@ -53,6 +53,17 @@ def test_nothing_is_written_for_ilamb_unless_all_runs_can_be_read(run_words, tmp
     assert not out.exists()
 
 
+def test_nothing_is_written_for_ilamb_when_a_file_is_in_the_way(run_words, tmp_path, capsys):
+    out = tmp_path / "ilamb"
+    out.mkdir()
+    (out / "ilamb.cfg").write_text("mine")
+    assert main(["ilamb", *run_words, "-o", str(out)]) == 2
+    printed = capsys.readouterr()
+    assert "ilamb.cfg exists already" in printed.err
+    assert printed.out == ""
+    assert [path.name for path in out.iterdir()] == ["ilamb.cfg"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -172,6 +172,10 @@ def test_the_kernel_is_compared_with_the_run_where_asked(world, tmp_path, capsys
         (["--run", "history.nc", "--sites", "s.nc"], "must read NAME=PATTERN"),
         (["--run", "a=absent*.nc", "--sites", "s.nc"], "no file matches"),
         (["--run", "a=x", "--paramfile", "p.nc"], "needs --ctsm"),
+        (["--run", "a=x", "--totals", "--ctsm", "ctsm5.4"], "--ctsm needs --paramfile"),
+        (["--run", "a=x", "--totals", "--by", "depth"], "--by needs --sites"),
+        (["--run", "a=x", "--totals", "--surface", "s.nc"], "--surface needs --kernel"),
+        (["--run", "a=x", "--totals", "--month-ends", "a=y"], "--month-ends needs --kernel"),
     ],
 )
 def test_wrong_words_are_one_line_and_status_2(words, message, capsys):

@@ -58,4 +58,5 @@ def test_gaps_and_unseen_classes_are_counted_over_blocks(
     assert check.as_json()["missing_covariates"] == {"cov_noise": 2}
     missing, unseen = check.warnings()
     assert "of 39: cov_noise 2" in missing
+    assert "where at least half of the inputs are known" in missing
     assert "of 39: cov_Land_Cover 3" in unseen

@@ -50,6 +50,18 @@ def test_a_class_of_as_many_sites_as_are_asked_for_is_not_rare(sites: xr.Dataset
     assert 99 in InputTransform.fit(sites, PLAIN).categorical[0].classes
 
 
+def test_classes_may_be_named_without_prefix_or_declared_by_the_file(sites: xr.Dataset) -> None:
+    def classes(of: xr.Dataset, *patterns: str) -> list[str]:
+        settings = PLAIN.model_copy(update={"categorical": patterns})
+        return [item.name for item in InputTransform.fit(of, settings).categorical]
+
+    assert classes(sites, "Land_Cover") == ["cov_Land_Cover"]
+    assert classes(sites, "other") == []
+    sites["cov_Land_Cover"].attrs["categorical"] = 1
+    assert classes(sites, "other") == ["cov_Land_Cover"]
+    assert classes(sites) == []
+
+
 def test_rare_missing_and_unseen_classes_share_class_zero(sites: xr.Dataset) -> None:
     sites["cov_Land_Cover"][0] = 99.0
     transform = InputTransform.fit(sites, PLAIN)

@@ -248,6 +248,17 @@ def test_cells_without_forcing_are_counted_warned_about_and_marked(
     assert "cells_without_forcing" not in summary.as_json()
 
 
+def test_forcing_of_another_region_is_refused_where_it_is_needed(
+    model: Model, climatic: Model, grid: xr.Dataset, tmp_path: Path
+) -> None:
+    covariates, forcing = without_columns(grid, 0)
+    with pytest.raises(NetworkError, match="has forcing within 100 km: training medians stand in"):
+        write_maps(climatic, covariates, tmp_path / "m.nc", forcing=forcing)
+    assert list(tmp_path.iterdir()) == []
+    write_maps(model, covariates, tmp_path / "m.nc", forcing=forcing)
+    assert opened(tmp_path / "m.nc")["q10"].notnull().sum() == 11
+
+
 def test_soil_carbon_of_no_cell_is_refused(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
     covariates, forcing = without_columns(grid, 0)
     with pytest.raises(NetworkError, match="none of the 11 cells with covariates has forcing"):

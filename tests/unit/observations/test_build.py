@@ -145,6 +145,8 @@ def test_distance_that_is_no_number_keeps_no_profile(climatology):
 def test_no_overlap_is_an_error_that_shows_both_extents(climatology):
     with pytest.raises(ProfileError, match=r"longitude 10\.00.*land cells span longitude 280\.00"):
         build_sites(climatology, profiles_at((10.0, 50.0)))
+    with pytest.raises(ProfileError, match=r"longitude 279\.50 to 279\.50, .*longitude 280\.00"):
+        build_sites(climatology, profiles_at((-80.5, -50.0)))
 
 
 def test_flagged_layers_stay_and_sites_without_any_good_one_go(climatology):
@@ -209,6 +211,15 @@ def test_missing_class_takes_the_most_frequent(covariates):
         grid, np.array([282.0]), np.array([41.0]), missing="median", categorical=["BIO1"]
     )
     assert at["cov_BIO1"].item() == 7.0
+
+
+def test_classes_stay_declared_at_the_sites(climatology, covariates):
+    grid = covariates([[2.0, 7.0, 7.0], [3.0, 9.0, 9.0]])
+    place = profiles_at((281.2, 39.9))
+    sites, _ = build_sites(climatology, place, grid, categorical=["BIO1"])
+    assert sites["cov_BIO1"].attrs["categorical"] == 1
+    with pytest.raises(ConfigError, match="no covariate is named BIO; there are BIO1"):
+        build_sites(climatology, place, grid, categorical=["BIO"])
 
 
 def test_unknown_covariate_is_refused(covariates, tmp_path):

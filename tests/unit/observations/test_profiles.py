@@ -229,6 +229,10 @@ def test_reasons_keep_their_bits():
     assert reason("bad_coordinates").bit == 1 << 13
     assert reason("wetland").bit == 1 << 21
     assert (reason("in_sea").bit, reason("in_sea").excludes) == (1 << 22, True)
+    assert (reason("depth_implausible").bit, reason("depth_implausible").excludes) == (
+        1 << 23,
+        True,
+    )
     assert EXCLUDING & NOTES == 0
 
 

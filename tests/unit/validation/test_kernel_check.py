@@ -82,7 +82,10 @@ def test_the_kernel_goes_where_the_real_run_went(run_files, with_instants):
     changes = check.sel(field=[name for name in check["field"].values if "change" in str(name)])
     assert changes.sizes["field"] == 7
     assert float(changes["largest"].max()) < 0.05
-    assert "0 of 9 cells are spun up" in format_kernel_check(check)
+    text = format_kernel_check(check)
+    assert "0 of 9 cells are spun up" in text
+    assert text.splitlines()[0].split()[-3:] == ["median", "allowed", "largest"]
+    assert "agrees if its median" in text
 
 
 @pytest.mark.real_data

@@ -148,7 +148,7 @@ def test_a_map_that_is_too_high_here_and_too_low_there_is_not_the_one_used(
 
 def test_one_turnover_time_tells_paramfiles_apart_and_none_is_missed_where_none_was_meant():
     def said(item: str, verdict: Verdict) -> Evidence:
-        return Evidence(item, item, 1.0, 1.0, 0.0, 0.1, False, verdict)
+        return Evidence(item, item, 1.0, 1.0, 0.0, 0.1, False, verdict, "1")
 
     q10, tau_s1 = said("q10", "used"), said("tau_s1", "cannot tell")
     assert rates_are_told([q10])
@@ -203,14 +203,14 @@ def test_a_fraction_that_should_be_zero_and_is_not_is_named(history, version, ex
 def test_what_is_found_is_printed_beside_what_was_meant(history, version, expected):
     text = format_evidence(find_evidence(history, version, expected | {"tau_s2": 10.0}))
     line = next(line for line in text.splitlines() if line.startswith("bgc_tau_s2"))
-    assert line.split() == ["bgc_tau_s2", "10", "5", "-50.00%", "0.5%", "NOT", "used"]
+    assert line.split() == ["bgc_tau_s2", "10", "5", "yr", "-50.00%", "0.5%", "NOT", "used"]
 
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign():
-    evidence = Evidence("q10", "q10_mr", 1.5, 1.5 - 1e-9, -1e-9, 0.001, False, "used")
+    evidence = Evidence("q10", "q10_mr", 1.5, 1.5 - 1e-9, -1e-9, 0.001, False, "used", "1")
     assert "+0.00%" in format_evidence([evidence])
     (table,) = evidence_section({"ours": [evidence]}).tables
-    assert [cell.text for cell in table.rows[0]][4] == "0.00%"
+    assert [cell.text for cell in table.rows[0]][4:6] == ["1", "0.00%"]
 
 
 def test_history_without_rates_is_refused_with_the_way_out(history, version, expected, tmp_path):
