@@ -112,7 +112,9 @@ def write_case(config: Config, case: CaseConfig, run: Path, directory: Path) -> 
     own = case in fitted_cases(config)
     estimate = _estimate(case, run, own=own)
     target = Path(config.grid.target)
-    what = "one batch, fitted in the case's own equations" if own else f"{case.scalars} estimate"
+    source = f"{case.scalars} estimate of {run.name}"
+    if own:
+        source = f"one batch of {run.name}, fitted in the equations of {case.version}"
     return write_usermods(
         directory,
         version=case.version,
@@ -124,7 +126,7 @@ def write_case(config: Config, case: CaseConfig, run: Path, directory: Path) -> 
         model_grid=target if target.exists() else None,
         ctsm_root=case.checkout,
         sites=None if own else open_sites(run / "sites.nc"),
-        source=f"{what} of {run.name}",
+        source=source,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctsm_socnn.assimilation import read_source_errors
+from ctsm_socnn.cases import fitted_cases
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import covariate_grid, network_settings
 from ctsm_socnn.errors import FileError
@@ -28,6 +29,9 @@ _LARGEST_TABLE: Final = 50_000_000
 _SECONDS_AT_LEAST: Final = 20.0
 _SECONDS_PER_SITE: Final = 0.1
 """CPU time of the default site-by-site sampler."""
+_SECONDS_PER_START: Final = 2.0
+_SECONDS_PER_COLUMN_AND_START: Final = 0.004
+"""CPU time of one start of the fit of a case that reads no maps."""
 _SECONDS_PER_TARGET: Final = 0.006
 """CPU time of one network of the two-step method for one site."""
 _SECONDS_PER_ROW: Final = 2.5e-5
@@ -165,7 +169,10 @@ def _errors(path: Path) -> Look:
 def _case(case: CaseConfig) -> Look:
     version = resolve_version(case.version)
     scalars = len(read_scalars(case.paramfile, version))
-    maps = "maps are not read" if case.checkout is None else "maps are read by SourceMods"
+    maps = "maps are read by SourceMods"
+    if case.checkout is None:
+        own = ", its scalars are fitted" if case.scalars == "one-batch" else ""
+        maps = f"maps are not read{own}"
     return Look(
         "case",
         {
@@ -187,6 +194,9 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
         text = "cost: a large database is not read here; count a quarter of a second a profile"
         return Look("cost", {"workers": workers}, text)
     seconds = _SECONDS_AT_LEAST + sites * _SECONDS_PER_SITE / workers
+    starts = config.assimilation.one_batch_starts * len(fitted_cases(config))
+    columns = min(sites, counts["land_cells"])
+    seconds += starts * (_SECONDS_PER_START + columns * _SECONDS_PER_COLUMN_AND_START)
     imagined = _imagined(config, sites)
     seconds += _training_seconds(config, sites, imagined)
     to_predict = math.prod(counts["covariate_grid"].values())

@@ -46,12 +46,15 @@ class Delivery:
     not_delivered : tuple of NotDelivered
     held : tuple of str
         Parameters that this version does not take and that the estimate leaves at CTSM's own value.
+    side_effects : tuple of str
+        What else in CTSM the changed scalars drive.
     """
 
     version: str
     written: tuple[Written, ...]
     not_delivered: tuple[NotDelivered, ...]
     held: tuple[str, ...] = ()
+    side_effects: tuple[str, ...] = ()
 
     @property
     def namelist(self) -> dict[str, float]:
@@ -65,6 +68,8 @@ class Delivery:
             before = "" if entry.before is None else f" (was {entry.before:.6g})"
             unit = "" if entry.units == "1" else f" {entry.units}"
             lines.append(f"  {entry.name:<22} {entry.after:.6g}{unit}{before}, {entry.place.value}")
+        if self.side_effects:
+            lines += ["Beside that:", *(f"  {effect}" for effect in self.side_effects)]
         if self.held:
             lines.append(f"At CTSM's own value, as the estimate has them: {', '.join(self.held)}.")
         lines.append("Not delivered:" if self.not_delivered else "Nothing was left out.")

@@ -25,7 +25,7 @@ from ctsm_socnn.export.translation import Translation, WaterLimits, translate
 from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
-from ctsm_socnn.parameters.ctsm_routes import closed_in
+from ctsm_socnn.parameters.ctsm_routes import ROUTES, closed_in
 from ctsm_socnn.parameters.ctsm_versions import (
     KNOWN_VERSIONS,
     CtsmVersion,
@@ -128,7 +128,7 @@ def write_paramfile(
         shutil.copyfile(template, temporary)
         _apply(plan, temporary)
         _compare(template, temporary, plan)
-    return Delivery(target.name, written, lost, kept)
+    return Delivery(target.name, written, lost, kept, _side_effects(written, target))
 
 
 def named_maps(paramfile: Path) -> Path | None:
@@ -245,6 +245,16 @@ def _written(
         after = before if unchanged and before is not None else value
         entries.append(Written(item.name, item.place, before, after, item.units))
     return tuple(entries)
+
+
+def _side_effects(written: tuple[Written, ...], version: CtsmVersion) -> tuple[str, ...]:
+    """Say what the changed scalars drive beside the parameter that they carry."""
+    changed = {entry.name for entry in written if entry.before not in (None, entry.after)}
+    return tuple(
+        f"{version.item(route.items[0]).name}: {route.side_effect}"
+        for route in ROUTES
+        if route.side_effect and version.item(route.items[0]).name in changed
+    )
 
 
 def _apply(plan: _Plan, path: Path) -> None:

@@ -1,7 +1,9 @@
 """A CTSM case without SourceMods, offline at sites: its soil carbon as a function of the 21 parameters.
 
 The equations are those of the version itself, and what it cannot take of the parameters stays at
-CTSM's own value. So a fit of this model finds the best that the case can hold.
+CTSM's own value. So does q10, because CTSM has one variable for it and for the respiration of plants,
+which would then give other litter than the forcing has. So a fit of this model finds the best that
+the case can hold.
 """
 
 from __future__ import annotations
@@ -126,8 +128,9 @@ class StockCase:
 
     @property
     def held(self) -> tuple[str, ...]:
-        """Parameters that stay at CTSM's own value, because the version does not read them."""
-        return closed_in(self.version)
+        """Parameters that stay at the case's own value: q10, and what the version does not read."""
+        closed = closed_in(self.version)
+        return tuple(name for name in PARAMETER_NAMES if name in closed or name == "q10")
 
     def taken(self, parameters: ArrayLike) -> Array:
         """Say what the case makes of parameters: those held, cut or converted as CTSM has them.
@@ -203,6 +206,7 @@ class StockCase:
     def _scalars(self, vector: Array) -> dict[str, float]:
         """CTSM's scalars with the parameters on the paramfile."""
         values = np.clip(vector, _LEAST, _MOST)
+        values[PARAMETER_NAMES.index("q10")] = self.scalars["q10"]
         unnormalised = TurnoverConvention.UNNORMALISED
         translated = translate(values, unnormalised, self.version, self._water)
         return {**self.scalars, **translated.scalars}

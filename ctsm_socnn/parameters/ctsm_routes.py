@@ -46,7 +46,7 @@ Q10_ITEMS: Final = ("q10", "froz_q10")
 """CTSM items that q10 sets: of thawed and of frozen soil."""
 
 _Q10_SIDE_EFFECT: Final = (
-    "q10_mr also sets the Q10 of plant maintenance respiration; CTSM has one variable for both"
+    "also sets the Q10 of plant maintenance respiration; CTSM has one variable for both"
 )
 _SPIN_UP: Final = {
     "tau_cwd": "also sets the accelerated spin-up factor of its pool, max(1, tau/2)",

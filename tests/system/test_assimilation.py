@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ def sites_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     path = tmp_path_factory.mktemp("sites") / "sites.nc"
     sites = open_sites(shared_data / "data" / "northeast_us" / "sites.nc")
     sites.isel(site=slice(0, 40)).drop_encoding().to_netcdf(path)
+    params = shared_data / "data" / "clm_params" / "clm5_params.c200717.nc"
+    shutil.copyfile(params, path.parent / "clm5_params.nc")
     return path
 
 
@@ -38,6 +41,16 @@ def test_every_method_writes_its_file(
     )
     assert "95 % interval" in capsys.readouterr().out
     assert open_file(batch)["quantile"].shape == (5, 21)
+    paramfile = sites_file.parent / "clm5_params.nc"
+    case = ["--method", "one-batch", "--starts", "1", "--ctsm", "cesm2.2"]
+    case += ["--paramfile", str(paramfile), "-o", str(tmp_path / "scalars.nc")]
+    assert main(["assimilate", sites, *case]) == 0
+    table = capsys.readouterr().out
+    assert "CTSM's own values of q10, fs1s2, fs1s3, beta" in table
+    assert "\nbeta " not in table
+    assert open_file(tmp_path / "scalars.nc").attrs["held_parameters"] == "q10 fs1s2 fs1s3 beta"
+    assert main(["assimilate", sites, *case[:-2], "-o", str(paramfile), "--overwrite"]) == 2
+    assert "is read by this command" in capsys.readouterr().err
     by = ["--method", "hierarchical", "--by", "cov_Texture_USDA_30cm", "--starts", "1"]
     assert main(["assimilate", sites, *by, "-o", str(tmp_path / "classes.nc")]) == 0
     assert "classes of cov_Texture_USDA_30cm" in capsys.readouterr().out
@@ -88,6 +101,13 @@ def test_a_killed_run_goes_on_and_ends_the_same(sites_file: Path, tmp_path: Path
         (["--figure-sites", "40", "--figures", "."], "has the sites 0 to 39"),
         (["--method", "one-batch", "--shard", "1/2"], "--shard is not for --method one-batch"),
         (["--method", "one-batch", "--likelihood", "lognormal"], "but for site-by-site"),
+        (["--method", "one-batch", "--ctsm", "ctsm5.4"], "give both"),
+        (["--method", "hierarchical", "--ctsm", "ctsm5.4"], "--ctsm is not for"),
+        (["--method", "one-batch", "--ctsm", "5", "--paramfile", "x.nc"], "unknown CTSM version"),
+        (
+            ["--method", "one-batch", "--ctsm", "ctsm5.4", "--paramfile", "no_such.nc"],
+            "no_such.nc does not exist",
+        ),
         (["--cost", "log"], "--cost is not for --method site-by-site"),
         (["--draws-per-site", "5"], "but for random-sampling"),
     ],

@@ -52,11 +52,27 @@ def test_excluded_sites_are_counted_and_listed(result: Path) -> None:
 
 def test_every_method_is_scored_in_and_out_of_sample(result: Path) -> None:
     scores = json.loads((result / "evaluation" / "scores.json").read_text())["methods"]
-    assert set(scores) == {"default", "random sampling", "one batch", "network"}
-    for by_sample in scores.values():
-        assert set(by_sample) == {"in", "out"}
-        assert all(np.isfinite(s["nse"]) for s in by_sample.values())
+    methods = {"default", "random sampling", "one batch", "network"}
+    assert set(scores) == methods | {f"{c}, {s}" for c in CASES for s in ("as it was", "fitted")}
+    for name in methods:
+        assert set(scores[name]) == {"in", "out"}
+        assert all(np.isfinite(s["nse"]) for s in scores[name].values())
     assert scores["one batch"]["out"]["log_nse"] > scores["default"]["out"]["log_nse"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case_without_maps_agrees_better_with_the_profiles_than_before(
+    result: Path, case: str
+) -> None:
+    scores = json.loads((result / "evaluation" / "scores.json").read_text())["methods"]
+    before, after = (scores[f"{case}, {state}"]["in"] for state in ("as it was", "fitted"))
+    assert after["nse"] > before["nse"] + 0.05
+    assert after["log_nse"] > before["log_nse"] + 0.15
+    readme = (result / "usermods" / case / "README").read_text()
+    assert "fitted in the equations of" in readme
+    assert "At CTSM's own value, as the estimate has them:" in readme
+    assert "Nothing was left out." in readme
+    assert "What that loses" not in readme
 
 
 def test_figures_are_drawn(result: Path) -> None:
@@ -104,7 +120,7 @@ def test_a_second_run_keeps_everything(
         words += ["--set", entry]
     assert main(words) == 0
     printed = capsys.readouterr().out
-    assert printed.count("done before, kept") == 12
+    assert printed.count("done before, kept") == 13
     assert "network" in printed
 
 

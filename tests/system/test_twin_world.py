@@ -61,8 +61,10 @@ def results(world, tmp_path_factory) -> Path:
 
 def test_every_method_is_scored_in_and_out_of_sample(results):
     scores = json.loads((results / "evaluation" / "scores.json").read_text())
-    assert list(scores["methods"]) == list(EXPECTED_ORDER)
-    for by_sample in scores["methods"].values():
+    cases = [f"{c}, {s}" for c in ("twin_clm50", "twin_ctsm54") for s in ("as it was", "fitted")]
+    assert list(scores["methods"]) == [*EXPECTED_ORDER, *cases]
+    for name in EXPECTED_ORDER:
+        by_sample = scores["methods"][name]
         assert set(by_sample) == {"in", "out"}
         assert {"nse", "r2", "rmse", "bias", "log_nse", "stock_nse"} <= set(by_sample["out"])
     in_sample = scores["methods"]["default"]["in"]
@@ -136,7 +138,7 @@ def test_the_bundle_makes_the_same_values_again(results, tmp_path, capsys):
 def test_given_again_nothing_is_done_again(world, results, capsys):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")}
     assert main(_words(world, results)) == 0
-    assert capsys.readouterr().out.count("done before, kept") == 13
+    assert capsys.readouterr().out.count("done before, kept") == 14
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")} == before
 
 
@@ -147,7 +149,7 @@ def test_the_outcome_as_json_and_progress_beside_it(world, results, capsys):
     assert told["scores"] == json.loads((results / "evaluation" / "scores.json").read_text())
     assert [case["name"] for case in told["cases"]] == ["twin_clm50", "twin_ctsm54"]
     assert all(Path(case["usermods"]).is_dir() for case in told["cases"])
-    assert captured.err.count("done before, kept") == 13
+    assert captured.err.count("done before, kept") == 14
 
 
 def test_other_settings_do_not_mix_with_finished_results(world, results, capsys):

@@ -53,10 +53,14 @@ def test_paramfile_with_assignments(
 ) -> None:
     output = tmp_path / "new.nc"
     words = ["export", "paramfile", "-i", str(template), "-o", str(output), "--ctsm", "ctsm5.4"]
-    assert main([*words, "efolding=0.7", "fl1s1=0.3"]) == 0
+    assert main([*words, "efolding=0.7", "fl1s1=0.3", "q10=1.8", "beta=0.9"]) == 0
     assert value(output, "decomp_depth_efolding") == 0.7
     assert value(output, "bgc_rf_l1s1") == pytest.approx(0.7)
-    assert "Not delivered" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Not delivered:\n  beta " in told
+    assert "At CTSM's own value, as the estimate has them: fs1s2, fs1s3.\n" in told
+    assert "q10_mr: also sets the Q10 of plant maintenance respiration" in told
+    assert "spin-up" not in told  # no turnover time was changed
 
 
 @pytest.mark.parametrize("form", ["paramfile", "usermods"])
@@ -86,12 +90,13 @@ def test_what_was_delivered_as_json(
     template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["export", "paramfile", "-i", str(template), "-o", str(tmp_path / "new.nc")]
-    assert main([*words, "--ctsm", "ctsm5.4", "efolding=0.7", "fl1s1=0.3", "--json"]) == 0
+    assert main([*words, "--ctsm", "ctsm5.4", "efolding=0.7", "beta=0.9", "--json"]) == 0
     delivery = json.loads(capsys.readouterr().out)["delivery"]
     written = {entry["name"]: entry for entry in delivery["written"]}
     assert written["decomp_depth_efolding"]["after"] == 0.7
     assert written["decomp_depth_efolding"]["place"] == "paramfile"
-    assert {entry["parameter"] for entry in delivery["not_delivered"]} >= {"beta"}
+    assert [entry["parameter"] for entry in delivery["not_delivered"]] == ["beta"]
+    assert delivery["held"] == ["fs1s2", "fs1s3"]
 
 
 def test_usermods_as_json(

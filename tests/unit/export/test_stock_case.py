@@ -118,6 +118,7 @@ def test_the_paramfile_holds_what_was_fitted(
 ) -> None:
     stock = case(version)
     taken = stock.taken(parameters(11, 1.7))
+    assert taken[PARAMETER_NAMES.index("q10")] == 1.5  # plants respire by it, too
     delivery = write_paramfile(
         template(version), tmp_path / "new.nc", taken,
         convention=UNNORMALISED, version=version, held=stock.held, strict=True,
@@ -125,6 +126,7 @@ def test_the_paramfile_holds_what_was_fitted(
     assert delivery.not_delivered == ()
     assert set(delivery.held) == set(closed_in(resolve_version(version)))
     assert "At CTSM's own value" in delivery.table()
+    assert "plant maintenance" not in delivery.table()
     scheme = effective_scheme(tmp_path / "new.nc", resolve_version(version), delivery.namelist)
     world = site_climatology(sites, beta=rooting_beta(tmp_path / "new.nc"))
     np.testing.assert_allclose(
@@ -151,10 +153,10 @@ def test_depths_at_which_nothing_would_decompose_are_kept_out(case: Case) -> Non
     assert stock.taken(vector)[PARAMETER_NAMES.index("efolding")] == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("version", ["release-clm5.0", "ctsm5.4"])
 def test_a_fit_in_the_case_finds_its_carbon_where_another_does_not(
-    case: Case, template: Callable[..., Path], sites: xr.Dataset, tmp_path: Path, version: str
+    case: Case, template: Callable[..., Path], sites: xr.Dataset, tmp_path: Path
 ) -> None:
+    version = "release-clm5.0"
     stock, depth = case(version), SOIL_GRID.node_depth[[0, 3, 6, 9]]
     truth = stock.soil_carbon(parameters(13, 1.6)[np.newaxis])
     observed = sites.assign(
@@ -164,18 +166,16 @@ def test_a_fit_in_the_case_finds_its_carbon_where_another_does_not(
     model = partial(
         StockCase.at_sites, paramfile=template(version), version=resolve_version(version)
     )
-    fitted = one_batch(observed, cost="log", starts=3, draws=2, model=model)
+    fitted = one_batch(observed, cost="log", starts=1, draws=2, model=model)
     assert fitted["start_cost"].values[0] < 1e-4
     np.testing.assert_allclose(
         stock.soil_carbon(fitted["parameters"].values[np.newaxis])[:, :10], truth[:, :10], rtol=0.05
     )
     assert tuple(fitted.attrs["held_parameters"].split()) == stock.held
     assert fitted.attrs["scheme"].startswith(f"CTSM {version} as released")
-    for name in stock.held:
-        assert float(fitted["draws"].sel(parameter=name).std()) == pytest.approx(0.0, abs=1e-9) or (
-            name.startswith("tau")  # of CTSM's own time, but as many years as q10 makes of it
-        )
-    published = one_batch(observed, cost="log", starts=3, draws=0)["parameters"].values
+    spread = fitted["draws"].sel(parameter=list(stock.held)).std("draw")
+    assert float(spread.max()) == pytest.approx(0.0, abs=1e-9)
+    published = one_batch(observed, cost="log", starts=1, draws=0)["parameters"].values
     carbon = stock.soil_carbon(published[np.newaxis])
     error = np.abs(np.log(carbon[:, [0, 3, 6, 9]] / truth[:, [0, 3, 6, 9]])).mean()
     assert error > 0.1
