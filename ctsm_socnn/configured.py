@@ -76,12 +76,16 @@ def network_settings(config: Config, method: str) -> NetworkSettings:
     if method != network.method:
         meant &= {"below_bedrock", "members"}
     given: dict[str, Any] = network.model_dump(include=meant)
+    settings = default_settings(method)
+    if "parameters" in given:
+        # The floor of the e-folding depth is not lost when another parameter gets bounds.
+        given["parameters"]["bounds"] = settings.parameters.bounds | network.parameters.bounds
     inputs: dict[str, Any] = network.inputs.model_dump()
     if covariates.names is not None:
         inputs["covariates"] = tuple(covariates.names)
     if covariates.categorical:
         inputs["categorical"] = tuple(covariates.categorical)
-    return default_settings(method).with_changes(**given | {"inputs": inputs})
+    return settings.with_changes(**given | {"inputs": inputs})
 
 
 def covariate_grid(config: Config) -> xr.Dataset:

@@ -272,6 +272,16 @@ def _one_batch(arguments: argparse.Namespace) -> None:
         for i, p in enumerate(PARAMETERS)
         if p.name not in held
     ]
+    outside = [
+        p.name
+        for i, p in enumerate(PARAMETERS)
+        if p.name not in held and not low[i] <= values[p.name] <= high[i]
+    ]
+    if outside:
+        lines.append(
+            f"The best of {', '.join(outside)} lies outside its interval: the cost presses it to a\n"
+            "bound, where few draws of the posterior are."
+        )
     if held:
         lines.append(f"{result.attrs['scheme']}: CTSM's own values of {', '.join(held)}")
     lines += [f"cost {cost:.6g} ({arguments.cost})", f"wrote {arguments.output}"]

@@ -123,6 +123,13 @@ def _write_plants(file: netCDF4.Dataset) -> None:
     roots = file.createVariable("rootprof_beta", "f8", ("variants", "pft"))
     roots.setncatts({"long_name": "Rooting beta parameter", "units": "unitless"})
     roots[:] = np.array([[0.976] * len(_PLANTS), [0.943] * len(_PLANTS)])
+    for name, meaning, ratio in (
+        ("froot_leaf", "New fine root C per new leaf C", 1.5),
+        ("croot_stem", "New coarse root C per new stem C", 0.3),
+    ):
+        allocation = file.createVariable(name, "f8", ("pft",))
+        allocation.setncatts({"long_name": meaning, "units": "gC/gC"})
+        allocation[:] = np.array([0.0] + [ratio] * (len(_PLANTS) - 1))
     leaf = file.createVariable("leafcn", "f8", ("pft",), fill_value=-999.0)
     leaf.setncatts({"long_name": "Leaf C:N", "units": "gC/gN"})
     leaf[:] = np.ma.masked_equal([-999.0, 58.0, 24.0, 36.0, 27.0, 25.0], -999.0)

@@ -18,6 +18,7 @@ from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.translation import RESPIRED_ITEMS, WaterLimits
 from ctsm_socnn.model import CtsmParameters, CtsmScheme, CtsmSwitches
+from ctsm_socnn.model.ctsm_sites import input_profile, surface_profile
 from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, parameter
 from ctsm_socnn.parameters.ctsm_routes import (
@@ -33,6 +34,7 @@ __all__ = [
     "effective_parameters",
     "effective_scalars",
     "effective_scheme",
+    "litter_profile",
     "parameters_of_scalars",
     "rooting_beta",
     "scheme_of_scalars",
@@ -204,12 +206,47 @@ def rooting_beta(paramfile: Path) -> float:
     FileError, ExportError
         If the paramfile cannot be read or holds no such profile.
     """
-    with open_netcdf(paramfile) as dataset:
-        if "rootprof_beta" not in dataset.variables:
-            raise ExportError(f"{paramfile}: variable rootprof_beta is missing")
-        values = np.ma.masked_invalid(dataset["rootprof_beta"][_CARBON_VARIANT, _NATURAL_PLANTS])
-    used = np.asarray(values.compressed())
-    used = used[(used > 0.0) & (used < 1.0)]
+    values = _of_natural_plants(paramfile, "rootprof_beta", (_CARBON_VARIANT,))
+    used = values[(values > 0.0) & (values < 1.0)]
     if used.size == 0:
         raise ExportError(f"{paramfile}: rootprof_beta holds no profile of a plant type")
     return float(np.median(used))
+
+
+def litter_profile(paramfile: Path) -> NDArray[np.float64]:
+    """Profiles by which a case spreads its litter over the layers, m-1.
+
+    Leaves and stems fall on the ground, roots die where they are. How much of the litter is which
+    follows from the allocation to roots (`froot_leaf`, `croot_stem`), medians of natural plants;
+    grass has no stems.
+
+    Returns
+    -------
+    ndarray, shape (4, 20)
+        Of CWD and of metabolic, cellulose and lignin litter.
+
+    Raises
+    ------
+    FileError, ExportError
+        If the paramfile cannot be read or lacks one of the three variables.
+    """
+    roots, ground = input_profile(rooting_beta(paramfile)), surface_profile()
+    fine, coarse = (_median_ratio(paramfile, name) for name in ("froot_leaf", "croot_stem"))
+    litter = (fine * roots + ground) / (1.0 + fine)
+    return np.stack([(coarse * roots + ground) / (1.0 + coarse), litter, litter, litter])
+
+
+def _median_ratio(paramfile: Path, name: str) -> float:
+    values = _of_natural_plants(paramfile, name, ())
+    used = values[values > 0.0]
+    if used.size == 0:
+        raise ExportError(f"{paramfile}: {name} holds no value of a plant type")
+    return float(np.median(used))
+
+
+def _of_natural_plants(paramfile: Path, name: str, variant: tuple[int, ...]) -> NDArray[np.float64]:
+    with open_netcdf(paramfile) as dataset:
+        if name not in dataset.variables:
+            raise ExportError(f"{paramfile}: variable {name} is missing")
+        values = np.ma.masked_invalid(dataset[name][(*variant, _NATURAL_PLANTS)])
+    return np.asarray(values.compressed(), dtype=np.float64)

@@ -21,6 +21,7 @@ from ctsm_socnn.export.paramfile import water_limits
 from ctsm_socnn.export.readback import (
     default_namelist,
     effective_scalars,
+    litter_profile,
     parameters_of_scalars,
     rooting_beta,
     scheme_of_scalars,
@@ -79,7 +80,7 @@ class StockCase:
     scalars : mapping of item key to value
         What CTSM takes from it, from the namelist and from its own code.
     beta : float
-        Of the rooting profile, by which all input is spread.
+        Of the rooting profile; `litter_profile` says how the input is spread.
     columns, forcing : CtsmColumns, CtsmForcing
         Of the columns that differ: sites in one cell share theirs.
     column : ndarray of int, shape (site,)
@@ -118,7 +119,9 @@ class StockCase:
         sites = sites.assign(CELLSAND=sites["CELLSAND"].fillna(TYPICAL_SAND))
         first, column = distinct_forcing(sites, FORCING_DIMENSIONS)
         made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
-        columns, forcing = site_climatology(sites.isel(site=first), beta=beta, made_with=made_with)
+        columns, forcing = site_climatology(
+            sites.isel(site=first), profile=litter_profile(paramfile), made_with=made_with
+        )
         return cls(version, paramfile, scalars, beta, columns, forcing, column)
 
     @property

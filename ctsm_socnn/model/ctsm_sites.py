@@ -19,25 +19,29 @@ from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.model.simulation import DAYS_OF_MONTHS, SECONDS_PER_DAY
 from ctsm_socnn.schemas import INPUT_VARIABLES
 
-__all__ = ["input_profile", "potential_of_water_scalar", "site_climatology"]
+__all__ = ["input_profile", "potential_of_water_scalar", "site_climatology", "surface_profile"]
 
 Array = NDArray[np.float64]
 
 CENTIMETRES: Final = 100.0
+_LITTER_DECAY: Final = 10.0
+"""m-1. CTSM's surfprof_exp."""
+_DEEPEST_LITTER: Final = 0.4
+"""m. CTSM's zmin_bedrock: deeper layers take nothing of what falls on the ground."""
 
 
 def site_climatology(
     sites: xr.Dataset,
     *,
-    beta: ArrayLike,
+    profile: ArrayLike,
     made_with: CtsmParameters | None = None,
     latitude: ArrayLike | None = None,
 ) -> tuple[CtsmColumns, CtsmForcing]:
     """Columns and twelve monthly records of a sites dataset.
 
     Nitrogen limits litter wherever the climatology says so; transitions between soil pools follow
-    their fixed C:N, as in the model. Input goes to the layers above bedrock, as in
-    SoilBiogeochemVerticalProfile. The water scalar is turned into the potential that gives it, so
+    their fixed C:N, as in the model. Input goes to layers above bedrock that thawed last year, all
+    of it to the first if none did, as in SoilBiogeochemVerticalProfile. The water scalar is turned into the potential that gives it, so
     that other water parameters act on it; the oxygen scalar is taken as the oxygen ratio. A scheme
     that is to use it needs `CtsmSwitches(use_lch4=True, anoxia=True)`.
 
@@ -45,8 +49,9 @@ def site_climatology(
     ----------
     sites : xarray.Dataset
         Meets the sites schema.
-    beta : (site,) or scalar, 1
-        Root-profile parameter by which input is spread over the layers.
+    profile : (20,) or (4, 20), m-1
+        By which input is spread over the layers: one, or those of CWD and of metabolic, cellulose
+        and lignin litter. See `input_profile` and `surface_profile`.
     made_with : CtsmParameters, optional
         Under which `W_SCALAR` was made, and whose C:N is used; CLM5's by default.
     latitude : (site,), degrees north, optional
@@ -76,7 +81,7 @@ def site_climatology(
         oxygen_unsaturated=records("O_SCALAR", "layer"),
         altmax=records("ALTMAX"),
         altmax_lastyear=records("ALTMAX_LASTYEAR"),
-        inputs=_inputs(sites, beta),
+        inputs=_inputs(sites, profile),
     )
     return columns, forcing
 
@@ -116,15 +121,34 @@ def input_profile(beta: ArrayLike) -> Array:
     return density
 
 
-def _inputs(sites: xr.Dataset, beta: ArrayLike) -> Array:
+def surface_profile() -> Array:
+    """Share per metre of each layer of what falls on the ground, leaves and stems, (20,), m-1.
+
+    CTSM divides the exponential by the thickness of the layer (SoilBiogeochemVerticalProfile).
+    """
+    depth, thickness = SOIL_GRID.node_depth, SOIL_GRID.thickness
+    reached = depth <= _DEEPEST_LITTER
+    density = np.where(reached, np.exp(-_LITTER_DECAY * depth) / thickness, 0.0)
+    return np.asarray(density / (density @ thickness))
+
+
+def _inputs(sites: xr.Dataset, profile: ArrayLike) -> Array:
     """Input by pool and layer (month, site, 7, layer), gC m-3 s-1, from column totals of a month."""
+    pools = len(INPUT_VARIABLES)
+    totals = np.stack(
+        [sites[name].transpose("month", "site").values for name in INPUT_VARIABLES], axis=-1
+    )
+    seconds = np.array(DAYS_OF_MONTHS) * SECONDS_PER_DAY
+    inputs = np.zeros((*totals.shape[:2], 7, len(SOIL_GRID.thickness)))
+    share = np.broadcast_to(profile, (pools, inputs.shape[-1])) * _taking(sites)[:, :, np.newaxis]
+    share /= (share @ SOIL_GRID.thickness)[..., np.newaxis]
+    inputs[:, :, :pools] = (totals / seconds[:, np.newaxis, np.newaxis])[..., np.newaxis] * share
+    return inputs
+
+
+def _taking(sites: xr.Dataset) -> NDArray[np.bool_]:
+    """Whether a layer takes litter, shape (month, site, layer)."""
+    thaw = sites["ALTMAX_LASTYEAR"].transpose("month", "site").values[..., np.newaxis]
     layer = np.arange(1, len(SOIL_GRID.thickness) + 1)
     above_bedrock = layer <= sites["nbedrock"].values[:, np.newaxis]
-    profile = np.where(above_bedrock, input_profile(beta), 0.0)
-    profile /= (profile @ SOIL_GRID.thickness)[:, np.newaxis]
-    seconds = np.array(DAYS_OF_MONTHS) * SECONDS_PER_DAY
-    inputs = np.zeros((len(seconds), sites.sizes["site"], 7, len(layer)))
-    for pool, name in enumerate(INPUT_VARIABLES):
-        totals = sites[name].transpose("month", "site").values / seconds[:, None]
-        inputs[:, :, pool] = totals[:, :, None] * profile
-    return inputs
+    return np.asarray(above_bedrock & ((SOIL_GRID.node_depth <= thaw) | (layer == 1)))

@@ -26,6 +26,7 @@ from ctsm_socnn.model.ctsm_sites import (
     input_profile,
     potential_of_water_scalar,
     site_climatology,
+    surface_profile,
 )
 from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.model.simulation import DAYS_OF_MONTHS
@@ -80,7 +81,7 @@ def test_both_kernels_find_the_same_steady_state(unchanging_sites: xr.Dataset) -
     published = steady_state(
         Columns.from_sites(unchanging_sites), np.array([list(PUBLISHED.values())] * 300)
     )
-    columns, forcing = site_climatology(unchanging_sites, beta=PUBLISHED["beta"])
+    columns, forcing = site_climatology(unchanging_sites, profile=input_profile(PUBLISHED["beta"]))
     days = np.array(DAYS_OF_MONTHS)[:, None, None, None] / 365.0
     forcing = replace(forcing, inputs=(forcing.inputs * days).sum(axis=0, keepdims=True))
     switches = CtsmSwitches(use_lch4=True, anoxia=True, normalize_q10_to_century_tfunc=False)
@@ -109,6 +110,34 @@ def test_potential_gives_back_its_water_scalar() -> None:
     assert_allclose(found, scalar, atol=1e-15)
     with pytest.raises(KernelError, match=r"water scalar is 1.1 at \(\)"):
         potential_of_water_scalar(1.1, parameters)
+
+
+def test_litter_reaches_thawed_soil_above_bedrock_only(unchanging_sites: xr.Dataset) -> None:
+    sites = unchanging_sites.isel(site=[0, 1, 2]).copy(deep=True)
+    sites["nbedrock"][:] = [20, 8, 20]
+    sites["ALTMAX_LASTYEAR"][:] = np.array([[50.0], [50.0], [0.3]])
+    sites["ALTMAX_LASTYEAR"][2, 0] = 0.0
+    _, forcing = site_climatology(sites, profile=input_profile(0.95))
+    inputs = forcing.inputs
+    total = sites["LITR2_INPUT"].transpose("month", "site").values
+    seconds = np.array(DAYS_OF_MONTHS)[:, None] * 86400.0
+    assert_allclose(inputs[:, :, 2] @ SOIL_GRID.thickness * seconds, total, rtol=1e-12)
+    deepest = [np.flatnonzero(inputs[5, i, 2])[-1] + 1 for i in range(3)]
+    thawed = int((SOIL_GRID.node_depth <= 0.3).sum())
+    assert deepest == [20, 8, thawed]
+    assert np.flatnonzero(inputs[0, 2, 2]).tolist() == [0]  # all of it on frozen ground
+
+
+@pytest.mark.real_data
+def test_litter_on_the_ground_is_spread_as_in_a_real_run(shared_data: Path) -> None:
+    with xr.open_dataset(
+        next((shared_data / "data" / "ctsm_run" / "history").glob("stock.clm2.h2a.*.nc")),
+        decode_times=False,
+    ) as run:
+        leaves = run["LEAF_PROF"].values[:, :20].reshape(run.sizes["time"], 20, -1)
+    thawed = leaves[-1, :, 0]
+    assert_allclose(surface_profile(), thawed, rtol=1e-6)
+    assert_allclose(surface_profile() @ SOIL_GRID.thickness, 1.0, rtol=1e-14)
 
 
 def test_input_profile_holds_all_of_the_input() -> None:

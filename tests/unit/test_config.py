@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ctsm_socnn.config import Config, load_config, parse_config
+from ctsm_socnn.configured import network_settings
 from ctsm_socnn.errors import ConfigError
 
 MINIMAL = """
@@ -120,3 +121,14 @@ def test_a_table_can_be_parsed_without_a_file(tmp_path: Path) -> None:
 def test_only_what_the_file_says_counts_as_given(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL + "[network]\nmembers = 2\n")
     assert config.network.model_fields_set == {"members"}
+
+
+def test_bounds_of_one_parameter_keep_the_least_efolding_depth(tmp_path: Path) -> None:
+    network = (
+        '[network]\nmethod = "end-to-end"\n[network.parameters]\nbounds = {q10 = [1.3, 2.0]}\n'
+    )
+    bounds = network_settings(load(tmp_path, MINIMAL + network), "end-to-end").parameters.bounds
+    assert bounds == {"efolding": (0.1, 1.0), "q10": (1.3, 2.0)}
+    other = MINIMAL + network.replace("q10 = [1.3, 2.0]", "efolding = [0.2, 0.9]")
+    bounds = network_settings(load(tmp_path, other), "end-to-end").parameters.bounds
+    assert bounds == {"efolding": (0.2, 0.9)}

@@ -60,6 +60,8 @@ def write_template(path: Path, version: str, *, allpfts: bool = False) -> Path:
         dataset.createDimension("variants", 2)
         rooting = dataset.createVariable("rootprof_beta", "f8", ("variants", "pft"))
         rooting[:] = np.array([[0.98] * 4, [0.976, 0.94, 0.95, 0.96]])
+        for name, ratio in {"froot_leaf": 1.5, "croot_stem": 0.3}.items():
+            dataset.createVariable(name, "f8", ("pft",))[:] = [0.0, ratio, ratio, 2.0 * ratio]
         names = dataset.createVariable("froz_flag", "i4", ("pft",))
         names[:] = [1, 2, 3, 4]
     return path

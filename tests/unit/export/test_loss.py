@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -130,13 +131,17 @@ def test_clm50_loses_turnover_times_and_diffusivities(
 def test_scheme_agrees_where_everything_arrives(
     template: Callable[..., Path], values: np.ndarray, sites: xr.Dataset, tmp_path: Path
 ) -> None:
-    """With CTSM's own sand function and profile in the estimate, only the month lengths differ."""
+    """With CTSM's sand function and profile in the estimate, and roots alone, months differ."""
+    plants = template()
+    with netCDF4.Dataset(plants, "r+") as dataset:
+        for name in ("froot_leaf", "croot_stem"):
+            dataset[name][:] = 1e9
     sites["CELLSAND"][:] = 40.0
     stock = clm5_defaults([40.0])[0]
     for name in ("fs1s2", "fs1s3"):
         values[PARAMETER_NAMES.index(name)] = stock[PARAMETER_NAMES.index(name)]
     values[PARAMETER_NAMES.index("beta")] = 0.95
-    loss = loss_of(values, "ctsm5.4", template(), tmp_path / "new.nc", sites)
+    loss = loss_of(values, "ctsm5.4", plants, tmp_path / "new.nc", sites)
     assert lost(loss) == []
     name, metre, column = loss.rows[-1]
     assert name == "the scheme of ctsm5.4"
