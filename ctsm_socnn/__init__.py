@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ctsm_socnn.assimilation.site_by_site import site_by_site as site_by_site
     from ctsm_socnn.config import load_config as load_config
     from ctsm_socnn.demo import make_twin_world as make_twin_world
+    from ctsm_socnn.export import StockCase as StockCase
     from ctsm_socnn.export import write_gridded_parameters as write_gridded_parameters
     from ctsm_socnn.export import write_paramfile as write_paramfile
     from ctsm_socnn.export import write_usermods as write_usermods
@@ -74,7 +75,7 @@ API: Final = {
     ),
     "regrid.grids": ("read_grid",),
     "regrid.maps": ("regrid_maps",),
-    "export": ("write_usermods", "write_paramfile", "write_gridded_parameters"),
+    "export": ("StockCase", "write_usermods", "write_paramfile", "write_gridded_parameters"),
     "validation": ("scores",),
     "parameters": ("PARAMETERS", "PARAMETER_NAMES", "clm5_defaults"),
     "model": ("SOIL_GRID", "Columns", "steady_state", "steady_state_vjp"),

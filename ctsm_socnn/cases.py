@@ -20,7 +20,6 @@ from ctsm_socnn.export.estimates import Estimate, read_estimate
 from ctsm_socnn.export.stock_case import StockCase
 from ctsm_socnn.export.usermods import Usermods, write_usermods
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.schemas import open_file, open_sites, without_forcing
 from ctsm_socnn.validation.comparison import Prediction
 
@@ -137,7 +136,7 @@ def _estimate(case: CaseConfig, run: Path, *, own: bool) -> Estimate | None:
 
 
 def _stock_case(case: CaseConfig, sites: xr.Dataset) -> StockCase:
-    return StockCase.at_sites(sites, case.paramfile, resolve_version(case.version))
+    return StockCase.at_sites(sites, case.paramfile, case.version)
 
 
 def _file(directory: Path, case: CaseConfig) -> Path:

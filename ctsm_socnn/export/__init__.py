@@ -3,11 +3,13 @@
 from ctsm_socnn.export.delivery import Delivery
 from ctsm_socnn.export.gridded import GriddedDelivery, write_gridded_parameters
 from ctsm_socnn.export.paramfile import write_paramfile
+from ctsm_socnn.export.stock_case import StockCase
 from ctsm_socnn.export.usermods import Usermods, write_usermods
 
 __all__ = [
     "Delivery",
     "GriddedDelivery",
+    "StockCase",
     "Usermods",
     "write_gridded_parameters",
     "write_paramfile",

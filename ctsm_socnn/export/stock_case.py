@@ -46,7 +46,7 @@ from ctsm_socnn.parameters import (
     upper_bounds,
 )
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS, closed_in
-from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, distinct_forcing
 
 __all__ = ["StockCase"]
@@ -96,16 +96,18 @@ class StockCase:
     column: NDArray[np.int64]
 
     @classmethod
-    def at_sites(cls, sites: xr.Dataset, paramfile: Path, version: CtsmVersion) -> StockCase:
+    def at_sites(
+        cls, sites: xr.Dataset, paramfile: str | Path, version: CtsmVersion | str
+    ) -> StockCase:
         """Make the case at sites that have all their forcing.
 
         Parameters
         ----------
         sites : xarray.Dataset
             The sites schema. Where sand is not known it is `TYPICAL_SAND`.
-        paramfile : Path
+        paramfile : str or Path
             That the case uses now; the water scalar of the forcing belongs to it.
-        version : CtsmVersion
+        version : CtsmVersion or str
 
         Raises
         ------
@@ -113,7 +115,11 @@ class StockCase:
             If the paramfile cannot be read or does not belong to the version.
         KernelError
             If the forcing is impossible.
+        VersionError
+            If the version is unknown.
         """
+        paramfile = Path(paramfile)
+        version = resolve_version(version) if isinstance(version, str) else version
         scalars = effective_scalars(paramfile, version, default_namelist(version))
         beta, water = rooting_beta(paramfile), water_limits(paramfile, version)
         sites = sites.assign(CELLSAND=sites["CELLSAND"].fillna(TYPICAL_SAND))
