@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,9 @@ __all__ = [
     "shown_values",
 ]
 
+_HANDLE_WIDTH: Final = 0.5
+_LETTER_WIDTH: Final = 0.07
+"""Inches, of a legend in 8 points."""
 _KILO: Final = 1000.0
 _MOST_PANELS: Final = 9
 _DEEPEST_SHOWN: Final = 3.0
@@ -93,7 +96,8 @@ def draw_depth_profiles(
     shown = _panels(comparison, group)
     columns = min(len(shown), 3)
     rows = -(-len(shown) // columns)
-    size = (4.6, 4.4) if len(shown) == 1 else (2.9 * columns, 2.7 * rows + 0.6)
+    alone = len(shown) == 1
+    size = (7.0, 4.4) if alone else (2.9 * columns, 2.7 * rows + 0.6)
     with matplotlib.style.context(dict(STYLE)):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -109,7 +113,12 @@ def draw_depth_profiles(
         figure.supylabel("depth (m)", fontsize=9)
         handles, labels = first.get_legend_handles_labels()
         figure.legend(
-            handles, labels, fontsize=8, frameon=False, loc="outside upper center", ncols=3
+            handles,
+            labels,
+            fontsize=8,
+            frameon=False,
+            loc="outside right upper" if alone else "outside upper center",
+            ncols=1 if alone else _legend_columns(size[0], labels),
         )
         save_figure(figure, path, overwrite=overwrite)
 
@@ -149,10 +158,17 @@ def draw_carbon_times(
         axes[0].set_ylabel("depth (m)")
         axes[0].set_ylim(_DEEPEST_SHOWN, 0.0)
         handles, labels = axes[1].get_legend_handles_labels()
+        across = min(2, _legend_columns(7.2, labels))
         figure.legend(
-            handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncols=2
+            handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncols=across
         )
         save_figure(figure, path, overwrite=overwrite)
+
+
+def _legend_columns(width: float, labels: Sequence[str]) -> int:
+    """How many columns of such labels a figure of that width (inches) can take."""
+    widest = _HANDLE_WIDTH + _LETTER_WIDTH * max(map(len, labels))
+    return max(1, min(3, int(width // widest)))
 
 
 def _panels(
