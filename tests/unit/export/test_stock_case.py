@@ -137,6 +137,7 @@ def test_the_paramfile_holds_what_was_fitted(
     assert set(delivery.held) == set(closed_in(resolve_version(version)))
     assert "At CTSM's own value" in delivery.table()
     assert "plant maintenance" not in delivery.table()
+    assert "maxpsi_hr: above 1 w_scaling also raises" in delivery.table()
     scheme = effective_scheme(tmp_path / "new.nc", resolve_version(version), delivery.namelist)
     world = world_of(tmp_path / "new.nc", sites)
     np.testing.assert_allclose(
