@@ -149,7 +149,8 @@ class _Run:
         if config.network.calibrate is not None:
             network |= {"calibrate": config.network.calibrate, **folds}
         seed = {"seed": config.seed}
-        one_batch = {k: v for k, v in assimilation.items() if k.startswith("one_")} | seed
+        fits = seed | {"below_bedrock": config.network.below_bedrock}
+        one_batch = {k: v for k, v in assimilation.items() if k.startswith("one_")} | fits
         history = find_history([*config.forcing.history, *config.forcing.pools])
         surface = [config.forcing.surface] if config.forcing.surface else []
         profiles = config.profiles.file or config.profiles.sites
@@ -193,7 +194,7 @@ class _Run:
                 "posterior.nc",
                 self.site_by_site,
                 after=["sites"],
-                settings={k: v for k, v in assimilation.items() if not k.startswith("one_")} | seed,
+                settings={k: v for k, v in assimilation.items() if not k.startswith("one_")} | fits,
                 resumes=True,
                 leftovers=["posterior.nc.parts"],
             ),

@@ -17,7 +17,12 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError
-from ctsm_socnn.export.readback import effective_parameters, effective_scheme, litter_profile
+from ctsm_socnn.export.readback import (
+    effective_parameters,
+    effective_scheme,
+    root_shares,
+    rooting_beta,
+)
 from ctsm_socnn.export.translation import WaterLimits, checked_values
 from ctsm_socnn.model import (
     SOIL_GRID,
@@ -142,7 +147,12 @@ def translation_loss(
     rows.append(("all of them", *_change(soil_carbon(columns, used), wanted)))
     scheme = effective_scheme(paramfile, version, namelist)
     made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
-    world = site_climatology(sites, profile=litter_profile(paramfile), made_with=made_with)
+    world = site_climatology(
+        sites,
+        beta=rooting_beta(paramfile),
+        of_roots=root_shares(paramfile),
+        made_with=made_with,
+    )
     carbon = mean_steady_state(scheme, *world).soc
     rows.append((f"the scheme of {version.name}", *_change(carbon, wanted)))
     without_sand = int(complete["CELLSAND"].isnull().all("layer").sum())

@@ -18,7 +18,6 @@ from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.translation import RESPIRED_ITEMS, WaterLimits
 from ctsm_socnn.model import CtsmParameters, CtsmScheme, CtsmSwitches
-from ctsm_socnn.model.ctsm_sites import input_profile, surface_profile
 from ctsm_socnn.netcdf_reading import open_netcdf
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, parameter
 from ctsm_socnn.parameters.ctsm_routes import (
@@ -34,8 +33,8 @@ __all__ = [
     "effective_parameters",
     "effective_scalars",
     "effective_scheme",
-    "litter_profile",
     "parameters_of_scalars",
+    "root_shares",
     "rooting_beta",
     "scheme_of_scalars",
 ]
@@ -213,27 +212,19 @@ def rooting_beta(paramfile: Path) -> float:
     return float(np.median(used))
 
 
-def litter_profile(paramfile: Path) -> NDArray[np.float64]:
-    """Profiles by which a case spreads its litter over the layers, m-1.
+def root_shares(paramfile: Path) -> NDArray[np.float64]:
+    """Shares of roots in a case's CWD and metabolic, cellulose and lignin litter, 1, shape (4,).
 
-    Leaves and stems fall on the ground, roots die where they are. How much of the litter is which
-    follows from the allocation to roots (`froot_leaf`, `croot_stem`), medians of natural plants;
-    grass has no stems.
-
-    Returns
-    -------
-    ndarray, shape (4, 20)
-        Of CWD and of metabolic, cellulose and lignin litter.
+    They follow from the allocation to roots (`froot_leaf`, `croot_stem`), medians of natural
+    plants; grass has no stems.
 
     Raises
     ------
     FileError, ExportError
-        If the paramfile cannot be read or lacks one of the three variables.
+        If the paramfile cannot be read or lacks one of the two variables.
     """
-    roots, ground = input_profile(rooting_beta(paramfile)), surface_profile()
     fine, coarse = (_median_ratio(paramfile, name) for name in ("froot_leaf", "croot_stem"))
-    litter = (fine * roots + ground) / (1.0 + fine)
-    return np.stack([(coarse * roots + ground) / (1.0 + coarse), litter, litter, litter])
+    return np.array([coarse / (1.0 + coarse), *3 * [fine / (1.0 + fine)]])
 
 
 def _median_ratio(paramfile: Path, name: str) -> float:

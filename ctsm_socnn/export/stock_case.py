@@ -21,8 +21,8 @@ from ctsm_socnn.export.paramfile import water_limits
 from ctsm_socnn.export.readback import (
     default_namelist,
     effective_scalars,
-    litter_profile,
     parameters_of_scalars,
+    root_shares,
     rooting_beta,
     scheme_of_scalars,
 )
@@ -80,7 +80,7 @@ class StockCase:
     scalars : mapping of item key to value
         What CTSM takes from it, from the namelist and from its own code.
     beta : float
-        Of the rooting profile; `litter_profile` says how the input is spread.
+        Of the rooting profile.
     columns, forcing : CtsmColumns, CtsmForcing
         Of the columns that differ: sites in one cell share theirs.
     column : ndarray of int, shape (site,)
@@ -126,7 +126,10 @@ class StockCase:
         first, column = distinct_forcing(sites, FORCING_DIMENSIONS)
         made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
         columns, forcing = site_climatology(
-            sites.isel(site=first), profile=litter_profile(paramfile), made_with=made_with
+            sites.isel(site=first),
+            beta=beta,
+            of_roots=root_shares(paramfile),
+            made_with=made_with,
         )
         return cls(version, paramfile, scalars, beta, columns, forcing, column)
 

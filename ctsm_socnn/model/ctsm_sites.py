@@ -19,7 +19,13 @@ from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.model.simulation import DAYS_OF_MONTHS, SECONDS_PER_DAY
 from ctsm_socnn.schemas import INPUT_VARIABLES
 
-__all__ = ["input_profile", "potential_of_water_scalar", "site_climatology", "surface_profile"]
+__all__ = [
+    "input_profile",
+    "litter_profiles",
+    "potential_of_water_scalar",
+    "site_climatology",
+    "surface_profile",
+]
 
 Array = NDArray[np.float64]
 
@@ -28,30 +34,36 @@ _LITTER_DECAY: Final = 10.0
 """m-1. CTSM's surfprof_exp."""
 _DEEPEST_LITTER: Final = 0.4
 """m. CTSM's zmin_bedrock: deeper layers take nothing of what falls on the ground."""
+_ROUNDING: Final = 1e-6
+"""Of depths that a history file has in single precision."""
 
 
 def site_climatology(
     sites: xr.Dataset,
     *,
-    profile: ArrayLike,
+    beta: float,
+    of_roots: ArrayLike = 1.0,
     made_with: CtsmParameters | None = None,
     latitude: ArrayLike | None = None,
 ) -> tuple[CtsmColumns, CtsmForcing]:
     """Columns and twelve monthly records of a sites dataset.
 
     Nitrogen limits litter wherever the climatology says so; transitions between soil pools follow
-    their fixed C:N, as in the model. Input goes to layers above bedrock that thawed last year, all
-    of it to the first if none did, as in SoilBiogeochemVerticalProfile. The water scalar is turned into the potential that gives it, so
-    that other water parameters act on it; the oxygen scalar is taken as the oxygen ratio. A scheme
-    that is to use it needs `CtsmSwitches(use_lch4=True, anoxia=True)`.
+    their fixed C:N, as in the model. Litter is spread as in SoilBiogeochemVerticalProfile: that of
+    roots by the rooting profile, the rest on the ground, each above bedrock and within what thawed
+    last year, or all in the first layer if nothing did. The water scalar is turned into the
+    potential that gives it, so that other water parameters act on it; the oxygen scalar is taken as
+    the oxygen ratio. A scheme that is to use it needs `CtsmSwitches(use_lch4=True, anoxia=True)`.
 
     Parameters
     ----------
     sites : xarray.Dataset
         Meets the sites schema.
-    profile : (20,) or (4, 20), m-1
-        By which input is spread over the layers: one, or those of CWD and of metabolic, cellulose
-        and lignin litter. See `input_profile` and `surface_profile`.
+    beta : float, 1
+        Of the rooting profile; see `input_profile`.
+    of_roots : scalar or (4,), 1
+        Share of the input that comes from roots: one, or those of CWD and of metabolic, cellulose
+        and lignin litter. The rest falls on the ground; see `surface_profile`.
     made_with : CtsmParameters, optional
         Under which `W_SCALAR` was made, and whose C:N is used; CLM5's by default.
     latitude : (site,), degrees north, optional
@@ -81,7 +93,7 @@ def site_climatology(
         oxygen_unsaturated=records("O_SCALAR", "layer"),
         altmax=records("ALTMAX"),
         altmax_lastyear=records("ALTMAX_LASTYEAR"),
-        inputs=_inputs(sites, profile),
+        inputs=_inputs(sites, beta, of_roots),
     )
     return columns, forcing
 
@@ -132,7 +144,7 @@ def surface_profile() -> Array:
     return np.asarray(density / (density @ thickness))
 
 
-def _inputs(sites: xr.Dataset, profile: ArrayLike) -> Array:
+def _inputs(sites: xr.Dataset, beta: float, of_roots: ArrayLike) -> Array:
     """Input by pool and layer (month, site, 7, layer), gC m-3 s-1, from column totals of a month."""
     pools = len(INPUT_VARIABLES)
     totals = np.stack(
@@ -140,15 +152,32 @@ def _inputs(sites: xr.Dataset, profile: ArrayLike) -> Array:
     )
     seconds = np.array(DAYS_OF_MONTHS) * SECONDS_PER_DAY
     inputs = np.zeros((*totals.shape[:2], 7, len(SOIL_GRID.thickness)))
-    share = np.broadcast_to(profile, (pools, inputs.shape[-1])) * _taking(sites)[:, :, np.newaxis]
-    share /= (share @ SOIL_GRID.thickness)[..., np.newaxis]
-    inputs[:, :, :pools] = (totals / seconds[:, np.newaxis, np.newaxis])[..., np.newaxis] * share
+    roots, ground = litter_profiles(sites, beta)
+    share = np.broadcast_to(of_roots, pools)[:, np.newaxis]
+    profile = share * roots[:, :, np.newaxis] + (1.0 - share) * ground[:, :, np.newaxis]
+    inputs[:, :, :pools] = (totals / seconds[:, np.newaxis, np.newaxis])[..., np.newaxis] * profile
     return inputs
 
 
-def _taking(sites: xr.Dataset) -> NDArray[np.bool_]:
-    """Whether a layer takes litter, shape (month, site, layer)."""
-    thaw = sites["ALTMAX_LASTYEAR"].transpose("month", "site").values[..., np.newaxis]
+def litter_profiles(sites: xr.Dataset, beta: float) -> tuple[Array, Array]:
+    """Profiles of the litter of roots and of what falls on the ground, (month, site, layer), m-1.
+
+    As SoilBiogeochemVerticalProfile has them; from `nbedrock` and `ALTMAX_LASTYEAR` of the sites.
+    """
     layer = np.arange(1, len(SOIL_GRID.thickness) + 1)
-    above_bedrock = layer <= sites["nbedrock"].values[:, np.newaxis]
-    return np.asarray(above_bedrock & ((SOIL_GRID.node_depth <= thaw) | (layer == 1)))
+    bedrock = sites["nbedrock"].values[:, np.newaxis]
+    above = layer <= bedrock
+    thaw = sites["ALTMAX_LASTYEAR"].transpose("month", "site").values[..., np.newaxis]
+    # A layer at the freezing point has its node at the active-layer depth, and is not thawed.
+    thawed = (SOIL_GRID.node_depth * (1.0 + _ROUNDING) < thaw) | (layer == 1)
+    roots = input_profile(beta) * SOIL_GRID.thickness
+    # CTSM shares out the roots below bedrock evenly to the layers above (init_vegrootfr).
+    shifted = roots + (roots * ~above).sum(axis=1, keepdims=True) / bedrock
+    return (
+        _normalised(shifted / SOIL_GRID.thickness * above * thawed),
+        _normalised(surface_profile() * above * thawed),
+    )
+
+
+def _normalised(profile: Array) -> Array:
+    return np.asarray(profile / (profile @ SOIL_GRID.thickness)[..., np.newaxis])

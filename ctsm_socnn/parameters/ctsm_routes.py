@@ -111,7 +111,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "w_scaling",
         ("maxpsi_hr", *TURNOVER_ITEMS.values()),
         "s >= 1: maxpsi_hr = minpsi (maxpsi/minpsi)^(1/s); s <= 1: turnover times / s",
-        side_effect="s >= 1 also raises the water scalar of nitrification",
+        side_effect="above 1 w_scaling also raises the water scalar of nitrification",
         limit="s >= 1, because turnover times are hard-coded",
     ),
     Route("beta", ("input_profile",), "none"),

@@ -24,9 +24,9 @@ from ctsm_socnn.model import (
 from ctsm_socnn.model.ctsm_scheme import rates
 from ctsm_socnn.model.ctsm_sites import (
     input_profile,
+    litter_profiles,
     potential_of_water_scalar,
     site_climatology,
-    surface_profile,
 )
 from ctsm_socnn.model.grid import SOIL_GRID
 from ctsm_socnn.model.simulation import DAYS_OF_MONTHS
@@ -81,7 +81,7 @@ def test_both_kernels_find_the_same_steady_state(unchanging_sites: xr.Dataset) -
     published = steady_state(
         Columns.from_sites(unchanging_sites), np.array([list(PUBLISHED.values())] * 300)
     )
-    columns, forcing = site_climatology(unchanging_sites, profile=input_profile(PUBLISHED["beta"]))
+    columns, forcing = site_climatology(unchanging_sites, beta=PUBLISHED["beta"])
     days = np.array(DAYS_OF_MONTHS)[:, None, None, None] / 365.0
     forcing = replace(forcing, inputs=(forcing.inputs * days).sum(axis=0, keepdims=True))
     switches = CtsmSwitches(use_lch4=True, anoxia=True, normalize_q10_to_century_tfunc=False)
@@ -117,7 +117,7 @@ def test_litter_reaches_thawed_soil_above_bedrock_only(unchanging_sites: xr.Data
     sites["nbedrock"][:] = [20, 8, 20]
     sites["ALTMAX_LASTYEAR"][:] = np.array([[50.0], [50.0], [0.3]])
     sites["ALTMAX_LASTYEAR"][2, 0] = 0.0
-    _, forcing = site_climatology(sites, profile=input_profile(0.95))
+    _, forcing = site_climatology(sites, beta=0.95)
     inputs = forcing.inputs
     total = sites["LITR2_INPUT"].transpose("month", "site").values
     seconds = np.array(DAYS_OF_MONTHS)[:, None] * 86400.0
@@ -129,15 +129,38 @@ def test_litter_reaches_thawed_soil_above_bedrock_only(unchanging_sites: xr.Data
 
 
 @pytest.mark.real_data
-def test_litter_on_the_ground_is_spread_as_in_a_real_run(shared_data: Path) -> None:
-    with xr.open_dataset(
-        next((shared_data / "data" / "ctsm_run" / "history").glob("stock.clm2.h2a.*.nc")),
-        decode_times=False,
-    ) as run:
-        leaves = run["LEAF_PROF"].values[:, :20].reshape(run.sizes["time"], 20, -1)
-    thawed = leaves[-1, :, 0]
-    assert_allclose(surface_profile(), thawed, rtol=1e-6)
-    assert_allclose(surface_profile() @ SOIL_GRID.thickness, 1.0, rtol=1e-14)
+def test_litter_is_spread_as_in_a_real_run(shared_data: Path) -> None:
+    folder = shared_data / "data" / "ctsm_run"
+    last = "2005-02-01-00000.nc"
+    with (
+        xr.open_dataset(folder / "history" / f"stock.clm2.h2a.{last}", decode_times=False) as run,
+        xr.open_dataset(folder / "history" / f"stock.clm2.h0a.{last}", decode_times=False) as state,
+        xr.open_dataset(folder / "ctsm54_form_params.nc", decode_times=False) as paramfile,
+        xr.open_dataset(folder / "surfdata.nc", decode_times=False) as surface,
+    ):
+        leaves, roots = (
+            run[name].values[-1, :20].reshape(20, -1).T for name in ("LEAF_PROF", "FROOT_PROF")
+        )
+        beta = paramfile["rootprof_beta"].values[1]
+        plants = surface["PCT_NAT_PFT"].values.reshape(-1, roots.shape[0]) / 100.0
+        sites = xr.Dataset(
+            {
+                "nbedrock": ("site", state["nbedrock"].values.reshape(-1)),
+                "ALTMAX_LASTYEAR": (
+                    ("month", "site"), state["ALTMAX_LASTYEAR"].values[-1:].reshape(1, -1),
+                ),
+            }
+        )  # fmt: skip
+    assert sites["nbedrock"].values.min() == 8
+    assert (sites["ALTMAX_LASTYEAR"].values < 5.0).sum() == 3
+    bare = np.zeros_like(roots)
+    bare[:, 0] = plants[0] / SOIL_GRID.thickness[0]
+    mixed, ground = bare, bare
+    for plant, share in enumerate(plants[1:, :, np.newaxis], start=1):
+        of_roots, on_ground = litter_profiles(sites, beta[plant])
+        mixed, ground = mixed + share * of_roots[0], ground + share * on_ground[0]
+    assert_allclose(mixed, roots, rtol=1e-6, atol=1e-6)
+    assert_allclose(ground, leaves, rtol=1e-6, atol=1e-6)
 
 
 def test_input_profile_holds_all_of_the_input() -> None:

@@ -14,7 +14,7 @@ from ctsm_socnn.config import Config, parse_config
 from ctsm_socnn.parameters import PARAMETERS
 
 
-def _config(directory: Path, **sections: dict[str, object]) -> Config:
+def _config(directory: Path, **sections: object) -> Config:
     needed = {
         "forcing": {"history": ["history.nc"]},
         "profiles": {"sites": "sites.nc"},
@@ -49,6 +49,20 @@ def test_methods_are_scored_by_the_rule_below_bedrock_that_they_learn_by(
     monkeypatch.setattr(run, "_fitted", lambda _: [])
     run.evaluation(tmp_path / "evaluation")
     assert told == [rule]
+
+
+def test_fits_are_made_anew_when_the_rule_below_bedrock_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "find_history", lambda _: [])
+    case = {"name": "mine", "version": "ctsm5.4", "paramfile": "params.nc"}
+    settings = []
+    for rule in ("deepest", "drop"):
+        config = _config(tmp_path, network={"below_bedrock": rule}, case=[case])
+        stages = pipeline._Run(config, "", tmp_path, workers=1).stages()
+        settings.append({stage.name: stage.settings for stage in stages})
+    for name in ("one_batch", "case_scalars", "site_by_site"):
+        assert settings[0][name] != settings[1][name], name
 
 
 def test_cells_of_a_grid_that_is_only_a_name_are_not_called_land(tmp_path: Path) -> None:

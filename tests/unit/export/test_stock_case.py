@@ -13,9 +13,15 @@ import xarray as xr
 from ctsm_socnn.assimilation import one_batch
 from ctsm_socnn.export.estimates import read_estimate
 from ctsm_socnn.export.paramfile import write_paramfile
-from ctsm_socnn.export.readback import default_namelist, effective_scheme, litter_profile
+from ctsm_socnn.export.readback import default_namelist, effective_scheme, root_shares, rooting_beta
 from ctsm_socnn.export.stock_case import StockCase
-from ctsm_socnn.model import SOIL_GRID, mean_steady_state, site_climatology
+from ctsm_socnn.model import (
+    SOIL_GRID,
+    CtsmColumns,
+    CtsmForcing,
+    mean_steady_state,
+    site_climatology,
+)
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, to_physical
 from ctsm_socnn.parameters.ctsm_routes import closed_in
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
@@ -42,9 +48,11 @@ def parameters(seed: int, scaling: float) -> np.ndarray:
 def carbon_of_paramfile(paramfile: Path, version: str, sites: xr.Dataset) -> np.ndarray:
     target = resolve_version(version)
     scheme = effective_scheme(paramfile, target, default_namelist(target))
-    return mean_steady_state(
-        scheme, *site_climatology(sites, profile=litter_profile(paramfile))
-    ).soc
+    return mean_steady_state(scheme, *world_of(paramfile, sites)).soc
+
+
+def world_of(paramfile: Path, sites: xr.Dataset) -> tuple[CtsmColumns, CtsmForcing]:
+    return site_climatology(sites, beta=rooting_beta(paramfile), of_roots=root_shares(paramfile))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -129,8 +137,9 @@ def test_the_paramfile_holds_what_was_fitted(
     assert set(delivery.held) == set(closed_in(resolve_version(version)))
     assert "At CTSM's own value" in delivery.table()
     assert "plant maintenance" not in delivery.table()
+    assert "maxpsi_hr: above 1 w_scaling also raises" in delivery.table()
     scheme = effective_scheme(tmp_path / "new.nc", resolve_version(version), delivery.namelist)
-    world = site_climatology(sites, profile=litter_profile(tmp_path / "new.nc"))
+    world = world_of(tmp_path / "new.nc", sites)
     np.testing.assert_allclose(
         mean_steady_state(scheme, *world).soc, stock.soil_carbon(taken[np.newaxis]), rtol=1e-9
     )
