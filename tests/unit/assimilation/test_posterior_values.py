@@ -120,14 +120,19 @@ class NormalMeans:
         self._measured = measured
         self.cluster = np.arange(len(measured))
 
-    def of_sites(
-        self, unit: np.ndarray, weight: np.ndarray | None = None
-    ) -> tuple[float, np.ndarray]:
+    def of_sites(self, unit: np.ndarray) -> tuple[float, np.ndarray]:
         probit = ndtri(unit)
-        each = np.ones(len(unit)) if weight is None else weight
-        off = each[:, np.newaxis] * (probit - self._measured)
+        off = probit - self._measured
         density = np.exp(-0.5 * probit**2) / np.sqrt(2.0 * np.pi)
-        return 0.5 * float((off * (probit - self._measured)).sum()), off / density
+        return 0.5 * float((off**2).sum()), off / density
+
+    def of_all(
+        self, unit: np.ndarray, weight: np.ndarray | float = 1.0
+    ) -> tuple[float, np.ndarray]:
+        off = ndtri(unit) - self._measured
+        _, gradient = self.of_sites(np.broadcast_to(unit, off.shape))
+        each = np.broadcast_to(weight, len(off))
+        return 0.5 * float(each @ (off**2).sum(axis=1)), each @ gradient
 
 
 def test_one_batch_draws_from_a_posterior_that_is_known() -> None:
