@@ -1,7 +1,8 @@
 """One-batch assimilation: one parameter vector for all profiles together.
 
 The costs are in `ctsm_socnn.assimilation.pooled_costs`, the models that can be fitted in
-`ctsm_socnn.assimilation.soil_models`, the posterior in `ctsm_socnn.assimilation.pooled`. Several starts are taken, because the surface has poor local minima.
+`ctsm_socnn.assimilation.soil_models`, the posterior in `ctsm_socnn.assimilation.pooled`. Several
+starts are taken, because the surface has poor local minima.
 """
 
 from __future__ import annotations
