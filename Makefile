@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml meson.build README.md $(shell find fortran ctsm_socnn usermods cime_config -type f -not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
 # A CPU build of torch, where one can be had, spares gigabytes of CUDA packages.
 TORCH ?= torch==2.13.0
-# Two processes, which any laptop has to spare; PYTEST_FLAGS= runs the tests one after another.
-PYTEST_FLAGS ?= --numprocesses=2
+# Two processes, which any laptop has to spare, and a file in one of them, for what its tests share;
+# PYTEST_FLAGS= runs the tests one after another.
+PYTEST_FLAGS ?= --numprocesses=2 --dist=loadfile
 
 .PHONY: help demo test coverage lint bench experiments docs clean
 help:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -48,17 +49,33 @@ class PooledFit:
         Places of these sites in the dataset.
     minima : list of Minimum
         From each start, the best first; without the prior.
-    parameters : ndarray, shape (parameter,), 0 to 1
-        Of the least cost, with the prior.
-    posterior : PooledPosterior
+    prior : Prior
     """
 
     model: SoilModel
     cost: PooledCost
     used: NDArray[np.int64]
     minima: list[Minimum]
-    parameters: NDArray[np.float64]
-    posterior: PooledPosterior
+    prior: Prior
+
+    @cached_property
+    def posterior(self) -> PooledPosterior:
+        """What the profiles say of the vector; costs as much as a start."""
+        return PooledPosterior(self.cost, self.prior, self.minima[0].point)
+
+    @cached_property
+    def parameters(self) -> NDArray[np.float64]:
+        """Parameters of the least cost, with the prior, shape (parameter,), 0 to 1."""
+        if self.prior.is_uniform:
+            return self.minima[0].point
+        scale = self.posterior.scale
+
+        def with_prior(unit: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            value, gradient = self.cost.of_all(unit)
+            of_prior, slope = self.prior.cost(unit)
+            return value + scale * of_prior, gradient + scale * slope
+
+        return descend(with_prior, self.minima[0].point).point
 
 
 def one_batch(
@@ -128,15 +145,18 @@ def one_batch(
         taken(fit.parameters),
         {"long_name": "parameters of the least cost, in the registry's units"},
     )
-    held = {"held_parameters": " ".join(fit.model.held)} if fit.model.held else {}
+    found: dict[str, Any] = {}
+    if fit.model.held:
+        found["held_parameters"] = " ".join(fit.model.held)
+    if draws > 0 or not prior.is_uniform:
+        found["cost_scale"] = fit.posterior.scale
     return dataset.assign_attrs(
-        held
+        found
         | {
             **provenance_attributes(seed=seed),
             "title": "one parameter vector for all profiles",
             "scheme": fit.model.name,
             "cost": cost,
-            "cost_scale": fit.posterior.scale,
             "prior": prior.description(),
             "sites": f"{fit.used.size} of {sites.sizes['site']} used",
             "turnover_time_convention": "unnormalised",
@@ -182,15 +202,7 @@ def fit_pooled(
     minima = minimise_from_several_starts(
         pooled.of_all, len(PARAMETER_NAMES), starts=starts, seed=seed, progress=progress
     )
-    posterior = PooledPosterior(pooled, prior, minima[0].point)
-
-    def with_prior(unit: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        value, gradient = pooled.of_all(unit)
-        of_prior, slope = prior.cost(unit)
-        return value + posterior.scale * of_prior, gradient + posterior.scale * slope
-
-    best = minima[0] if prior.is_uniform else descend(with_prior, minima[0].point)
-    return PooledFit(soil, pooled, usable, minima, best.point, posterior)
+    return PooledFit(soil, pooled, usable, minima, prior)
 
 
 def _posterior_variables(draws: NDArray[np.float64]) -> xr.Dataset:

@@ -25,7 +25,7 @@ def sites_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     path = tmp_path_factory.mktemp("sites") / "sites.nc"
     sites = open_sites(shared_data / "data" / "northeast_us" / "sites.nc")
     sites.isel(site=slice(0, 40)).drop_encoding().to_netcdf(path)
-    params = shared_data / "data" / "clm_params" / "clm5_params.c200717.nc"
+    params = shared_data / "data" / "clm_params" / "clm5_params.c171117.nc"
     shutil.copyfile(params, path.parent / "clm5_params.nc")
     return path
 
@@ -42,13 +42,15 @@ def test_every_method_writes_its_file(
     assert "95 % interval" in capsys.readouterr().out
     assert open_file(batch)["quantile"].shape == (5, 21)
     paramfile = sites_file.parent / "clm5_params.nc"
-    case = ["--method", "one-batch", "--starts", "1", "--ctsm", "cesm2.2"]
+    case = ["--method", "one-batch", "--starts", "1", "--ctsm", "clm5.0"]
     case += ["--paramfile", str(paramfile), "-o", str(tmp_path / "scalars.nc")]
     assert main(["assimilate", sites, *case]) == 0
     table = capsys.readouterr().out
-    assert "CTSM's own values of q10, fs1s2, fs1s3, beta" in table
+    assert "CTSM's own values of diffus, cryo, q10, tau_cwd" in table
     assert "\nbeta " not in table
-    assert open_file(tmp_path / "scalars.nc").attrs["held_parameters"] == "q10 fs1s2 fs1s3 beta"
+    held = open_file(tmp_path / "scalars.nc").attrs["held_parameters"].split()
+    assert {"tau_s3", "q10", "fs1s2", "beta"} <= set(held)
+    assert "efolding" not in held
     assert main(["assimilate", sites, *case[:-2], "-o", str(paramfile), "--overwrite"]) == 2
     assert "is read by this command" in capsys.readouterr().err
     by = ["--method", "hierarchical", "--by", "cov_Texture_USDA_30cm", "--starts", "1"]
