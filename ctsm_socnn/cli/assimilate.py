@@ -59,11 +59,9 @@ from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import require_own_names
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
-from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.stock_case import StockCase
 from ctsm_socnn.netcdf import require_absent, write_dataset
 from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
-from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.schemas import open_file, open_sites, validate_posterior
 
 __all__ = ["add_arguments", "run"]
@@ -245,9 +243,7 @@ def _model(arguments: argparse.Namespace) -> Callable[[xr.Dataset], SoilModel]:
         return PublishedModel
     if arguments.ctsm is None or arguments.paramfile is None:
         raise ConfigError("--ctsm VERSION and --paramfile FILE name a case together; give both")
-    version = resolve_version(arguments.ctsm)
-    read_scalars(arguments.paramfile, version)
-    return partial(StockCase.at_sites, paramfile=arguments.paramfile, version=version)
+    return partial(StockCase.at_sites, paramfile=arguments.paramfile, version=arguments.ctsm)
 
 
 def _one_batch(arguments: argparse.Namespace) -> None:

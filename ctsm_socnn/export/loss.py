@@ -18,26 +18,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.readback import (
+    case_climatology,
     effective_parameters,
     effective_scheme,
-    root_shares,
-    rooting_beta,
+    unnormalised,
 )
 from ctsm_socnn.export.translation import WaterLimits, checked_values
 from ctsm_socnn.model import (
     SOIL_GRID,
     Columns,
-    CtsmParameters,
     mean_steady_state,
-    site_climatology,
     soil_carbon,
 )
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
-    PARAMETERS,
     TYPICAL_SAND,
     TurnoverConvention,
-    convert_turnover_times,
 )
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion
@@ -128,12 +124,12 @@ def translation_loss(
     sites = complete.assign(CELLSAND=complete["CELLSAND"].fillna(TYPICAL_SAND))
     columns = Columns.from_sites(sites)
     sand = sites["CELLSAND"].values @ (_TOP_WEIGHT / _TOP_WEIGHT.sum())
-    estimate = _unnormalised(np.asarray(values, dtype=np.float64)[None], convention)
+    estimate = unnormalised(np.asarray(values, dtype=np.float64)[None], convention)
     asked = np.repeat(estimate, len(columns), axis=0)
     used = effective_parameters(
         paramfile, version, sand_percent=sand, water=water, namelist=namelist
     )
-    used = _unnormalised(used, TurnoverConvention.CENTURY_NORMALISED)
+    used = unnormalised(used, TurnoverConvention.CENTURY_NORMALISED)
     checked_values(used, str(paramfile))
     wanted = soil_carbon(columns, asked)
     rows = []
@@ -146,14 +142,7 @@ def translation_loss(
         rows.append((name, *_change(soil_carbon(columns, mixed), wanted)))
     rows.append(("all of them", *_change(soil_carbon(columns, used), wanted)))
     scheme = effective_scheme(paramfile, version, namelist)
-    made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
-    world = site_climatology(
-        sites,
-        beta=rooting_beta(paramfile),
-        of_roots=root_shares(paramfile),
-        made_with=made_with,
-    )
-    carbon = mean_steady_state(scheme, *world).soc
+    carbon = mean_steady_state(scheme, *case_climatology(sites, paramfile, water)).soc
     rows.append((f"the scheme of {version.name}", *_change(carbon, wanted)))
     without_sand = int(complete["CELLSAND"].isnull().all("layer").sum())
     return TranslationLoss(tuple(rows), len(columns), without_sand)
@@ -172,19 +161,6 @@ def _groups() -> list[tuple[str, tuple[str, ...]]]:
     together = {member for _, members in _GROUPS for member in members}
     alone = [(name, (name,)) for name in PARAMETER_NAMES if name not in together]
     return [*_GROUPS, *alone]
-
-
-def _unnormalised(
-    values: NDArray[np.float64], convention: TurnoverConvention
-) -> NDArray[np.float64]:
-    converted = values.copy()
-    q10 = values[:, PARAMETER_NAMES.index("q10")]
-    for i, parameter in enumerate(PARAMETERS):
-        if parameter.is_turnover_time:
-            converted[:, i] = convert_turnover_times(
-                values[:, i], q10, source=convention, target=TurnoverConvention.UNNORMALISED
-            )
-    return converted
 
 
 def _change(carbon: NDArray[np.float64], wanted: NDArray[np.float64]) -> tuple[float, float]:

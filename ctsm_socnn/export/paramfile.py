@@ -116,7 +116,7 @@ def write_paramfile(
     target = resolve_version(version) if isinstance(version, str) else version
     template = Path(template)
     on_file = read_scalars(template, target)
-    water = _water_limits(on_file)
+    water = WaterLimits.of_scalars(on_file)
     translation = translate(values, convention, target, water, elsewhere=mapped)
     kept = tuple(name for name in closed_in(target) if name in held and name not in mapped)
     lost = tuple(entry for entry in translation.not_delivered if entry.parameter not in kept)
@@ -195,11 +195,7 @@ def water_limits(template: Path, version: CtsmVersion) -> WaterLimits:
     FileError, ExportError
         As `read_scalars`.
     """
-    return _water_limits(read_scalars(template, version))
-
-
-def _water_limits(scalars: dict[str, float]) -> WaterLimits:
-    return WaterLimits(scalars["minpsi_hr"], scalars["maxpsi_hr"])
+    return WaterLimits.of_scalars(read_scalars(template, version))
 
 
 @contextmanager

@@ -12,14 +12,29 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.export.translation import RESPIRED_ITEMS, WaterLimits
-from ctsm_socnn.model import CtsmParameters, CtsmScheme, CtsmSwitches
+from ctsm_socnn.model import (
+    CtsmColumns,
+    CtsmForcing,
+    CtsmParameters,
+    CtsmScheme,
+    CtsmSwitches,
+    site_climatology,
+)
 from ctsm_socnn.netcdf_reading import open_netcdf
-from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, parameter
+from ctsm_socnn.parameters import (
+    PARAMETER_NAMES,
+    PARAMETERS,
+    TurnoverConvention,
+    clm5_defaults,
+    convert_turnover_times,
+    parameter,
+)
 from ctsm_socnn.parameters.ctsm_routes import (
     S2_TO_S1_SHARE,
     S2_TO_S3_SHARE,
@@ -29,6 +44,7 @@ from ctsm_socnn.parameters.ctsm_routes import (
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, Place
 
 __all__ = [
+    "case_climatology",
     "default_namelist",
     "effective_parameters",
     "effective_scalars",
@@ -37,6 +53,7 @@ __all__ = [
     "root_shares",
     "rooting_beta",
     "scheme_of_scalars",
+    "unnormalised",
 ]
 
 _CARBON_VARIANT: Final = 1
@@ -241,3 +258,45 @@ def _of_natural_plants(paramfile: Path, name: str, variant: tuple[int, ...]) -> 
             raise ExportError(f"{paramfile}: variable {name} is missing")
         values = np.ma.masked_invalid(dataset[name][(*variant, _NATURAL_PLANTS)])
     return np.asarray(values.compressed(), dtype=np.float64)
+
+
+def case_climatology(
+    sites: xr.Dataset, paramfile: Path, water: WaterLimits
+) -> tuple[CtsmColumns, CtsmForcing]:
+    """Columns and monthly forcing of sites, with litter spread as a case with this paramfile does.
+
+    Parameters
+    ----------
+    sites : xarray.Dataset
+        The sites schema, without gaps in the forcing.
+    paramfile : Path
+    water : WaterLimits
+        Of the run that wrote the forcing's water scalar.
+
+    Raises
+    ------
+    FileError, ExportError
+        If the paramfile cannot be read or lacks a variable of plants.
+    KernelError
+        If the forcing is impossible.
+    """
+    return site_climatology(
+        sites,
+        beta=rooting_beta(paramfile),
+        of_roots=root_shares(paramfile),
+        made_with=CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi),
+    )
+
+
+def unnormalised(
+    values: NDArray[np.float64], convention: TurnoverConvention
+) -> NDArray[np.float64]:
+    """Parameters with turnover times as the published model has them, shape (any, parameter)."""
+    converted = values.copy()
+    q10 = values[:, PARAMETER_NAMES.index("q10")]
+    for i, known in enumerate(PARAMETERS):
+        if known.is_turnover_time:
+            converted[:, i] = convert_turnover_times(
+                values[:, i], q10, source=convention, target=TurnoverConvention.UNNORMALISED
+            )
+    return converted

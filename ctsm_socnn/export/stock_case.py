@@ -17,14 +17,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ctsm_socnn.export.paramfile import water_limits
 from ctsm_socnn.export.readback import (
+    case_climatology,
     default_namelist,
     effective_scalars,
     parameters_of_scalars,
-    root_shares,
     rooting_beta,
     scheme_of_scalars,
+    unnormalised,
 )
 from ctsm_socnn.export.translation import WaterLimits, translate
 from ctsm_socnn.model import (
@@ -34,18 +34,16 @@ from ctsm_socnn.model import (
     CtsmParameters,
     CtsmScheme,
     mean_steady_state,
-    site_climatology,
 )
 from ctsm_socnn.model.ctsm_sensitivity import steady_state_gradient
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
     TYPICAL_SAND,
     TurnoverConvention,
-    convert_turnover_times,
     lower_bounds,
     upper_bounds,
 )
-from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS, closed_in
+from ctsm_socnn.parameters.ctsm_routes import closed_in
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, distinct_forcing
 
@@ -121,16 +119,12 @@ class StockCase:
         paramfile = Path(paramfile)
         version = resolve_version(version) if isinstance(version, str) else version
         scalars = effective_scalars(paramfile, version, default_namelist(version))
-        beta, water = rooting_beta(paramfile), water_limits(paramfile, version)
         sites = sites.assign(CELLSAND=sites["CELLSAND"].fillna(TYPICAL_SAND))
         first, column = distinct_forcing(sites, FORCING_DIMENSIONS)
-        made_with = CtsmParameters(minpsi_hr=water.minpsi, maxpsi_hr=water.maxpsi)
-        columns, forcing = site_climatology(
-            sites.isel(site=first),
-            beta=beta,
-            of_roots=root_shares(paramfile),
-            made_with=made_with,
+        columns, forcing = case_climatology(
+            sites.isel(site=first), paramfile, WaterLimits.of_scalars(scalars)
         )
+        beta = rooting_beta(paramfile)
         return cls(version, paramfile, scalars, beta, columns, forcing, column)
 
     @property
@@ -213,47 +207,37 @@ class StockCase:
 
     @property
     def _water(self) -> WaterLimits:
-        return WaterLimits(self.scalars["minpsi_hr"], self.scalars["maxpsi_hr"])
+        return WaterLimits.of_scalars(self.scalars)
 
     def _scalars(self, vector: Array) -> dict[str, float]:
         """CTSM's scalars with the parameters on the paramfile."""
         values = np.clip(vector, _LEAST, _MOST)
         values[PARAMETER_NAMES.index("q10")] = self.scalars["q10"]
-        unnormalised = TurnoverConvention.UNNORMALISED
-        translated = translate(values, unnormalised, self.version, self._water)
+        convention = TurnoverConvention.UNNORMALISED
+        translated = translate(values, convention, self.version, self._water)
         return {**self.scalars, **translated.scalars}
 
     def _parameters(self, vector: Array) -> Array:
         scalars = self._scalars(vector)
-        values: Array = parameters_of_scalars(
+        values = parameters_of_scalars(
             scalars,
             beta=self.beta,
             sand_percent=[TYPICAL_SAND],
             water=self._water,
             where=str(self.paramfile),
-        )[0]
-        for name in TURNOVER_ITEMS:
-            place = PARAMETER_NAMES.index(name)
-            values[place] = convert_turnover_times(
-                values[place],
-                scalars["q10"],
-                source=TurnoverConvention.CENTURY_NORMALISED,
-                target=TurnoverConvention.UNNORMALISED,
-            )
-        return values
+        )
+        return np.asarray(unnormalised(values, TurnoverConvention.CENTURY_NORMALISED)[0])
 
     def _slopes(self, vector: Array) -> Array:
         """Differentiate CTSM's parameters (31) by the registry's (21), by central differences."""
         steps = _STEP * (upper_bounds() - lower_bounds())
         names = CtsmParameters.names()
         slopes = np.zeros((len(names), len(steps)))
-        for place, step in enumerate(steps):
-            if PARAMETER_NAMES[place] in self.held:
-                continue
-            move = step * (np.arange(len(steps)) == place)
+        for place in np.flatnonzero(~np.isin(PARAMETER_NAMES, self.held)):
+            move = steps * (np.arange(len(steps)) == place)
             above, below = self._scalars(vector + move), self._scalars(vector - move)
             for item, value in above.items():
-                slopes[names.index(item), place] = (value - below[item]) / (2.0 * step)
+                slopes[names.index(item), place] = (value - below[item]) / (2.0 * steps[place])
         return slopes
 
 

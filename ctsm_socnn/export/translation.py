@@ -7,6 +7,7 @@ reason, and never dropped in silence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,6 +76,11 @@ class WaterLimits:
 
     minpsi: float
     maxpsi: float
+
+    @classmethod
+    def of_scalars(cls, scalars: Mapping[str, float]) -> WaterLimits:
+        """Take them from CTSM's scalars by item key."""
+        return cls(scalars["minpsi_hr"], scalars["maxpsi_hr"])
 
 
 @dataclass(frozen=True)
