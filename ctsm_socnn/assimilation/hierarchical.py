@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from ctsm_socnn.assimilation.one_batch import fit_pooled
+from ctsm_socnn.assimilation.one_thread import on_one_thread
 from ctsm_socnn.assimilation.pooled import PooledCost, curvature
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.errors import AssimilationError, ConfigError
@@ -44,6 +45,7 @@ _FARTHEST_START: Final = 2.5
 """Probit: an optimum on a bound lies at infinity."""
 
 
+@on_one_thread
 def hierarchical(
     sites: xr.Dataset,
     by: str,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.diagnostics import QUANTILES
 from ctsm_socnn.assimilation.minimisation import Minimum, descend, minimise_from_several_starts
+from ctsm_socnn.assimilation.one_thread import on_one_thread
 from ctsm_socnn.assimilation.pooled import PooledCost, PooledPosterior, clusters_of
 from ctsm_socnn.assimilation.pooled_costs import ONE_BATCH_COSTS
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
@@ -78,6 +79,7 @@ class PooledFit:
         return descend(with_prior, self.minima[0].point).point
 
 
+@on_one_thread
 def one_batch(
     sites: xr.Dataset,
     *,

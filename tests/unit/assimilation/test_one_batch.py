@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ctsm_socnn.assimilation import ONE_BATCH_COSTS, one_batch
 from ctsm_socnn.assimilation.minimisation import minimise_from_several_starts
@@ -54,6 +55,22 @@ def test_carbon_from_one_parameter_vector_is_found_again(
     assert (lower_bounds() < parameters).all()
     assert (parameters < upper_bounds()).all()
     assert tuple(found["parameter"].values) == PARAMETER_NAMES
+
+
+def test_linear_algebra_stays_on_one_thread(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    during = []
+
+    def watched(sites: xr.Dataset) -> PublishedModel:
+        during.append(threads())
+        return PublishedModel(sites)
+
+    with threadpool_limits(2, "blas"):
+        one_batch(twin[0], starts=1, draws=0, model=watched)
+        assert threads() == {2}
+    assert during == [{1}]
 
 
 def test_starts_are_sorted_and_the_trace_descends(twin: tuple[xr.Dataset, np.ndarray]) -> None:
