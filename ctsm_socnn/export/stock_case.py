@@ -43,7 +43,7 @@ from ctsm_socnn.parameters import (
     lower_bounds,
     upper_bounds,
 )
-from ctsm_socnn.parameters.ctsm_routes import closed_in
+from ctsm_socnn.parameters.ctsm_routes import ROUTES, closed_in
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, distinct_forcing
 
@@ -229,15 +229,24 @@ class StockCase:
         return np.asarray(unnormalised(values, TurnoverConvention.CENTURY_NORMALISED)[0])
 
     def _slopes(self, vector: Array) -> Array:
-        """Differentiate CTSM's parameters (31) by the registry's (21), by central differences."""
+        """Differentiate CTSM's parameters (31) by the registry's (21), by central differences.
+
+        What carries a parameter carries no other one but w_scaling: two differences say it all.
+        """
         steps = _STEP * (upper_bounds() - lower_bounds())
         names = CtsmParameters.names()
         slopes = np.zeros((len(names), len(steps)))
-        for place in np.flatnonzero(~np.isin(PARAMETER_NAMES, self.held)):
-            move = steps * (np.arange(len(steps)) == place)
-            above, below = self._scalars(vector + move), self._scalars(vector - move)
-            for item, value in above.items():
-                slopes[names.index(item), place] = (value - below[item]) / (2.0 * steps[place])
+        free = ~np.isin(PARAMETER_NAMES, self.held)
+        of_water = np.array(PARAMETER_NAMES) == "w_scaling"
+        for moved in (free & of_water, free & ~of_water):
+            above, below = (
+                self._scalars(vector + steps * moved),
+                self._scalars(vector - steps * moved),
+            )
+            for place in np.flatnonzero(moved):
+                for item in ROUTES[place].items:
+                    change = above[item] - below[item]
+                    slopes[names.index(item), place] = change / (2.0 * steps[place])
         return slopes
 
 
