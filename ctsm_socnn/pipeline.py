@@ -88,7 +88,7 @@ def build_params(
     output : str or Path
         Directory for all results; made if absent.
     workers : int
-        Processes of the site-by-site assimilation. Results do not depend on it.
+        Processes that share sites and folds. Results do not depend on it.
     overwrite : bool
         Redo stages whose settings or inputs have changed.
     report : callable
@@ -390,7 +390,13 @@ class _Run:
         inside += predict_cases(self.config, sites, self.output / "case_scalars")
         with Checkpoint(path, {"stage": "evaluation"}, overwrite=True) as finished:
             outside = predict_out_of_sample(
-                sites, posterior, rows, settings, chosen.fold, finished=finished
+                sites,
+                posterior,
+                rows,
+                settings,
+                chosen.fold,
+                workers=self.workers,
+                finished=finished,
             )
             comparison = compare_methods(sites, [*outside, *inside], settings.below_bedrock)
             made = self._provenance() | chosen.attributes

@@ -79,7 +79,7 @@ def preview(config: Config, workers: int) -> Iterator[Look]:
     ----------
     config : Config
     workers : int
-        Processes that would share the site-by-site assimilation.
+        Processes that would share sites and folds.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     columns = min(sites, counts["land_cells"])
     seconds += starts * (_SECONDS_PER_START + columns * _SECONDS_PER_COLUMN_AND_START)
     imagined = _imagined(config, sites)
-    seconds += _training_seconds(config, sites, imagined)
+    seconds += _training_seconds(config, sites, imagined, workers)
     to_predict = math.prod(counts["covariate_grid"].values())
     if config.network.method == "end-to-end" and network_settings(config, "end-to-end").refines:
         seconds += to_predict * _SECONDS_PER_REFINED
@@ -216,9 +216,10 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     )
 
 
-def _training_seconds(config: Config, sites: int, imagined: int) -> float:
-    """Time of all trainings: one for the maps, and one for each fold."""
-    trainings = 1 + config.evaluation.folds + (config.network.calibrate or 0)
+def _training_seconds(config: Config, sites: int, imagined: int, workers: int) -> float:
+    """Time of all trainings: one for the maps, and one for each fold, which workers share."""
+    folds = math.ceil(config.evaluation.folds / workers)
+    trainings = 1 + folds + (config.network.calibrate or 0)
     settings = network_settings(config, config.network.method)
     if config.network.method == "two-step":
         return trainings * settings.members * sites * _SECONDS_PER_TARGET

@@ -1,4 +1,4 @@
-"""Results of blocks of sites, kept beside the output while a run is under way.
+"""Results of blocks of work, kept beside the output while a run is under way.
 
 A directory `OUTPUT.parts` holds one file a finished block, written under another name and renamed,
 so that a run that is killed at any moment loses at most the blocks in flight. A lock keeps two runs
@@ -115,7 +115,7 @@ class Checkpoint:
             part.replace(path)
         except OSError as error:
             raise FileError(
-                f"{path} cannot be written: {error.strerror}; the sites done so far are kept in "
+                f"{path} cannot be written: {error.strerror}; what is done so far is kept in "
                 f"{self._directory} and the same command goes on from there"
             ) from error
         shutil.rmtree(self.scratch(index), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Where blocks of sites are computed: in this process, in others on this machine, on a cluster."""
+"""Where independent tasks are computed: in this process, in others on this machine, on a cluster."""
 
 from __future__ import annotations
 
@@ -8,26 +8,37 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from multiprocessing.connection import wait
+from multiprocessing import connection
 from pathlib import Path
+from typing import TypeVar
 
 from ctsm_socnn.errors import AssimilationError, ConfigError
 
-__all__ = ["LOCAL_CLUSTER", "open_executor"]
+__all__ = ["LOCAL_CLUSTER", "open_executor", "run_tasks"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 LOCAL_CLUSTER = "local"
 """Name of a dask cluster that is started on this machine."""
 
-_GO_ON = "the sites done so far are kept and the same command goes on from there"
+_GO_ON = "what is done so far is kept and the same command goes on from there"
 
 
 @contextmanager
 def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Executor | None]:
-    """Open what computes blocks besides this process; None where nothing does.
+    """Open what computes tasks besides this process; None where nothing does.
 
     Parameters
     ----------
@@ -54,11 +65,50 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
         yield None
 
 
+def run_tasks(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    executor: Executor | None,
+    ahead: int,
+    *,
+    here: bool,
+) -> Iterator[Result]:
+    """Results of independent tasks as they are finished, in any order.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, so that other processes find it.
+    tasks : iterable
+        Each is asked for when it can be handed out.
+    executor : Executor or None
+        Of `open_executor`; without one this process computes all.
+    ahead : int
+        Tasks that the executor holds at a time.
+    here : bool
+        Whether this process computes one meanwhile, as it has nothing to import before it begins,
+        or waits.
+    """
+    waiting: set[Future[Result]] = set()
+    for task in tasks:
+        if executor is not None and len(waiting) < ahead:
+            waiting.add(executor.submit(function, task))
+        else:
+            yield function(task)
+        if len(waiting) >= ahead:
+            patience = 0.0 if here else None
+            done, waiting = wait(waiting, patience, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    while waiting:
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        yield from (future.result() for future in done)
+
+
 @contextmanager
 def _process_executor(workers: int) -> Iterator[Executor]:
     # Spawned workers inherit neither threads nor the checkpoint's lock.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_begin_worker) as pool:
         _start_deaf_to_interrupts(pool, workers)
         try:
             yield pool
@@ -77,15 +127,19 @@ def _process_executor(workers: int) -> Iterator[Executor]:
             raise
 
 
-def _end_with_parent() -> None:
-    """Let a worker end when the run is killed; it would wait for its next task for ever."""
+def _begin_worker() -> None:
+    """Let a worker compute on one thread, and end when the run is killed.
+
+    It would wait for its next task for ever.
+    """
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_watch, args=[parent.sentinel], daemon=True).start()
 
 
 def _watch(sentinel: int) -> None:
-    wait([sentinel])
+    connection.wait([sentinel])
     os._exit(1)
 
 

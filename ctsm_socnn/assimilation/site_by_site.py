@@ -7,8 +7,7 @@ do not depend on workers, blocks or interruptions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -18,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Block, Checkpoint
-from ctsm_socnn.assimilation.executors import open_executor
+from ctsm_socnn.assimilation.executors import open_executor, run_tasks
 from ctsm_socnn.assimilation.posterior import CPU_SECONDS, SITES_IN_ALL, posterior_dataset
 from ctsm_socnn.assimilation.progress import progress_bar
 from ctsm_socnn.assimilation.screening import (
@@ -124,7 +123,7 @@ def site_by_site(
             tasks = _tasks(sites, status, missing, settings)
             here = scheduler is None
             ahead = _BLOCKS_AHEAD * (workers - 1) if here else _BLOCKS_ON_A_CLUSTER
-            for index, block in _run(tasks, executor, ahead, here=here):
+            for index, block in run_tasks(run_block, tasks, executor, ahead, here=here):
                 checkpoint.save(index, block)
                 cpu_seconds[index] = float(np.nansum(block["cpu_seconds"]))
                 bar.update(block["status"].size)
@@ -170,29 +169,6 @@ def _tasks(
         for index, places in inside.items():
             block = read.isel(site=places - slab.start)
             yield BlockTask(index, block, places, status[places], settings)
-
-
-def _run(
-    tasks: Iterable[BlockTask], executor: Executor | None, ahead: int, *, here: bool
-) -> Iterator[tuple[int, Block]]:
-    """Blocks as they are finished, in any order.
-
-    The executor holds at most `ahead` at a time. When it does, this process computes the next one
-    (`here`), as it has nothing to import before it begins, or waits.
-    """
-    waiting: set[Future[tuple[int, Block]]] = set()
-    for task in tasks:
-        if executor is not None and len(waiting) < ahead:
-            waiting.add(executor.submit(run_block, task))
-        else:
-            yield run_block(task)
-        if len(waiting) >= ahead:
-            patience = 0.0 if here else None
-            done, waiting = wait(waiting, patience, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    while waiting:
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        yield from (future.result() for future in done)
 
 
 def _posterior_parts(

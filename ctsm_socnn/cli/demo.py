@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         default=len(os.sched_getaffinity(0)),
-        help="processes for the site-by-site assimilation (default: %(default)s)",
+        help="processes that share sites and folds (default: %(default)s)",
     )
     add_json(parser)
 

@@ -15,6 +15,7 @@ scores.json and a figure. An evaluation that was stopped goes on when the same c
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", type=int, metavar="N", help="networks in an ensemble; by default as in train")
     add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
     add("--seed", type=int, default=0, help="seed of folds and fits (0)")
+    add(
+        "--workers",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="processes that share the folds of networks (default: %(default)s)",
+    )
     add("--json", action="store_true", help="print JSON instead of tables")
     add("--overwrite", action="store_true", help="replace DIR")
 
@@ -88,7 +95,14 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     ) as finished:
         predictions = predict_out_of_sample(
-            sites, posterior, rows, settings, chosen.fold, finished=finished, progress=_show
+            sites,
+            posterior,
+            rows,
+            settings,
+            chosen.fold,
+            workers=arguments.workers,
+            finished=finished,
+            progress=_show,
         )
         if arguments.in_sample:
             predictions += predict_in_sample(sites, posterior, rows, settings)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +12,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.assimilation.checkpoint import Checkpoint
+from ctsm_socnn.assimilation.checkpoint import Block, Checkpoint
+from ctsm_socnn.assimilation.executors import open_executor, run_tasks
 from ctsm_socnn.directories import atomic_directory, write_checksums, write_json
-from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.errors import ValidationError, require_at_least
 from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.network import METHODS as NETWORK_METHODS
 from ctsm_socnn.network.site_selection import require_same_sites
 from ctsm_socnn.schemas import N_LAYERS
 from ctsm_socnn.validation.comparison import Prediction, comparison_json
@@ -69,6 +73,7 @@ def predict_out_of_sample(
     settings: MethodSettings,
     fold: NDArray[np.intp],
     *,
+    workers: int = 1,
     finished: Checkpoint | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Prediction]:
@@ -83,18 +88,23 @@ def predict_out_of_sample(
         As for `predict_in_sample`.
     fold : ndarray of int, shape (site,)
         Sites of one fold are answered together, by what all others taught.
+    workers : int
+        Processes that share the folds of networks. Results do not depend on it.
     finished : Checkpoint, optional
         Answers of an interrupted run are taken from there and new ones kept there, and networks
         whose training is under way.
     progress : callable, optional
-        Called with the row, the fold that is next and the number of folds.
+        Called with the row, the fold that is begun and the number of folds.
 
     Raises
     ------
     ValidationError
         If the folds do not fit the sites, or there is only one; or a method is not given what it
         learns from.
+    AssimilationError
+        If a worker is lost.
     """
+    require_at_least(1, workers=workers)
     require_methods(rows.values(), settings, posterior=posterior is not None)
     numbers = np.unique(fold)
     if fold.shape != (sites.sizes["site"],) or numbers.size < 2:
@@ -104,25 +114,52 @@ def predict_out_of_sample(
         )
     if posterior is not None:
         require_same_sites(sites, posterior)
-    predictions = []
-    for row, (name, method) in enumerate(rows.items()):
-        soc = np.full((sites.sizes["site"], N_LAYERS), np.nan)
-        for place, number in enumerate(numbers):
+    cells = list(product(rows, range(numbers.size)))
+    blocks: dict[int, Block] = {}
+    if finished is not None:
+        loaded = ((index, finished.load(index)) for index in range(len(cells)))
+        blocks = {index: block for index, block in loaded if block is not None}
+    missing = [index for index in range(len(cells)) if index not in blocks]
+    of_networks = [index for index in missing if rows[cells[index][0]] in NETWORK_METHODS]
+    # Networks take longest: begun first, they leave no process without work at the end.
+    missing.sort(key=lambda index: index not in of_networks)
+
+    def tasks() -> Iterator[_Task]:
+        for index in missing:
+            name, place = cells[index]
             if progress is not None:
                 progress(name, place, numbers.size)
-            known, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-            index = row * numbers.size + place
-            block = finished.load(index) if finished is not None else None
-            if block is None:
-                past = None if posterior is None else posterior.isel(site=known)
-                work = None if finished is None else finished.scratch(index)
-                lesson = Lesson(sites.isel(site=known), past, settings, int(number), work)
-                block = {_ANSWER: answer(method, lesson, sites.isel(site=tested))}
-                if finished is not None:
-                    finished.save(index, block)
-            soc[tested] = block[_ANSWER]
-        predictions.append(Prediction(name, "out", soc))
-    return predictions
+            tested = fold == numbers[place]
+            known = np.flatnonzero(~tested)
+            past = None if posterior is None else posterior.isel(site=known)
+            work = None if finished is None else finished.scratch(index)
+            lesson = Lesson(sites.isel(site=known), past, settings, int(numbers[place]), work)
+            yield _Task(index, rows[name], lesson, sites.isel(site=np.flatnonzero(tested)))
+
+    workers = max(1, min(workers, len(of_networks)))
+    with open_executor(workers) as executor:
+        for index, block in run_tasks(_answer, tasks(), executor, workers - 1, here=True):
+            if finished is not None:
+                finished.save(index, block)
+            blocks[index] = block
+    soc = {name: np.full((sites.sizes["site"], N_LAYERS), np.nan) for name in rows}
+    for index, (name, place) in enumerate(cells):
+        soc[name][fold == numbers[place]] = blocks[index][_ANSWER]
+    return [Prediction(name, "out", values) for name, values in soc.items()]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A method, what it may learn from, the sites to answer for, and the block of the answer."""
+
+    index: int
+    method: str
+    lesson: Lesson
+    tested: xr.Dataset
+
+
+def _answer(task: _Task) -> tuple[int, Block]:
+    return task.index, {_ANSWER: answer(task.method, task.lesson, task.tested)}
 
 
 def write_evaluation(

@@ -87,7 +87,7 @@ def test_a_lost_dask_cluster_is_an_error_that_loses_nothing(
     with distributed.LocalCluster(**ONE_WORKER) as cluster:
         address = cluster.scheduler_address
         thread = when_a_block_is_done(output, cluster.close)
-        with pytest.raises(AssimilationError, match="were lost; the sites done so far are kept"):
+        with pytest.raises(AssimilationError, match="were lost; what is done so far is kept"):
             site_by_site(open_sites(sites_file), SETTINGS, output=output, scheduler=address)
         thread.join()
     assert_that_the_rest_follows(sites_file, output, whole)

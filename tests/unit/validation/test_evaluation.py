@@ -146,6 +146,30 @@ def test_folds_done_before_an_interruption_are_not_done_again(
     assert asked == [("depth only", 1)]
 
 
+def test_processes_that_share_the_folds_change_nothing(
+    sites: xr.Dataset, posterior: xr.Dataset, tmp_path: Path
+) -> None:
+    rows = {"default": "default", "two-step": "two-step", "network": "end-to-end"}
+    alone = predict_out_of_sample(sites, posterior, rows, SETTINGS, FOLD)
+    begun = []
+    with Checkpoint(tmp_path / "out", {}) as finished:
+        shared = predict_out_of_sample(
+            sites,
+            posterior,
+            rows,
+            SETTINGS,
+            FOLD,
+            workers=2,
+            finished=finished,
+            progress=lambda row, fold, folds: begun.append((row, fold, folds)),
+        )
+    assert [p.method for p in shared] == list(rows)
+    for ours, theirs in zip(shared, alone, strict=True):
+        np.testing.assert_array_equal(ours.soc, theirs.soc)
+    assert sorted(begun) == sorted((name, fold, 2) for name in rows for fold in (0, 1))
+    assert begun[-1][0] == "default"
+
+
 def test_the_configuration_knows_every_method_beyond_those_of_the_paper() -> None:
     papers = ("default", "random sampling", "one batch")
     assert get_args(OtherMethod) == tuple(name for name in METHODS if name not in papers)
