@@ -29,7 +29,7 @@ from ctsm_socnn.export.translation import (
     shortest_turnover_time,
 )
 from ctsm_socnn.netcdf import write_ctsm_input
-from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, parameter
+from ctsm_socnn.parameters import PARAMETER_NAMES, SPLITS, TurnoverConvention, parameter
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.provenance import provenance_attributes
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 _OWN_NAMES: Final = ("fs1s2", "fs1s3", "fs2s1", "fs2s3", "w_scaling", "beta")
-_PAIRS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ def _chosen(maps: xr.Dataset, parameters: Collection[str] | None) -> tuple[str, 
         wanted.add(parameter(name).name)
         if name not in maps:
             raise ExportError(f"parameter maps: there is no map of {name}")
-    for pair in _PAIRS:
+    for pair in SPLITS:
         if len(wanted & set(pair)) == 1:
             raise ExportError(
                 f"parameter maps: {pair[0]} and {pair[1]} share out one pool, "
