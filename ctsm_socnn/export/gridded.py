@@ -134,7 +134,7 @@ def write_gridded_parameters(
     FileError
         If the output exists or cannot be written.
     """
-    target = resolve_version(version) if isinstance(version, str) else version
+    target = resolve_version(version)
     grid_file = None if model_grid is None else Path(model_grid)
     dataset, delivery = gridded_dataset(maps, target, model_grid=grid_file, parameters=parameters)
     write_ctsm_input(dataset, output, overwrite=overwrite)

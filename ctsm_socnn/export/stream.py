@@ -64,7 +64,7 @@ def write_parameter_stream(
     FileError
         If an output exists or cannot be written.
     """
-    target = resolve_version(version) if isinstance(version, str) else version
+    target = resolve_version(version)
     dataset, delivery = gridded_dataset(maps, target, model_grid=model_grid, parameters=parameters)
     if "lsmlat" not in dataset.dims:
         raise ExportError(

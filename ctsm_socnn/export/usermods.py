@@ -241,7 +241,7 @@ def _target(version: CtsmVersion | str | None, checkout: Checkout | None) -> Cts
         return checkout.version
     if version is None:
         raise VersionError("name a CTSM version, or give a checkout of it")
-    return resolve_version(version) if isinstance(version, str) else version
+    return resolve_version(version)
 
 
 def _reading(*, reads_maps: bool, keep_executable: bool) -> Maps:
