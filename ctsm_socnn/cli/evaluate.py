@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
-from ctsm_socnn.cli.json_text import print_result
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.schemas import open_file, open_sites, without_forcing
 from ctsm_socnn.validation.methods import (
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", type=int, metavar="N", help="networks in an ensemble; by default as in train")
     add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
     add("--seed", type=int, default=0, help="seed of folds and fits (0)")
-    add("--json", action="store_true", help="print JSON instead of tables")
+    add_json(parser)
     add("--overwrite", action="store_true", help="replace DIR")
 
 

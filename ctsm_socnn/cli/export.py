@@ -15,7 +15,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,8 @@ from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
 
-_Told = tuple[dict[str, Any], str]
-"""What was delivered: as keys and values, and as text."""
+_Told = tuple[Any, str]
+"""What was delivered: as it goes into JSON, and as text."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -251,7 +250,7 @@ def _usermods(arguments: argparse.Namespace) -> _Told:
         asked=_asked(arguments, maps),
         overwrite=arguments.overwrite,
     )
-    return asdict(usermods), usermods.summary()
+    return usermods, usermods.summary()
 
 
 def _uniform(arguments: argparse.Namespace, estimate: Estimate) -> xr.Dataset:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import add_run_option, named_patterns
 from ctsm_socnn.errors import ConfigError
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="a map of soil carbon by layer; repeat for more",
     )
-    add("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,5 +57,5 @@ def run(arguments: argparse.Namespace) -> int:
         if name in found or len(files) > 1:
             raise ConfigError(f"--map {name}={files[-1]}: the name {name} is given twice")
         found[name] = totals(*stocks_of_map(Path(files[0])))
-    print(to_json(totals_json(found)) if arguments.json else format_totals(found))
+    print_result(arguments, totals_json(found), format_totals(found))
     return 0
