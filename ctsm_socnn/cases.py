@@ -109,7 +109,6 @@ def write_case(config: Config, case: CaseConfig, run: Path, directory: Path) -> 
         To write.
     """
     own = case in fitted_cases(config)
-    estimate = _estimate(case, run, own=own)
     target = Path(config.grid.target)
     source = f"{case.scalars} estimate of {run.name}"
     if own:
@@ -118,9 +117,7 @@ def write_case(config: Config, case: CaseConfig, run: Path, directory: Path) -> 
         directory,
         version=case.version,
         template=case.paramfile,
-        values=None if estimate is None else estimate.values,
-        convention=None if estimate is None else estimate.convention,
-        held=() if estimate is None else estimate.held,
+        estimate=_estimate(case, run, own=own),
         maps=open_file(run / "model_grid.nc"),
         model_grid=target if target.exists() else None,
         ctsm_root=case.checkout,

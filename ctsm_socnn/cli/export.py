@@ -175,8 +175,7 @@ def _paramfile(arguments: argparse.Namespace) -> _Told:
         return {"delivery": delivery}, delivery.table()
     loss = translation_loss(
         open_sites(arguments.sites),
-        estimate.values,
-        estimate.convention,
+        estimate,
         paramfile=arguments.output,
         version=version,
         namelist=delivery.namelist,
@@ -235,9 +234,7 @@ def _usermods(arguments: argparse.Namespace) -> _Told:
         arguments.output,
         version=arguments.ctsm,
         template=arguments.input,
-        values=None if estimate is None else estimate.values,
-        convention=None if estimate is None else estimate.convention,
-        held=() if estimate is None else estimate.held,
+        estimate=estimate,
         maps=maps,
         model_grid=arguments.model_grid,
         mapped=arguments.parameters,
