@@ -17,7 +17,14 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import one_batch, site_by_site
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
-from ctsm_socnn.cases import fit_cases, fitted_cases, predict_cases, write_case
+from ctsm_socnn.cases import (
+    case_command,
+    case_directory,
+    fit_cases,
+    fitted_cases,
+    predict_cases,
+    write_case,
+)
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import (
     assimilation_settings,
@@ -30,7 +37,6 @@ from ctsm_socnn.configured import (
 )
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import require_at_least
-from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.usermods import require_usermods_directory
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
@@ -103,18 +109,16 @@ def build_params(
     output = Path(output)
     for case in config.case:
         resolve_version(case.version)
-        require_usermods_directory((output / "usermods" / case.name).absolute())
+        require_usermods_directory(case_directory(output, case))
     make_directory(output)
     run = _Run(config, configuration, output, workers)
     run_stages(run.stages(), output, overwrite=overwrite, report=report)
     report("")
     report(format_comparison(open_file(output / "evaluation" / COMPARISON_FILE)))
     for case in config.case:
-        directory = (output / "usermods" / case.name).absolute()
-        version = resolve_version(case.version)
-        line = create_newcase_line(directory, version, case.paramfile.name)
-        report(f"\n{case.name}, for {case.version}; {directory / 'README'} says what it delivers:")
-        report(f"  {line}")
+        readme = case_directory(output, case) / "README"
+        report(f"\n{case.name}, for {case.version}; {readme} says what it delivers:")
+        report(f"  {case_command(output, case)}")
 
 
 class _Run:
