@@ -30,6 +30,7 @@ LEVELS = (
     {"config", "environment", "reproduction"},
     {"configured"},
     {"cases"},
+    {"judging"},
     {"pipeline", "demo", "preview"},
     {"cli"},
 )
