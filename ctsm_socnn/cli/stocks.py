@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from ctsm_socnn.cli.json_text import add_json, print_result
-from ctsm_socnn.cli.named_files import add_run_option, named_patterns
+from ctsm_socnn.cli.named_files import add_run_option, named_patterns, named_runs
 from ctsm_socnn.errors import ConfigError
 
 __all__ = ["add_arguments", "run"]
@@ -38,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Add up and print."""
-    from ctsm_socnn.forcing import find_history
     from ctsm_socnn.validation.gridded_carbon import stocks_of_map
     from ctsm_socnn.validation.totals import (
         Total,
@@ -51,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.runs and not arguments.maps:
         raise ConfigError("nothing to add up; give --run, --map or both")
     found: dict[str, list[Total]] = {}
-    for name, patterns in named_patterns(arguments.runs, "--run").items():
-        found[name] = totals_of_run(name, find_history(patterns))
+    for name, paths in named_runs(arguments).items():
+        found[name] = totals_of_run(name, paths)
     for name, files in named_patterns(arguments.maps, "--map").items():
         if name in found or len(files) > 1:
             raise ConfigError(f"--map {name}={files[-1]}: the name {name} is given twice")

@@ -25,7 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ctsm_socnn.cli.json_text import add_json, print_result, to_json
-from ctsm_socnn.cli.named_files import add_run_option, file_and_variable, named_patterns
+from ctsm_socnn.cli.named_files import (
+    add_run_option,
+    file_and_variable,
+    named_patterns,
+    named_runs,
+)
 from ctsm_socnn.directories import atomic_directory, make_directory
 from ctsm_socnn.errors import ConfigError
 
@@ -103,12 +108,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and write."""
-    from ctsm_socnn.forcing import find_history
-
     _require_sense(arguments)
-    runs = {
-        name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
-    }
+    runs = named_runs(arguments)
     if arguments.output is None:
         return _compare(runs, arguments, None)
     make_directory(arguments.output.parent)
