@@ -28,7 +28,7 @@ from ctsm_socnn.export.translation import (
     require_usable,
     shortest_turnover_time,
 )
-from ctsm_socnn.netcdf import write_ctsm_input
+from ctsm_socnn.netcdf import is_missing, write_ctsm_input
 from ctsm_socnn.parameters import PARAMETER_NAMES, SPLITS, TurnoverConvention, parameter
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
@@ -285,7 +285,7 @@ def _turnover_times(
 def _complete(maps: xr.Dataset, name: str, grid: MapGrid) -> NDArray[np.float64]:
     """Values over every cell: land as given, the rest from the nearest land cell."""
     values = np.asarray(maps[name].values, dtype=np.float64).reshape(grid.land.shape)
-    missing = ~np.isfinite(values) | (np.abs(values) >= 1e30)
+    missing = is_missing(values)
     gaps = missing & grid.land
     if gaps.any():
         first = tuple(int(i) for i in np.argwhere(gaps)[0])
