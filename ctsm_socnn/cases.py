@@ -16,14 +16,40 @@ import xarray as xr
 from ctsm_socnn.assimilation import one_batch
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import one_batch_prior
+from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.estimates import Estimate, read_estimate
 from ctsm_socnn.export.stock_case import StockCase
 from ctsm_socnn.export.usermods import Usermods, write_usermods
 from ctsm_socnn.netcdf import write_dataset
+from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.schemas import open_file, open_sites, without_forcing
 from ctsm_socnn.validation.comparison import Prediction
 
-__all__ = ["fit_cases", "fitted_cases", "predict_cases", "write_case"]
+__all__ = [
+    "case_command",
+    "case_directory",
+    "fit_cases",
+    "fitted_cases",
+    "predict_cases",
+    "write_case",
+]
+
+
+def case_directory(run: Path, case: CaseConfig) -> Path:
+    """Usermods directory of a case in the output of a run, absolute."""
+    return (run / "usermods" / case.name).absolute()
+
+
+def case_command(run: Path, case: CaseConfig) -> str:
+    """Command line that makes a case with that directory, to be run in a CTSM checkout.
+
+    Raises
+    ------
+    FileError
+        If its maps cannot be read.
+    """
+    version = resolve_version(case.version)
+    return create_newcase_line(case_directory(run, case), version, case.paramfile.name)
 
 
 def fitted_cases(config: Config) -> list[CaseConfig]:
@@ -109,7 +135,6 @@ def write_case(config: Config, case: CaseConfig, run: Path, directory: Path) -> 
         To write.
     """
     own = case in fitted_cases(config)
-    estimate = _estimate(case, run, own=own)
     target = Path(config.grid.target)
     source = f"{case.scalars} estimate of {run.name}"
     if own:
@@ -118,9 +143,7 @@ def write_case(config: Config, case: CaseConfig, run: Path, directory: Path) -> 
         directory,
         version=case.version,
         template=case.paramfile,
-        values=None if estimate is None else estimate.values,
-        convention=None if estimate is None else estimate.convention,
-        held=() if estimate is None else estimate.held,
+        estimate=_estimate(case, run, own=own),
         maps=open_file(run / "model_grid.nc"),
         model_grid=target if target.exists() else None,
         ctsm_root=case.checkout,

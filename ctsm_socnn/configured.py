@@ -17,6 +17,7 @@ from ctsm_socnn.assimilation import (
 )
 from ctsm_socnn.config import Config
 from ctsm_socnn.network import METHODS, NetworkSettings, default_settings
+from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
 from ctsm_socnn.observations import open_covariates
 from ctsm_socnn.schemas import covariate_names, open_file
 from ctsm_socnn.validation.methods import MethodSettings
@@ -24,6 +25,7 @@ from ctsm_socnn.validation.methods import MethodSettings
 __all__ = [
     "assimilation_settings",
     "compared_methods",
+    "configured_folds",
     "covariate_grid",
     "method_settings",
     "network_settings",
@@ -117,6 +119,12 @@ def method_settings(config: Config) -> MethodSettings:
         networks={method: network_settings(config, method) for method in METHODS},
         seed=config.seed,
     )
+
+
+def configured_folds(config: Config, sites: xr.Dataset, folds: int) -> ChosenFolds:
+    """Divide sites by what the evaluation never splits."""
+    asked = config.evaluation
+    return choose_folds(sites, asked.by, folds, config.seed, asked.block_km)
 
 
 def compared_methods(config: Config) -> dict[str, str]:

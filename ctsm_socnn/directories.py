@@ -117,12 +117,7 @@ def write_json(path: Path, content: object) -> None:
 
 def write_checksums(directory: Path) -> None:
     """Record the checksum of every file in a directory."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    lines = [
-        f"{checksum(path)}  {path.relative_to(directory).as_posix()}\n"
-        for path in files
-        if path.name != CHECKSUMS
-    ]
+    lines = [f"{checksum(path)}  {name}\n" for name, path in _files(directory).items()]
     (directory / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 
@@ -151,12 +146,7 @@ def damaged_files(directory: Path) -> list[str]:
     FileError
         As `read_checksums`.
     """
-    recorded = read_checksums(directory)
-    present = {
-        path.relative_to(directory).as_posix(): path
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and path.name != CHECKSUMS
-    }
+    recorded, present = read_checksums(directory), _files(directory)
     problems = [f"{name} is missing" for name in recorded if name not in present]
     problems += [
         f"{name} has changed"
@@ -164,3 +154,12 @@ def damaged_files(directory: Path) -> list[str]:
         if name in present and checksum(present[name]) != digest
     ]
     return problems + [f"{name} is not recorded" for name in present if name not in recorded]
+
+
+def _files(directory: Path) -> dict[str, Path]:
+    """Relative path -> path of every file but the record itself."""
+    return {
+        path.relative_to(directory).as_posix(): path
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != CHECKSUMS
+    }

@@ -19,12 +19,14 @@ from typing import Any, Final, Literal
 import netCDF4
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ExportError, FileError
 
 __all__ = [
     "FILL_VALUE",
     "atomic_output",
+    "is_missing",
     "ordinary_mode",
     "require_absent",
     "require_place",
@@ -47,6 +49,11 @@ _CHUNK_BYTES: Final = 1 << 20
 
 _BYTES_AT_ONCE: Final = 1 << 27
 """Of variables that are handed to xarray together; 20 layers x 12 months of f09 are 106 MB."""
+
+
+def is_missing(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Whether each value is NaN, infinite or CLM's fill value, in single precision too."""
+    return np.asarray(~(np.abs(values) < _MISSING_ABOVE))
 
 
 def require_absent(path: str | Path, *, overwrite: bool) -> None:
@@ -322,7 +329,7 @@ def _require_complete(name: str, variable: xr.Variable, path: Path) -> None:
     if variable.dtype.kind != "f":
         return
     values = variable.values
-    bad = ~(np.abs(values) < _MISSING_ABOVE)
+    bad = is_missing(values)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ExportError(

@@ -16,29 +16,29 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.assimilation import one_batch, site_by_site
-from ctsm_socnn.assimilation.checkpoint import Checkpoint
-from ctsm_socnn.cases import fit_cases, fitted_cases, predict_cases, write_case
+from ctsm_socnn.cases import (
+    case_command,
+    case_directory,
+    fit_cases,
+    fitted_cases,
+    write_case,
+)
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import (
     assimilation_settings,
-    compared_methods,
+    configured_folds,
     covariate_grid,
-    method_settings,
     network_settings,
     one_batch_prior,
     with_configured_errors,
 )
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import require_at_least
-from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.usermods import require_usermods_directory
 from ctsm_socnn.forcing import find_history, read_climatology
+from ctsm_socnn.judging import judge_inputs, judge_methods
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
-from ctsm_socnn.network.chosen_folds import ChosenFolds, choose_folds
-from ctsm_socnn.network.covariate_gradients import covariate_gradients
-from ctsm_socnn.network.cross_validation import fold_models
-from ctsm_socnn.network.importance import covariate_groups, permutation_importance
 from ctsm_socnn.observations import build_sites, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
 from ctsm_socnn.parameters.ctsm_versions import resolve_version
@@ -49,19 +49,8 @@ from ctsm_socnn.regrid.weights import Method
 from ctsm_socnn.reproduction import write_reproduction
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.stages import Stage, run_stages
-from ctsm_socnn.validation.comparison import (
-    Prediction,
-    compare_methods,
-    format_comparison,
-    soc_of_parameters,
-)
-from ctsm_socnn.validation.evaluation import (
-    COMPARISON_FILE,
-    predict_in_sample,
-    predict_out_of_sample,
-    write_evaluation,
-)
-from ctsm_socnn.validation.importance_results import write_importance
+from ctsm_socnn.validation.comparison import format_comparison
+from ctsm_socnn.validation.evaluation import COMPARISON_FILE
 from ctsm_socnn.validation.map_figures import draw_parameter_maps
 from ctsm_socnn.validation.predicted_carbon import write_predicted_carbon
 from ctsm_socnn.validation.run_report import report_run
@@ -103,18 +92,16 @@ def build_params(
     output = Path(output)
     for case in config.case:
         resolve_version(case.version)
-        require_usermods_directory((output / "usermods" / case.name).absolute())
+        require_usermods_directory(case_directory(output, case))
     make_directory(output)
     run = _Run(config, configuration, output, workers)
     run_stages(run.stages(), output, overwrite=overwrite, report=report)
     report("")
     report(format_comparison(open_file(output / "evaluation" / COMPARISON_FILE)))
     for case in config.case:
-        directory = (output / "usermods" / case.name).absolute()
-        version = resolve_version(case.version)
-        line = create_newcase_line(directory, version, case.paramfile.name)
-        report(f"\n{case.name}, for {case.version}; {directory / 'README'} says what it delivers:")
-        report(f"  {line}")
+        readme = case_directory(output, case) / "README"
+        report(f"\n{case.name}, for {case.version}; {readme} says what it delivers:")
+        report(f"  {case_command(output, case)}")
 
 
 class _Run:
@@ -366,13 +353,13 @@ class _Run:
 
     def network(self, path: Path) -> str:
         """Train on all sites; learn intervals from folds if asked for."""
-        sites, posterior = self._sites(), self._posterior()
+        sites, posterior = self._sites(), open_file(self.output / "posterior.nc")
         method, folds = self.config.network.method, self.config.network.calibrate
         settings = network_settings(self.config, method)
         parts = path.with_name("network.parts")
         model = train(sites, method, settings, self.config.seed, posterior=posterior, work=parts)
         if folds is not None:
-            chosen = self._folds(sites, folds)
+            chosen = configured_folds(self.config, sites, folds)
             model = calibrate(model, sites, chosen.fold, posterior=posterior, work=parts)
         save_model(model, path, overwrite=True)
         shutil.rmtree(parts)
@@ -381,60 +368,13 @@ class _Run:
 
     def evaluation(self, path: Path) -> str:
         """Scores and figures."""
-        sites, posterior, settings = self._sites(), self._posterior(), method_settings(self.config)
-        chosen = self._folds(sites, self.config.evaluation.folds)
-        fitted = ("one batch", "network")
-        rows = compared_methods(self.config)
-        others = {name: method for name, method in rows.items() if name not in fitted}
-        inside = predict_in_sample(sites, posterior, others, settings) + self._fitted(sites)
-        inside += predict_cases(self.config, sites, self.output / "case_scalars")
-        with Checkpoint(path, {"stage": "evaluation"}, overwrite=True) as finished:
-            outside = predict_out_of_sample(
-                sites,
-                posterior,
-                rows,
-                settings,
-                chosen.fold,
-                workers=self.workers,
-                finished=finished,
-            )
-            comparison = compare_methods(sites, [*outside, *inside], settings.below_bedrock)
-            made = self._provenance() | chosen.attributes
-            write_evaluation(comparison, path, made, overwrite=True)
-            finished.finish()
-        return f"{comparison.sizes['observation']} observations, {chosen.description}"
-
-    def _folds(self, sites: xr.Dataset, folds: int) -> ChosenFolds:
-        asked = self.config.evaluation
-        return choose_folds(sites, asked.by, folds, self.config.seed, asked.block_km)
+        return judge_methods(
+            self.config, self.output, path, self._provenance(), workers=self.workers
+        )
 
     def importance(self, path: Path) -> str:
         """Which covariates and parameters the skill at unseen sites hangs on."""
-        sites, model = self._sites(), load_model(self.output / "network")
-        chosen = self._folds(sites, self.config.evaluation.folds)
-        models = fold_models(
-            sites,
-            model.method,
-            chosen.fold,
-            model.seed,
-            settings=model.settings,
-            posterior=self._posterior(),
-        )
-        found = permutation_importance(models, sites, covariate_groups(model), self.config.seed)
-        made = self._provenance() | chosen.attributes
-        write_importance(found, covariate_gradients(model, sites), path, made)
-        most = found["loss"].mean("repeat").sel(score="log_nse").idxmax("group").item()
-        return f"{found.sizes['group']} groups of covariates; most hangs on {most}"
-
-    def _fitted(self, sites: xr.Dataset) -> list[Prediction]:
-        """Answer by what the stages before have fitted to all sites."""
-        batch = open_file(self.output / "one_batch.nc")["parameters"].values
-        everywhere = np.broadcast_to(batch, (sites.sizes["site"], batch.size))
-        model = load_model(self.output / "network")
-        return [
-            Prediction("one batch", "in", soc_of_parameters(sites, everywhere)),
-            Prediction("network", "in", soc_of_parameters(sites, model.predict_sites(sites))),
-        ]
+        return judge_inputs(self.config, self.output, path, self._provenance())
 
     def maps(self, path: Path) -> str:
         """Parameters of every cell of the covariate grid."""
@@ -492,9 +432,6 @@ class _Run:
 
     def _sites(self) -> xr.Dataset:
         return open_sites(self.output / "sites.nc")
-
-    def _posterior(self) -> xr.Dataset:
-        return open_file(self.output / "posterior.nc")
 
     def _provenance(self) -> dict[str, str]:
         return provenance_attributes(seed=self.config.seed, configuration=self.configuration)

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.errors import FileError, ProfileError, SocnnError
+from ctsm_socnn.errors import FileError, ProfileError
 from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.units import canonical_unit
 
@@ -145,7 +145,7 @@ def validate_sites(sites: xr.Dataset, where: str = "sites") -> xr.Dataset:
     ProfileError
         Naming what is missing, has the wrong dimensions or says that it is in another unit.
     """
-    _require(sites, (*FORCING_DIMENSIONS, "lon", "lat", "soc"), where, ProfileError)
+    _require(sites, (*FORCING_DIMENSIONS, "lon", "lat", "soc"), where)
     for name, dimensions in FORCING_DIMENSIONS.items():
         if sites[name].dims != dimensions:
             raise ProfileError(
@@ -246,7 +246,7 @@ def validate_posterior(posterior: xr.Dataset, where: str = "posterior") -> xr.Da
     ------
     ProfileError
     """
-    _require(posterior, ("mean", "sd", "best", "converged", "parameter"), where, ProfileError)
+    _require(posterior, ("mean", "sd", "best", "converged", "parameter"), where)
     if tuple(str(name) for name in posterior["parameter"].values) != PARAMETER_NAMES:
         raise ProfileError(
             f"{where}: the coordinate `parameter` is not the registry's list of parameters"
@@ -265,22 +265,20 @@ def validate_maps(maps: xr.Dataset, where: str = "parameter maps") -> xr.Dataset
     ------
     ProfileError
     """
-    _require(maps, PARAMETER_NAMES, where, ProfileError)
+    _require(maps, PARAMETER_NAMES, where)
     if "turnover_time_convention" not in maps.attrs:
         raise ProfileError(f"{where}: the global attribute turnover_time_convention is missing")
     return maps
 
 
-def _require(
-    dataset: xr.Dataset, names: tuple[str, ...], where: str, error: type[SocnnError]
-) -> None:
+def _require(dataset: xr.Dataset, names: tuple[str, ...], where: str) -> None:
     missing = [name for name in names if name not in dataset.variables]
     if missing:
-        raise error(f"{where}: missing {', '.join(missing)}")
+        raise ProfileError(f"{where}: missing {', '.join(missing)}")
 
 
 def _with_schema_dimensions(sites: xr.Dataset, where: str) -> xr.Dataset:
-    _require(sites, ("TSOI", "soc"), where, ProfileError)
+    _require(sites, ("TSOI", "soc"), where)
     forcing_dims, observation_dims = sites["TSOI"].dims, sites["soc"].dims
     if (
         len(forcing_dims) != 3

@@ -67,13 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _result(config: Config, output: Path) -> dict[str, Any]:
-    from ctsm_socnn.export.create_newcase import create_newcase_line
-    from ctsm_socnn.parameters.ctsm_versions import resolve_version
+    from ctsm_socnn.cases import case_command, case_directory
     from ctsm_socnn.schemas import open_file
     from ctsm_socnn.validation.comparison import comparison_json
     from ctsm_socnn.validation.evaluation import COMPARISON_FILE
 
-    directories = {case.name: (output / "usermods" / case.name).absolute() for case in config.case}
     return {
         "scores": comparison_json(open_file(output / "evaluation" / COMPARISON_FILE)),
         "maps": output / "model_grid.nc",
@@ -82,12 +80,8 @@ def _result(config: Config, output: Path) -> dict[str, Any]:
             {
                 "name": case.name,
                 "version": case.version,
-                "usermods": directories[case.name],
-                "create_newcase": create_newcase_line(
-                    directories[case.name],
-                    resolve_version(case.version),
-                    case.paramfile.name,
-                ),
+                "usermods": case_directory(output, case),
+                "create_newcase": case_command(output, case),
             }
             for case in config.case
         ],

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from ctsm_socnn.cli.json_text import add_json, print_result
@@ -58,5 +57,5 @@ def run(arguments: argparse.Namespace) -> int:
         case=arguments.case,
     )
     text = "\n".join(finding.line() for finding in findings)
-    print_result(arguments, [asdict(finding) for finding in findings], text)
+    print_result(arguments, findings, text)
     return 1 if any(finding.problems for finding in findings) else 0

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import file_and_variable
@@ -92,7 +93,7 @@ def _parse(word: str) -> tuple[str, Path, str | None]:
     return name, *file_and_variable(place)
 
 
-def _target(path: Path) -> tuple[CellGrid, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+def _target(path: Path) -> tuple[CellGrid, NDArray[np.bool_]]:
     dataset = open_file(path)
     if not {"lat", "lon"} <= set(dataset.variables) or dataset["lat"].dims == dataset["lon"].dims:
         raise GridError(
@@ -106,7 +107,7 @@ def _target(path: Path) -> tuple[CellGrid, np.ndarray[tuple[int, ...], np.dtype[
 
 def _covariate(
     grid: CellGrid,
-    land: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    land: NDArray[np.bool_],
     method: Method,
     path: Path,
     variable: str | None,

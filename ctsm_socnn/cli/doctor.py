@@ -10,11 +10,10 @@ Example:
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.environment import Finding, examine
 
 __all__ = ["add_arguments", "run"]
@@ -29,16 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a directory that must be writable, besides the current one; may be repeated",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings."""
     findings = examine([Path.cwd(), *arguments.directory])
-    if arguments.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        print(_table(findings))
+    print_result(arguments, findings, _table(findings))
     return 1 if any(finding.state == "broken" for finding in findings) else 0
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
-from ctsm_socnn.cli.json_text import print_result
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.schemas import open_file, open_sites, without_forcing
 from ctsm_socnn.validation.methods import (
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=len(os.sched_getaffinity(0)),
         help="processes that share the folds of networks (default: %(default)s)",
     )
-    add("--json", action="store_true", help="print JSON instead of tables")
+    add_json(parser)
     add("--overwrite", action="store_true", help="replace DIR")
 
 

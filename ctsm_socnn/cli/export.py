@@ -15,7 +15,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,8 @@ from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
 
-_Told = tuple[dict[str, Any], str]
-"""What was delivered: as keys and values, and as text."""
+_Told = tuple[Any, str]
+"""What was delivered: as it goes into JSON, and as text."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,8 +175,7 @@ def _paramfile(arguments: argparse.Namespace) -> _Told:
         return {"delivery": delivery}, delivery.table()
     loss = translation_loss(
         open_sites(arguments.sites),
-        estimate.values,
-        estimate.convention,
+        estimate,
         paramfile=arguments.output,
         version=version,
         namelist=delivery.namelist,
@@ -236,9 +234,7 @@ def _usermods(arguments: argparse.Namespace) -> _Told:
         arguments.output,
         version=arguments.ctsm,
         template=arguments.input,
-        values=None if estimate is None else estimate.values,
-        convention=None if estimate is None else estimate.convention,
-        held=() if estimate is None else estimate.held,
+        estimate=estimate,
         maps=maps,
         model_grid=arguments.model_grid,
         mapped=arguments.parameters,
@@ -251,7 +247,7 @@ def _usermods(arguments: argparse.Namespace) -> _Told:
         asked=_asked(arguments, maps),
         overwrite=arguments.overwrite,
     )
-    return asdict(usermods), usermods.summary()
+    return usermods, usermods.summary()
 
 
 def _uniform(arguments: argparse.Namespace, estimate: Estimate) -> xr.Dataset:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ctsm_socnn.cli.named_files import add_run_option, named_patterns
+from ctsm_socnn.cli.named_files import add_run_option, named_runs
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.netcdf import require_absent
@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files and print their names."""
-    from ctsm_socnn.forcing import find_history
     from ctsm_socnn.provenance import provenance_attributes
     from ctsm_socnn.validation.gridded_carbon import stocks_of_run
     from ctsm_socnn.validation.ilamb import (
@@ -44,9 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_ilamb_files,
     )
 
-    runs = {
-        name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
-    }
+    runs = named_runs(arguments)
     for name in runs:
         if Path(name).name != name:
             raise ConfigError(

@@ -24,7 +24,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
-from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import training_directory
 from ctsm_socnn.directories import require_replaceable
 from ctsm_socnn.errors import ConfigError
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repeats", type=int, default=5, help="shuffles of a group (default: %(default)s)")
     add("--posterior", type=Path, metavar="FILE", help="for a two-step model, to train anew")
     add("--seed", type=int, default=0, help="seed of the permutations (0)")
-    add("--json", action="store_true", help="print JSON instead of a table")
+    add_json(parser)
     add("--overwrite", action="store_true", help="replace DIR")
 
 
@@ -80,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
     write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)
     shutil.rmtree(work, ignore_errors=True)
-    result = importance_json(importance, gradients)
-    print(to_json(result) if arguments.json else _table(importance))
+    print_result(arguments, importance_json(importance, gradients), _table(importance))
     return 0
 
 

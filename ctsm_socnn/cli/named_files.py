@@ -12,6 +12,7 @@ __all__ = [
     "add_run_option",
     "file_and_variable",
     "named_patterns",
+    "named_runs",
     "require_own_names",
     "training_directory",
 ]
@@ -28,6 +29,22 @@ def add_run_option(parser: argparse.ArgumentParser, *, required: bool = False) -
         metavar="NAME=PATTERN",
         help="a run's monthly history files; repeat for more runs, or for more files of one",
     )
+
+
+def named_runs(arguments: argparse.Namespace) -> dict[str, list[Path]]:
+    """History files of each run that `--run` names.
+
+    Raises
+    ------
+    ConfigError
+        As `named_patterns`.
+    FileError
+        If a pattern matches no file.
+    """
+    from ctsm_socnn.forcing import find_history
+
+    described = named_patterns(arguments.runs, "--run")
+    return {name: find_history(patterns) for name, patterns in described.items()}
 
 
 def named_patterns(described: Sequence[str], option: str) -> dict[str, list[str]]:

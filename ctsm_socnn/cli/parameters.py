@@ -10,7 +10,6 @@ Example:
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 
 from ctsm_socnn.cli.json_text import print_result
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ctsm is not None:
         print(version_table(resolve_version(arguments.ctsm)))
         return 0
-    print_result(arguments, [asdict(p) for p in PARAMETERS], _table())
+    print_result(arguments, PARAMETERS, _table())
     return 0
 
 

@@ -21,7 +21,7 @@ from typing import Final
 
 import xarray as xr
 
-from ctsm_socnn.cli.json_text import to_json
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import require_own_names
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--soil-carbon", type=Path, metavar="SOC.nc", help="write soil carbon and stocks there"
     )
     parser.add_argument("--figures", type=Path, metavar="DIR", help="draw into this directory")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_json(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
@@ -81,10 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         _draw(arguments)
     for warning in summary.warnings():
         print(f"warning: {warning}", file=sys.stderr)
-    if arguments.json:
-        print(to_json(summary.as_json()))
-    else:
-        print("\n".join([f"wrote {', '.join(map(str, outputs))}", *_lines(summary)]))
+    lines = [f"wrote {', '.join(map(str, outputs))}", *_lines(summary)]
+    print_result(arguments, summary.as_json(), "\n".join(lines))
     return 1 if summary.broken else 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ctsm_socnn.cli.coverage_table import coverage_table
-from ctsm_socnn.cli.json_text import print_result
+from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.network import load_model, score_model
 from ctsm_socnn.schemas import open_sites
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `score`."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="directory made by train")
     parser.add_argument("sites", type=Path, metavar="SITES.nc", help="sites to compare with")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -51,10 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{arguments.file} records no configuration; only files of build-params do"
             )
         print(header.attributes[_CONFIGURATION], end="")
-    elif arguments.json:
-        print(json.dumps(_as_json(header)))
     else:
-        print(_as_text(header))
+        print_result(arguments, header, _as_text(header))
     return 0
 
 
@@ -82,18 +80,6 @@ def _read(path: Path) -> Any:
 def _netcdf_file(path: Path) -> Path:
     """Take the file of a run's directory that holds the configuration."""
     return path / "sites.nc" if path.is_dir() else path
-
-
-def _as_json(header: Header) -> dict[str, Any]:
-    return {
-        "attributes": {name: _plain(value) for name, value in header.attributes.items()},
-        "dimensions": dict(header.dimensions),
-        "variables": dict(header.variables),
-    }
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _as_text(header: Header) -> str:

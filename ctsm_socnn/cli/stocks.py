@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ctsm_socnn.cli.json_text import to_json
-from ctsm_socnn.cli.named_files import add_run_option, named_patterns
+from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.named_files import add_run_option, named_patterns, named_runs
 from ctsm_socnn.errors import ConfigError
 
 __all__ = ["add_arguments", "run"]
@@ -33,12 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="a map of soil carbon by layer; repeat for more",
     )
-    add("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Add up and print."""
-    from ctsm_socnn.forcing import find_history
     from ctsm_socnn.validation.gridded_carbon import stocks_of_map
     from ctsm_socnn.validation.totals import (
         Total,
@@ -51,11 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.runs and not arguments.maps:
         raise ConfigError("nothing to add up; give --run, --map or both")
     found: dict[str, list[Total]] = {}
-    for name, patterns in named_patterns(arguments.runs, "--run").items():
-        found[name] = totals_of_run(name, find_history(patterns))
+    for name, paths in named_runs(arguments).items():
+        found[name] = totals_of_run(name, paths)
     for name, files in named_patterns(arguments.maps, "--map").items():
         if name in found or len(files) > 1:
             raise ConfigError(f"--map {name}={files[-1]}: the name {name} is given twice")
         found[name] = totals(*stocks_of_map(Path(files[0])))
-    print(to_json(totals_json(found)) if arguments.json else format_totals(found))
+    print_result(arguments, totals_json(found), format_totals(found))
     return 0

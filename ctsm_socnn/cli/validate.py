@@ -21,12 +21,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ctsm_socnn.cli.json_text import to_json
-from ctsm_socnn.cli.named_files import add_run_option, file_and_variable, named_patterns
+from ctsm_socnn.cli.json_text import add_json, print_result, to_json
+from ctsm_socnn.cli.named_files import (
+    add_run_option,
+    file_and_variable,
+    named_patterns,
+    named_runs,
+)
 from ctsm_socnn.directories import atomic_directory, make_directory
 from ctsm_socnn.errors import ConfigError
 
@@ -99,17 +103,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--totals", action="store_true", help="also add up the runs' soil carbon over land, in PgC")
     add("-o", "--output", type=Path, metavar="DIR", help="write scores, tables and figure there")
     add("--overwrite", action="store_true", help="replace DIR")
-    add("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and write."""
-    from ctsm_socnn.forcing import find_history
-
     _require_sense(arguments)
-    runs = {
-        name: find_history(found) for name, found in named_patterns(arguments.runs, "--run").items()
-    }
+    runs = named_runs(arguments)
     if arguments.output is None:
         return _compare(runs, arguments, None)
     make_directory(arguments.output.parent)
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _compare(runs: Runs, arguments: argparse.Namespace, output: Path | None) -> int:
     parts = list(_parts(runs, arguments, output))
     result = {part.key: part.value for part in parts}
-    print(to_json(result) if arguments.json else "\n\n".join(part.text for part in parts))
+    print_result(arguments, result, "\n\n".join(part.text for part in parts))
     if output is not None:
         _write_text(to_json(result) + "\n", output / _RESULT)
         _write_report(parts, runs, arguments, output / "report.html")
@@ -260,7 +260,7 @@ def _against_paramfile(runs: Runs, paramfile: Path, version_name: str) -> _Part:
     evidence = {name: find_evidence(paths, version, expected, maps) for name, paths in runs.items()}
     return _Part(
         "parameters",
-        {name: [asdict(e) for e in found] for name, found in evidence.items()},
+        evidence,
         "\n\n".join(_evidence_text(name, found) for name, found in evidence.items()),
         lambda: evidence_section(evidence),
         all(

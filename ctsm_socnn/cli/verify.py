@@ -15,10 +15,11 @@ Example:
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from ctsm_socnn.cli.json_text import add_json, to_json
 from ctsm_socnn.model.verification import Block, verify_file
 
 __all__ = ["add_arguments", "run"]
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="parameter file of the run that wrote a history file (default: CLM5's values)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{path}: {form.name}")
             _print_blocks(blocks)
     if arguments.json:
-        print(json.dumps([_record(path, blocks) for path, blocks in results], indent=2))
+        print(to_json([_record(path, blocks) for path, blocks in results]))
     return 0 if all(block.passed for _, blocks in results for block in blocks) else 1
 
 
@@ -61,13 +62,5 @@ def _record(path: Path, blocks: Sequence[Block]) -> dict[str, object]:
     return {
         "file": str(path),
         "passed": all(block.passed for block in blocks),
-        "blocks": [
-            {
-                "name": block.name,
-                "error": block.error if block.error == block.error else None,
-                "limit": block.limit,
-                "passed": block.passed,
-            }
-            for block in blocks
-        ],
+        "blocks": [{**asdict(block), "passed": block.passed} for block in blocks],
     }

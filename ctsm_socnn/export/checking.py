@@ -20,13 +20,13 @@ from ctsm_socnn.export.paths import GRIDDED_NAME, PARAMFILE_NAME
 from ctsm_socnn.export.relocation import named_paramfile
 from ctsm_socnn.export.sourcemods import source_mods
 from ctsm_socnn.export.usermods import require_usermods_directory
+from ctsm_socnn.netcdf import is_missing
 from ctsm_socnn.netcdf_reading import open_netcdf
 
 __all__ = ["Finding", "check_usermods"]
 
 _FORMATS: Final = ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA")
 """Of the maps. The paramfile keeps the format of the user's own, which their CTSM reads."""
-_MISSING_ABOVE: Final = 1e30
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _gaps(file: str, dataset: netCDF4.Dataset) -> Iterator[str]:
     dataset.set_auto_maskandscale(False)
     for name, variable in dataset.variables.items():
         values = np.asarray(variable[...], dtype=np.float64)
-        bad = ~(np.abs(values) < _MISSING_ABOVE)
+        bad = is_missing(values)
         if bad.any():
             yield f"{file}: {name} has {int(bad.sum())} missing or non-finite values"
 

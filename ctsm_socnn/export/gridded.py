@@ -28,8 +28,8 @@ from ctsm_socnn.export.translation import (
     require_usable,
     shortest_turnover_time,
 )
-from ctsm_socnn.netcdf import write_ctsm_input
-from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, parameter
+from ctsm_socnn.netcdf import is_missing, write_ctsm_input
+from ctsm_socnn.parameters import PARAMETER_NAMES, SPLITS, TurnoverConvention, parameter
 from ctsm_socnn.parameters.ctsm_routes import TURNOVER_ITEMS
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.provenance import provenance_attributes
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 _OWN_NAMES: Final = ("fs1s2", "fs1s3", "fs2s1", "fs2s3", "w_scaling", "beta")
-_PAIRS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def write_gridded_parameters(
     FileError
         If the output exists or cannot be written.
     """
-    target = resolve_version(version) if isinstance(version, str) else version
+    target = resolve_version(version)
     grid_file = None if model_grid is None else Path(model_grid)
     dataset, delivery = gridded_dataset(maps, target, model_grid=grid_file, parameters=parameters)
     write_ctsm_input(dataset, output, overwrite=overwrite)
@@ -234,7 +233,7 @@ def _chosen(maps: xr.Dataset, parameters: Collection[str] | None) -> tuple[str, 
         wanted.add(parameter(name).name)
         if name not in maps:
             raise ExportError(f"parameter maps: there is no map of {name}")
-    for pair in _PAIRS:
+    for pair in SPLITS:
         if len(wanted & set(pair)) == 1:
             raise ExportError(
                 f"parameter maps: {pair[0]} and {pair[1]} share out one pool, "
@@ -286,7 +285,7 @@ def _turnover_times(
 def _complete(maps: xr.Dataset, name: str, grid: MapGrid) -> NDArray[np.float64]:
     """Values over every cell: land as given, the rest from the nearest land cell."""
     values = np.asarray(maps[name].values, dtype=np.float64).reshape(grid.land.shape)
-    missing = ~np.isfinite(values) | (np.abs(values) >= 1e30)
+    missing = is_missing(values)
     gaps = missing & grid.land
     if gaps.any():
         first = tuple(int(i) for i in np.argwhere(gaps)[0])

@@ -14,9 +14,10 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ExportError
+from ctsm_socnn.export.estimates import Estimate
 from ctsm_socnn.export.readback import (
     case_climatology,
     effective_parameters,
@@ -89,8 +90,7 @@ class TranslationLoss:
 
 def translation_loss(
     sites: xr.Dataset,
-    values: ArrayLike,
-    convention: TurnoverConvention,
+    estimate: Estimate,
     *,
     paramfile: Path,
     version: CtsmVersion,
@@ -103,8 +103,7 @@ def translation_loss(
     ----------
     sites : xarray.Dataset
         Sites with forcing (`ctsm_socnn.schemas.validate_sites`).
-    values : array_like, shape (parameter,), registry order and units
-    convention : TurnoverConvention
+    estimate : Estimate
     paramfile : Path
         As written for the case.
     version : CtsmVersion
@@ -124,8 +123,8 @@ def translation_loss(
     sites = complete.assign(CELLSAND=complete["CELLSAND"].fillna(TYPICAL_SAND))
     columns = Columns.from_sites(sites)
     sand = sites["CELLSAND"].values @ (_TOP_WEIGHT / _TOP_WEIGHT.sum())
-    estimate = unnormalised(np.asarray(values, dtype=np.float64)[None], convention)
-    asked = np.repeat(estimate, len(columns), axis=0)
+    asked = unnormalised(estimate.values[np.newaxis], estimate.convention)
+    asked = np.repeat(asked, len(columns), axis=0)
     used = effective_parameters(
         paramfile, version, sand_percent=sand, water=water, namelist=namelist
     )

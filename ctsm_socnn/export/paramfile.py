@@ -113,7 +113,7 @@ def write_paramfile(
     VersionError
         If the version is unknown.
     """
-    target = resolve_version(version) if isinstance(version, str) else version
+    target = resolve_version(version)
     template = Path(template)
     on_file = read_scalars(template, target)
     water = WaterLimits.of_scalars(on_file)

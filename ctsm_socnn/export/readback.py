@@ -222,11 +222,7 @@ def rooting_beta(paramfile: Path) -> float:
     FileError, ExportError
         If the paramfile cannot be read or holds no such profile.
     """
-    values = _of_natural_plants(paramfile, "rootprof_beta", (_CARBON_VARIANT,))
-    used = values[(values > 0.0) & (values < 1.0)]
-    if used.size == 0:
-        raise ExportError(f"{paramfile}: rootprof_beta holds no profile of a plant type")
-    return float(np.median(used))
+    return _median_of_plants(paramfile, "rootprof_beta", (_CARBON_VARIANT,), below=1.0)
 
 
 def root_shares(paramfile: Path) -> NDArray[np.float64]:
@@ -240,24 +236,22 @@ def root_shares(paramfile: Path) -> NDArray[np.float64]:
     FileError, ExportError
         If the paramfile cannot be read or lacks one of the two variables.
     """
-    fine, coarse = (_median_ratio(paramfile, name) for name in ("froot_leaf", "croot_stem"))
+    fine, coarse = (_median_of_plants(paramfile, name) for name in ("froot_leaf", "croot_stem"))
     return np.array([coarse / (1.0 + coarse), *3 * [fine / (1.0 + fine)]])
 
 
-def _median_ratio(paramfile: Path, name: str) -> float:
-    values = _of_natural_plants(paramfile, name, ())
-    used = values[values > 0.0]
-    if used.size == 0:
-        raise ExportError(f"{paramfile}: {name} holds no value of a plant type")
-    return float(np.median(used))
-
-
-def _of_natural_plants(paramfile: Path, name: str, variant: tuple[int, ...]) -> NDArray[np.float64]:
+def _median_of_plants(
+    paramfile: Path, name: str, variant: tuple[int, ...] = (), *, below: float = np.inf
+) -> float:
+    """Median over the natural plants whose value lies between 0 and `below`."""
     with open_netcdf(paramfile) as dataset:
         if name not in dataset.variables:
             raise ExportError(f"{paramfile}: variable {name} is missing")
-        values = np.ma.masked_invalid(dataset[name][(*variant, _NATURAL_PLANTS)])
-    return np.asarray(values.compressed(), dtype=np.float64)
+        values = np.ma.masked_invalid(dataset[name][(*variant, _NATURAL_PLANTS)]).compressed()
+    used = values[(values > 0.0) & (values < below)]
+    if used.size == 0:
+        raise ExportError(f"{paramfile}: {name} holds no value of a plant type")
+    return float(np.median(used.astype(np.float64)))
 
 
 def case_climatology(

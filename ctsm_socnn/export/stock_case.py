@@ -117,7 +117,7 @@ class StockCase:
             If the version is unknown.
         """
         paramfile = Path(paramfile)
-        version = resolve_version(version) if isinstance(version, str) else version
+        version = resolve_version(version)
         scalars = effective_scalars(paramfile, version, default_namelist(version))
         sites = sites.assign(CELLSAND=sites["CELLSAND"].fillna(TYPICAL_SAND))
         first, column = distinct_forcing(sites, FORCING_DIMENSIONS)

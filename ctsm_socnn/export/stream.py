@@ -18,7 +18,7 @@ import xarray as xr
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.export.gridded import GriddedDelivery, gridded_dataset
 from ctsm_socnn.netcdf import atomic_output, require_absent, write_ctsm_input
-from ctsm_socnn.netcdf_reading import reading
+from ctsm_socnn.netcdf_reading import read_header
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.regrid.geometry import FloatArray, Grid
 from ctsm_socnn.regrid.grid_files import read_grid_file
@@ -64,7 +64,7 @@ def write_parameter_stream(
     FileError
         If an output exists or cannot be written.
     """
-    target = resolve_version(version) if isinstance(version, str) else version
+    target = resolve_version(version)
     dataset, delivery = gridded_dataset(maps, target, model_grid=model_grid, parameters=parameters)
     if "lsmlat" not in dataset.dims:
         raise ExportError(
@@ -95,8 +95,7 @@ def _on_axes(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _is_mesh(path: Path) -> bool:
-    with reading(path), xr.open_dataset(path, decode_times=False) as dataset:
-        return set(dataset.variables) >= _MESH_VARIABLES
+    return set(read_header(path).variables) >= _MESH_VARIABLES
 
 
 def _mesh_of(grid: Grid) -> xr.Dataset:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ctsm_socnn.errors import ExportError
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
+    SPLITS,
     TurnoverConvention,
     century_normalisation,
     convert_turnover_times,
@@ -56,7 +57,6 @@ _FRACTIONS: Final = (
 )
 _IS_POSITIVE: Final = np.isin(PARAMETER_NAMES, _POSITIVE)
 _IS_FRACTION: Final = np.isin(PARAMETER_NAMES, _FRACTIONS)
-_SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 _TIME_STEP: Final = 1800.0
 """s. CTSM's usual one."""
 _HOTTEST: Final = 50.0
@@ -168,7 +168,7 @@ def require_splits(named: Values, where: str) -> None:
     ------
     ExportError
     """
-    for first, second in _SPLITS:
+    for first, second in SPLITS:
         if first in named and second in named:
             total = named[first] + named[second]
             if (total > 1.0).any():

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.directories import atomic_directory, write_checksums
 from ctsm_socnn.errors import ExportError, VersionError
@@ -22,6 +21,7 @@ from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.delivery import Delivery
+from ctsm_socnn.export.estimates import Estimate
 from ctsm_socnn.export.gridded import GriddedDelivery, convention_of, write_gridded_parameters
 from ctsm_socnn.export.loss import TranslationLoss, translation_loss
 from ctsm_socnn.export.model_grid import map_grid, require_same_cells
@@ -29,7 +29,7 @@ from ctsm_socnn.export.paramfile import water_limits, write_paramfile
 from ctsm_socnn.export.paths import GRIDDED_NAME, PARAMFILE_NAME, require_case_path
 from ctsm_socnn.export.readme import Maps, readme_text
 from ctsm_socnn.export.sourcemods import source_mods
-from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
+from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.regrid.fill import FillFlag
 
@@ -90,9 +90,7 @@ def write_usermods(
     *,
     version: CtsmVersion | str | None = None,
     template: str | Path,
-    values: ArrayLike | None = None,
-    convention: TurnoverConvention | None = None,
-    held: Collection[str] = (),
+    estimate: Estimate | None = None,
     maps: xr.Dataset | None = None,
     model_grid: str | Path | None = None,
     mapped: Collection[str] | None = None,
@@ -115,12 +113,8 @@ def write_usermods(
         By default that of the checkout.
     template : str or Path
         Paramfile that the user's CTSM uses now.
-    values : array_like, shape (parameter,), registry order and units, optional
+    estimate : Estimate, optional
         By default the medians of the maps over the land cells that were not filled.
-    convention : TurnoverConvention, optional
-        Of the values' turnover times; by default that of the maps.
-    held : collection of str
-        Parameters that the values leave at CTSM's own, as `write_paramfile` has them.
     maps : xarray.Dataset, optional
         Parameter maps on the model grid.
     model_grid : str or Path, optional
@@ -161,7 +155,8 @@ def write_usermods(
     target = _target(version, checkout)
     reads_maps = maps is not None and (checkout is not None or keep_executable)
     grid_file = None if model_grid is None else Path(model_grid)
-    numbers, numbers_convention = _scalar_values(values, convention, maps, grid_file)
+    if estimate is None:
+        estimate = _medians(maps, grid_file)
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         gridded = None
         if maps is not None:
@@ -172,12 +167,12 @@ def write_usermods(
         delivery = write_paramfile(
             template,
             temporary / PARAMFILE_NAME,
-            numbers,
-            convention=numbers_convention,
+            estimate.values,
+            convention=estimate.convention,
             version=target,
             gridded_file=str(directory / GRIDDED_NAME) if reads_maps else None,
             mapped=by_maps,
-            held=held,
+            held=estimate.held,
             strict=strict,
             asked=asked,
         )
@@ -185,8 +180,7 @@ def write_usermods(
         if sites is not None and not reads_maps:
             loss = translation_loss(
                 sites,
-                numbers,
-                numbers_convention,
+                estimate,
                 paramfile=temporary / PARAMFILE_NAME,
                 version=target,
                 namelist=delivery.namelist,
@@ -241,7 +235,7 @@ def _target(version: CtsmVersion | str | None, checkout: Checkout | None) -> Cts
         return checkout.version
     if version is None:
         raise VersionError("name a CTSM version, or give a checkout of it")
-    return resolve_version(version) if isinstance(version, str) else version
+    return resolve_version(version)
 
 
 def _reading(*, reads_maps: bool, keep_executable: bool) -> Maps:
@@ -261,23 +255,10 @@ def _write_source_mods(checkout: Checkout, directory: Path, case: str | Path | N
         (target / name).write_bytes(content)
 
 
-def _scalar_values(
-    values: ArrayLike | None,
-    convention: TurnoverConvention | None,
-    maps: xr.Dataset | None,
-    model_grid: Path | None,
-) -> tuple[NDArray[np.float64], TurnoverConvention]:
-    if maps is None:
-        if values is None or convention is None:
-            raise ExportError("usermods need parameter values with their convention, or maps")
-        return np.asarray(values, dtype=np.float64), convention
-    if values is None:
-        return _medians(maps, model_grid), convention_of(maps)
-    return np.asarray(values, dtype=np.float64), convention or convention_of(maps)
-
-
-def _medians(maps: xr.Dataset, model_grid: Path | None) -> NDArray[np.float64]:
+def _medians(maps: xr.Dataset | None, model_grid: Path | None) -> Estimate:
     """Medians over the land cells with data of their own; over all land where there are none."""
+    if maps is None:
+        raise ExportError("usermods need an estimate of the parameters, or maps")
     missing = [name for name in PARAMETER_NAMES if name not in maps]
     if missing:
         raise ExportError(
@@ -293,7 +274,8 @@ def _medians(maps: xr.Dataset, model_grid: Path | None) -> NDArray[np.float64]:
     if not known.any():
         raise ExportError("parameter maps: no land cell has a value")
     cells = known.ravel()
-    return np.array([np.median(maps[name].values.ravel()[cells]) for name in PARAMETER_NAMES])
+    medians = [np.median(maps[name].values.ravel()[cells]) for name in PARAMETER_NAMES]
+    return Estimate(np.array(medians), convention_of(maps))
 
 
 def _user_nl_clm(paramfile: Path, namelist: Mapping[str, float], version: CtsmVersion) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ctsm_socnn import _kernel
 from ctsm_socnn.errors import KernelError
 from ctsm_socnn.model.columns import Columns, with_unit
-from ctsm_socnn.parameters import PARAMETERS
+from ctsm_socnn.parameters import PARAMETERS, SPLITS
 
 __all__ = [
     "broadcast",
@@ -25,7 +25,6 @@ __all__ = [
     "whole_numbers",
 ]
 
-_OUTFLOWS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 _MOST_PASSED_ON: Final = 1.0 + 1e-12
 _COLUMN: Final = {p.name: i for i, p in enumerate(PARAMETERS)}
 _LARGEST_Q10: Final = 100.0
@@ -218,7 +217,7 @@ def _complaint(row: NDArray[np.float64]) -> str:
                 f"{parameter.name} ({parameter.meaning}) is {with_unit(value, parameter.units)}, "
                 f"must be finite and positive, at most {high:g}"
             )
-    totals = {" + ".join(names): sum(row[_COLUMN[name]] for name in names) for names in _OUTFLOWS}
+    totals = {" + ".join(names): sum(row[_COLUMN[name]] for name in names) for names in SPLITS}
     names, total = max(totals.items(), key=lambda outflow: float(outflow[1]))
     return (
         f"{names} is {total:g}; more carbon would leave the pool than it loses, must be at most 1"

@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn import _kernel
 from ctsm_socnn.model.arguments import broadcast
+from ctsm_socnn.model.columns import N_LAYERS
 from ctsm_socnn.model.ctsm_equilibrium import require_steady, year_weights
 from ctsm_socnn.model.ctsm_forcing import CtsmColumns, CtsmForcing, as_pools
 from ctsm_socnn.model.ctsm_parameters import CtsmParameters
 from ctsm_socnn.model.ctsm_scheme import CtsmScheme, site_arguments
+from ctsm_socnn.model.equilibrium import SOIL_POOLS
 
 __all__ = [
     "SCALARS",
@@ -33,8 +35,6 @@ Array = NDArray[np.float64]
 
 SCALARS: Final = ("temperature", "water", "oxygen", "fpi")
 """Forcing scalars with respect to which results are differentiated, in their order."""
-N_LAYERS: Final = 20
-SOIL_POOLS: Final = slice(4, 7)
 
 
 class Gradient(NamedTuple):

@@ -18,6 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.model_selection import GroupKFold
 
 from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.regrid.geometry import unit_vectors
 
 __all__ = [
     "FOLD_KINDS",
@@ -192,6 +193,5 @@ def _group_folds(groups: NDArray[np.intp], folds: int, seed: int, kind: str) -> 
 
 def positions_km(sites: xr.Dataset) -> NDArray[np.float64]:
     """Positions in km, shape (site, 3); chords stand for distances."""
-    lon, lat = (np.radians(sites[name].values.astype(np.float64)) for name in ("lon", "lat"))
-    unit = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-    return np.asarray(_EARTH_RADIUS_KM * unit)
+    lon, lat = (sites[name].values.astype(np.float64) for name in ("lon", "lat"))
+    return np.asarray(_EARTH_RADIUS_KM * unit_vectors(lon, lat))

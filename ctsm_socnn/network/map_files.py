@@ -31,13 +31,11 @@ from ctsm_socnn.network.prediction import (
     predict_blocks,
 )
 from ctsm_socnn.network.soil_carbon import STOCKS, EnsembleCarbon, ensemble_carbon
-from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
+from ctsm_socnn.parameters import PARAMETER_NAMES, SPLITS, lower_bounds, upper_bounds
 
 __all__ = ["MapSummary", "write_maps"]
 
 _ROUNDING: Final = 1e-9
-_SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
-"""Fractions that leave one pool by two ways."""
 _GRAMS_IN_PETAGRAM: Final = 1e15
 
 
@@ -144,7 +142,7 @@ class MapSummary:
         slack = _ROUNDING * (upper_bounds() - lower_bounds())
         outside = (parameters < lower_bounds() - slack) | (parameters > upper_bounds() + slack)
         self._count_broken("parameters outside their bounds", outside)
-        for pair in _SPLITS:
+        for pair in SPLITS:
             columns = [PARAMETER_NAMES.index(name) for name in pair]
             total = parameters[:, columns].sum(axis=1, keepdims=True)
             self._count_broken(f"{' + '.join(pair)} not below 1", total >= 1.0)

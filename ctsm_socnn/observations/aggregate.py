@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.observations.rasters import Raster
+from ctsm_socnn.regrid.geometry import edges_between
 
 __all__ = ["METHODS", "CellGrid", "Method", "aggregate", "class_shares", "values_at"]
 
@@ -59,7 +60,7 @@ class CellGrid:
     def columns(self, lon: NDArray[np.float64]) -> NDArray[np.int64]:
         """Column of the cell that holds each longitude, in either convention; -1 outside."""
         centres = self._eastward()
-        west = _edges(centres).min()
+        west = edges_between(centres).min()
         return _bins(centres, west + (lon - west) % 360.0)
 
 
@@ -240,14 +241,8 @@ def _row_blocks(raster: Raster) -> Iterator[tuple[int, int]]:
         yield start, min(start + at_once, raster.lat.size)
 
 
-def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    inner = 0.5 * (centres[1:] + centres[:-1])
-    first, last = 2 * centres[0] - inner[0], 2 * centres[-1] - inner[-1]
-    return np.concatenate([[first], inner, [last]])
-
-
 def _bins(centres: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.int64]:
-    edges = _edges(centres)
+    edges = edges_between(centres)
     falls = edges[0] > edges[-1]
     found = np.searchsorted(edges[::-1] if falls else edges, values, side="right") - 1
     found = np.where((found < 0) | (found >= centres.size), -1, found)

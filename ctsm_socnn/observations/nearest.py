@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from ctsm_socnn.regrid.geometry import unit_vectors
+
 __all__ = ["EARTH_RADIUS", "nearest_cell"]
 
 EARTH_RADIUS: Final = 6371.22
@@ -35,12 +37,7 @@ def nearest_cell(
     ndarray, shape (n,), km
         Distance to its centre.
     """
-    tree = KDTree(_unit_vectors(cell_lon, cell_lat))
-    chord, cell = tree.query(_unit_vectors(lon, lat))
+    tree = KDTree(unit_vectors(cell_lon, cell_lat))
+    chord, cell = tree.query(unit_vectors(lon, lat))
     distance = 2.0 * EARTH_RADIUS * np.arcsin(np.clip(0.5 * chord, 0.0, 1.0))
     return np.asarray(cell, dtype=np.int64), distance
-
-
-def _unit_vectors(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.float64]:
-    lam, phi = np.radians(lon), np.radians(lat)
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)

@@ -3,6 +3,7 @@
 from ctsm_socnn.parameters.registry import (
     PARAMETER_NAMES,
     PARAMETERS,
+    SPLITS,
     TYPICAL_SAND,
     Parameter,
     clm5_defaults,
@@ -24,6 +25,7 @@ __all__ = [
     "PARAMETERS",
     "PARAMETER_NAMES",
     "Q10_REFERENCE",
+    "SPLITS",
     "TYPICAL_SAND",
     "Parameter",
     "TurnoverConvention",

@@ -138,30 +138,34 @@ _TAG: Final = re.compile(r"(?:ctsm)?(?P<series>1\.0|5\.[1-4])(?:\.(?:dev)?(?P<ta
 _RELEASE_TAG: Final = re.compile(r"(?P<branch>release-(?:clm5\.0|cesm2\.[012]))(?:\.\d+)?")
 
 
-def resolve_version(name: str) -> CtsmVersion:
+def resolve_version(version: CtsmVersion | str) -> CtsmVersion:
     """Find what a named version reads.
 
     Parameters
     ----------
-    name : str
-        A tag (ctsm5.3.085, release-clm5.0.37), a series (ctsm5.4) or a CESM release (cesm2.1).
+    version : CtsmVersion or str
+        A tag (ctsm5.3.085, release-clm5.0.37), a series (ctsm5.4) or a CESM release (cesm2.1); one
+        that has been found comes back as it is.
 
     Raises
     ------
     VersionError
         If the version is unknown; names the nearest known one.
     """
-    wanted = name.strip().lower()
+    if isinstance(version, CtsmVersion):
+        return version
+    name = version.strip()
+    wanted = name.lower()
     release = _RELEASE_TAG.fullmatch(_ALIASES.get(wanted, wanted))
     if release:
         branch = _ALIASES.get(release["branch"], release["branch"])
-        return _version_at(_RELEASES[branch], name.strip())
+        return _version_at(_RELEASES[branch], name)
     tag = _TAG.fullmatch(wanted)
     if not tag:
         raise VersionError(
             f"unknown CTSM version {name!r}; the nearest known is {_nearest(wanted)}"
         )
-    return _version_at(_point(name, tag), name.strip())
+    return _version_at(_point(name, tag), name)
 
 
 def _nearest(wanted: str) -> str:

@@ -20,6 +20,7 @@ from ctsm_socnn.parameters.turnover import century_normalisation
 __all__ = [
     "PARAMETERS",
     "PARAMETER_NAMES",
+    "SPLITS",
     "TYPICAL_SAND",
     "Parameter",
     "clm5_defaults",
@@ -30,6 +31,8 @@ __all__ = [
 
 _CLM5_Q10: Final = 1.5
 _CLM5_NORMALISATION: Final = float(century_normalisation(_CLM5_Q10))
+SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
+"""Fractions that leave one pool by two ways: their sum cannot exceed 1."""
 TYPICAL_SAND: Final = 50.0
 """Percent, where the sand of a soil is not known."""
 

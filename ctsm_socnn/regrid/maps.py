@@ -20,6 +20,7 @@ from scipy import sparse
 from ctsm_socnn.errors import GridError
 from ctsm_socnn.parameters import (
     PARAMETER_NAMES,
+    SPLITS,
     TurnoverConvention,
     convert_turnover_times,
     parameter,
@@ -35,7 +36,6 @@ __all__ = ["LEAST_FRACTION", "data_grid", "regrid_maps"]
 
 LEAST_FRACTION: Final = 0.01
 """Least covered share of a target cell: less is the sliver between two ways of drawing edges."""
-_SPLITS: Final = (("fs1s2", "fs1s3"), ("fs2s1", "fs2s3"))
 _LARGEST_SUM: Final = 1.0 - 1e-6
 _NO_CLASS: Final = -1
 _SPATIAL: Final = (("lat", "lon"), ("y", "x"), ("lndgrid",), ("gridcell",), ("cell",))
@@ -267,7 +267,7 @@ def _keep_bounds(result: xr.Dataset) -> None:
 
 
 def _keep_sums(result: xr.Dataset) -> None:
-    for first, second in _SPLITS:
+    for first, second in SPLITS:
         if {first, second} <= set(result.data_vars):
             total = result[first] + result[second]
             factor = _LARGEST_SUM / total.clip(min=_LARGEST_SUM)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.model import (
     CTSM_POOLS,
     SOIL_GRID,
+    SOIL_POOLS,
     Coefficients,
     Columns,
     coefficients,
@@ -39,7 +40,6 @@ _TRANSFERS: Final = (
     ("S2", "S3", "fs2s3"), ("S3", "S1", "fs3s1"), ("CWD", "L2", "fcwdl2"),
 )  # fmt: skip
 """Donor, receiver and fraction; lignin litter gets the rest of woody debris."""
-_SOIL: Final = slice(CTSM_POOLS.index("S1"), None)
 _ROWS_AT_ONCE: Final = 64
 """Columns whose matrices are held at a time, 160 kB each."""
 
@@ -89,12 +89,12 @@ def carbon_times(columns: Columns, parameters: Array) -> CarbonTimes:
         source = np.einsum("rij,rj->ri", matrix, flat).reshape(-1, *pools.shape[1:])
         received[rows] = (source @ SOIL_GRID.thickness).sum(axis=1)
         age[rows] = _ratio(aged.reshape(pools[rows].shape), pools[rows])
-    soil = pools[:, _SOIL]
+    soil = pools[:, SOIL_POOLS]
     held = soil.sum(axis=1)
     respired = soil * _respiration(found, parameters)
     return CarbonTimes(
         turnover=_ratio(held, respired.sum(axis=1)),
-        age=_ratio(np.asarray(np.nansum(age[:, _SOIL] * soil, axis=1)), held),
+        age=_ratio(np.asarray(np.nansum(age[:, SOIL_POOLS] * soil, axis=1)), held),
         pool_age=age,
         transit=_ratio((pools @ SOIL_GRID.thickness).sum(axis=1), received),
     )
@@ -160,7 +160,7 @@ def _respiration(found: Coefficients, parameters: Array) -> Array:
     for donor, _, fraction in _fractions(parameters):
         kept[:, donor] += fraction
     respired: Array = _decay(found, parameters) * (1.0 - kept)[:, :, np.newaxis]
-    return respired[:, _SOIL]
+    return respired[:, SOIL_POOLS]
 
 
 def _ratio(above: Array, below: Array) -> Array:

@@ -18,6 +18,7 @@ from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.forcing.land_grid import LandGrid
 from ctsm_socnn.forcing.months import MonthSample, open_history
 from ctsm_socnn.model import SOIL_GRID
+from ctsm_socnn.netcdf import is_missing
 from ctsm_socnn.network.land_area import LandArea
 from ctsm_socnn.schemas import N_LAYERS, open_file
 from ctsm_socnn.validation.history_fields import HistoryFields
@@ -43,8 +44,6 @@ STOCKS: Final[Mapping[str, float]] = {
 }
 """Name -> depth (m) to which carbon is added up."""
 
-_LARGEST_VALUE: Final = 1e30
-"""Anything beyond is CLM's fill value 1e36."""
 _AREA_FIELDS: Final = ("area", "landfrac", "landmask")
 
 
@@ -199,7 +198,7 @@ def _land_area(dataset: xr.Dataset, dims: tuple[str, ...], path: Path) -> LandCe
 
 def _filled(dataset: netCDF4.Dataset, name: str) -> Array:
     values = np.asarray(dataset[name][:], dtype=np.float64)
-    return np.where(np.abs(values) < _LARGEST_VALUE, values, np.nan)
+    return np.where(is_missing(values), np.nan, values)
 
 
 def _unit(dataset: netCDF4.Dataset, name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ctsm_socnn import pipeline
+from ctsm_socnn import judging, pipeline
 from ctsm_socnn.config import Config, parse_config
 from ctsm_socnn.parameters import PARAMETERS
 
@@ -36,18 +36,17 @@ def test_methods_are_scored_by_the_rule_below_bedrock_that_they_learn_by(
         return xr.Dataset(coords={"observation": [0]})
 
     for name, stub in {
+        "_fitted": lambda *_: [],
         "open_sites": lambda _: xr.Dataset(),
         "open_file": lambda _: xr.Dataset(),
-        "choose_folds": lambda *_: folds,
+        "configured_folds": lambda *_: folds,
         "predict_in_sample": lambda *_: [],
         "predict_out_of_sample": lambda *_, **__: [],
         "compare_methods": compare,
         "write_evaluation": lambda *_, **__: None,
     }.items():
-        monkeypatch.setattr(pipeline, name, stub)
-    run = pipeline._Run(config, "", tmp_path, workers=1)
-    monkeypatch.setattr(run, "_fitted", lambda _: [])
-    run.evaluation(tmp_path / "evaluation")
+        monkeypatch.setattr(judging, name, stub)
+    judging.judge_methods(config, tmp_path, tmp_path / "evaluation", {})
     assert told == [rule]
 
 

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.errors import ExportError
+from ctsm_socnn.export.estimates import Estimate
 from ctsm_socnn.export.loss import TranslationLoss, translation_loss
 from ctsm_socnn.export.paramfile import write_paramfile
 from ctsm_socnn.export.readback import effective_parameters
@@ -32,7 +33,7 @@ def loss_of(
         template, output, values, convention=UNNORMALISED, version=version, overwrite=True
     )
     return translation_loss(
-        sites, values, UNNORMALISED,
+        sites, Estimate(np.asarray(values), UNNORMALISED),
         paramfile=output, version=resolve_version(version), namelist=delivery.namelist, water=WATER,
     )  # fmt: skip
 

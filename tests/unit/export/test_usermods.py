@@ -11,6 +11,7 @@ import xarray as xr
 
 from ctsm_socnn.directories import CHECKSUMS, damaged_files
 from ctsm_socnn.errors import ExportError, FileError, SocnnError
+from ctsm_socnn.export.estimates import Estimate
 from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
 
@@ -37,7 +38,7 @@ def test_directory_of_scalars(
     values[PARAMETER_NAMES.index("efolding")] = 1.0 / 3.0  # more digits than one would print
     result = write_usermods(
         directory, version=version, template=template(version),
-        values=values, convention=UNNORMALISED,
+        estimate=Estimate(values, UNNORMALISED),
     )  # fmt: skip
     assert contents(directory) == {"user_nl_clm", "paramfile.nc", "README", CHECKSUMS}
     lines = [
@@ -60,7 +61,7 @@ def test_checksums_are_those_of_sha256sum(
 ) -> None:
     directory = tmp_path / "mods"
     write_usermods(
-        directory, version="ctsm5.4", template=template(), values=values, convention=UNNORMALISED
+        directory, version="ctsm5.4", template=template(), estimate=Estimate(values, UNNORMALISED)
     )
     subprocess.run(["sha256sum", "--check", "--strict", CHECKSUMS], cwd=directory, check=True)
     assert damaged_files(directory) == []  # none is left out either
@@ -106,7 +107,7 @@ def test_readme_says_how_to_undo_all_of_it(
         directory = tmp_path / version
         write_usermods(
             directory, version=version, template=template(version),
-            values=values, convention=UNNORMALISED,
+            estimate=Estimate(values, UNNORMALISED),
         )  # fmt: skip
         assert f"from user_nl_clm of the case: {items}" in (directory / "README").read_text()
 
@@ -129,7 +130,7 @@ def test_paths_that_a_case_cannot_carry(
     with pytest.raises(ExportError, match=words):
         write_usermods(
             tmp_path / name, version="ctsm5.4", template=source,
-            values=values, convention=UNNORMALISED,
+            estimate=Estimate(values, UNNORMALISED),
         )  # fmt: skip
     assert list(tmp_path.iterdir()) == [source]
 
@@ -152,7 +153,7 @@ def test_only_own_directories_are_replaced(
     def write(directory: Path, *, overwrite: bool) -> None:
         write_usermods(
             directory, version="ctsm5.4", template=template(),
-            values=values, convention=UNNORMALISED, overwrite=overwrite,
+            estimate=Estimate(values, UNNORMALISED), overwrite=overwrite,
         )  # fmt: skip
 
     foreign = tmp_path / "theirs"

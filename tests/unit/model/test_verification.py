@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,3 +92,16 @@ def test_errors_are_shares_of_the_profile_or_of_the_value() -> None:
     assert relative_error(values, reference) == pytest.approx(0.1)
     assert profile_error(np.zeros((1, 2)), np.zeros((1, 2))) == 0.0
     assert profile_error(np.ones((1, 2)), np.zeros((1, 2))) == np.inf
+
+
+def test_infinite_error_is_null_in_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = [Block("soil carbon", float("inf"), 1e-9)]
+    form = SimpleNamespace(name="made up")
+    monkeypatch.setattr("ctsm_socnn.cli.verify.verify_file", lambda *_: (form, blocks))
+    assert main(["verify", "--json", "made_up.nc"]) == 1
+    (found,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert found["blocks"] == [
+        {"name": "soil carbon", "error": None, "limit": 1e-9, "passed": False}
+    ]

@@ -14,6 +14,7 @@ from ctsm_socnn.errors import ExportError, FileError
 from ctsm_socnn.export.case_conflicts import SOURCE_MODS
 from ctsm_socnn.export.checking import check_usermods
 from ctsm_socnn.export.checkout import STOCK_FILES
+from ctsm_socnn.export.estimates import Estimate
 from ctsm_socnn.export.gridded import uniform_maps
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
 from ctsm_socnn.export.relocation import relocate
@@ -103,8 +104,7 @@ def test_uniform_maps_of_one_estimate(
     write_usermods(
         path,
         template=template(),
-        values=values,
-        convention=convention,
+        estimate=Estimate(values, convention),
         maps=uniform_maps(values, convention, surface),
         model_grid=surface,
         ctsm_root=checkout,
