@@ -45,7 +45,7 @@ module profile_likelihood
    type, extends(profile) :: log_profile
       real(dp), allocatable :: layers(:, :)      !< (layer, observation): weights of the layers
       real(dp), allocatable :: observed(:)       !< gC m-3
-      real(dp), allocatable :: whitening(:, :)   !< inverse lower Cholesky factor of the errors
+      real(dp), allocatable :: whitening(:, :)   !< inverse of the factor of the errors' covariance
       real(dp) :: degrees_of_freedom = 0.0_dp    !< of Student's t; zero or less stands for the normal
    contains
       procedure :: cost => log_profile_cost

@@ -13,9 +13,10 @@ With :math:`o_i` the observations of a profile and :math:`m_i` what the model ha
     :math:`C = r^T \Sigma^{-1} r / 2`. :math:`m_i` is interpolated linearly to a depth, or the mean
     over the layers of an interval.
 ``student-t``
-    As ``lognormal``, but the whitened residuals :math:`\Sigma^{-1/2} r` follow Student's t with
-    :math:`\nu` degrees of freedom: :math:`C = \sum_i \frac{\nu+1}{2} \ln(1 + u_i^2/\nu)`. A few
-    wild values do not pull the whole profile.
+    As ``lognormal``, but the whitened residuals :math:`u = L^{-1} r` follow Student's t with
+    :math:`\nu` degrees of freedom: :math:`C = \sum_i \frac{\nu+1}{2} \ln(1 + u_i^2/\nu)`, with
+    :math:`L L^T = \Sigma` the Cholesky factor of the layers from the top down. A few wild values do
+    not pull the whole profile.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ class LogLikelihood:
 
     @property
     def whitening(self) -> sparse.csr_array:
-        """Inverse Cholesky factors of the error covariances, one block a site, shape (m, m)."""
+        """Inverse of the factors of the error covariances, one block a site, shape (m, m)."""
         return self._whitening
 
     @property
@@ -301,14 +302,21 @@ def _error_factor(
     sd: NDArray[np.float64],
     errors: Sequence[ErrorModel],
 ) -> sparse.csr_array:
-    """Cholesky factors of the error covariances, one block a site, shape (m, m)."""
+    """Cholesky factors of the error covariances, one block a site, shape (m, m).
+
+    From the top down, at one depth from the poorest on, whatever the order of the rows: Student's t
+    depends on which comes first.
+    """
     blocks = []
     for here, its in zip(_of_each_site(first), errors, strict=True):
         depth = operator.depth[here]
         distance = np.abs(depth[:, np.newaxis] - depth) / its.correlation_length
         covariance = its.representativeness_sd**2 * np.exp(-distance)
         variance = np.where(np.isfinite(sd[here]), sd[here], its.observation_sd) ** 2
-        blocks.append(np.linalg.cholesky(covariance + np.diag(variance)))
+        down = np.ix_(*2 * [np.lexsort((operator.values[here], depth))])
+        factor = np.empty_like(covariance)
+        factor[down] = np.linalg.cholesky((covariance + np.diag(variance))[down])
+        blocks.append(factor)
     return sparse.csr_array(sparse.block_diag(blocks, format="csr"))
 
 

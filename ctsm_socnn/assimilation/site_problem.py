@@ -36,7 +36,7 @@ class SiteProblem:
     layers : ndarray, shape (20, obs), 1
         Weights of the layers in each observation.
     whitening : ndarray, shape (obs, obs), 1
-        Inverse lower Cholesky factor of the error covariance.
+        Inverse of the factor of the error covariance.
     degrees_of_freedom : float
         Of Student's t; 0 for the normal.
     prior : Prior

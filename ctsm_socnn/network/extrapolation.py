@@ -41,14 +41,17 @@ class TrainingDomain:
         """Take the limit from the training sites' distances to each other.
 
         The distance is the mean over the five nearest sites, so that a single odd training site
-        does not stretch the domain; the limit is its 99th percentile over the training sites.
+        does not stretch the domain; the limit is its 99th percentile over the training sites. Where
+        nearly all of them have five twins, as profiles of a few cells whose inputs come on the
+        model's grid, twins count as one site: a limit of 0 would leave out every other place.
         """
         points = _within_reach(inputs.numeric[inputs.usable])
-        neighbours = min(_NEIGHBOURS, len(points) - 1)
-        if neighbours < 1 or points.shape[1] == 0:
+        if len(points) < 2 or points.shape[1] == 0:
             return cls(points, float("inf"))
-        distance, _ = cKDTree(points).query(points, k=neighbours + 1)
-        return cls(points, float(np.quantile(np.asarray(distance)[:, 1:].mean(axis=1), _QUANTILE)))
+        limit, unlike = _limit(points), np.unique(points, axis=0)
+        if limit > 0.0 or len(unlike) < 2:
+            return cls(points, limit)
+        return cls(unlike, _limit(unlike))
 
     def distance(self, inputs: Inputs) -> NDArray[np.float64]:
         """Mean distance to the five nearest training sites, shape (n,), scaled inputs."""
@@ -66,6 +69,13 @@ class TrainingDomain:
     def outside(self, distance: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each row lies beyond the limit, shape (n,)."""
         return np.asarray(distance > self.limit)
+
+
+def _limit(points: NDArray[np.float64]) -> float:
+    """Mean distance to the five nearest others that hardly a point exceeds."""
+    neighbours = min(_NEIGHBOURS, len(points) - 1)
+    distance, _ = cKDTree(points).query(points, k=neighbours + 1)
+    return float(np.quantile(np.asarray(distance)[:, 1:].mean(axis=1), _QUANTILE))
 
 
 def _within_reach(numeric: NDArray[np.float64]) -> NDArray[np.float64]:

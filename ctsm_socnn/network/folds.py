@@ -2,7 +2,7 @@
 
 Profiles of one pit, or of pits a few steps apart, are near-copies; a fold that splits them
 measures memory. `location_folds` keeps them together, `block_folds` tests on whole blocks and
-`region_folds` on whole regions.
+`region_folds` on whole regions; a location on the edge of two belongs to one of them.
 """
 
 from __future__ import annotations
@@ -124,9 +124,11 @@ def block_folds(sites: xr.Dataset, folds: int, block_km: float, seed: int) -> ND
     row = np.floor(north / block_km)
     # The cosine of the row's middle, so that all sites of a row share one column spacing.
     middle = np.cos((row + 0.5) * block_km / _EARTH_RADIUS_KM)
-    column = np.floor(np.radians(sites["lon"].values) * _EARTH_RADIUS_KM * middle / block_km)
-    _, groups = np.unique(np.stack([row, column], axis=1), axis=0, return_inverse=True)
-    return _group_folds(groups.ravel(), folds, seed, f"blocks of {block_km:g} km")
+    lon = (sites["lon"].values + 180.0) % 360.0 - 180.0
+    column = np.floor(np.radians(lon) * _EARTH_RADIUS_KM * middle / block_km)
+    _, blocks = np.unique(np.stack([row, column], axis=1), axis=0, return_inverse=True)
+    fold = _group_folds(blocks.ravel(), folds, seed, f"blocks of {block_km:g} km")
+    return _of_locations(sites, fold)
 
 
 def region_folds(sites: xr.Dataset, regions: int, seed: int) -> NDArray[np.intp]:
@@ -143,7 +145,7 @@ def region_folds(sites: xr.Dataset, regions: int, seed: int) -> NDArray[np.intp]
     if distinct < regions:
         raise NetworkError(f"{distinct} locations cannot be divided into {regions} regions")
     clusters = KMeans(n_clusters=regions, n_init=4, random_state=seed).fit_predict(positions)
-    return np.asarray(clusters, dtype=np.intp)
+    return _of_locations(sites, np.asarray(clusters, dtype=np.intp))
 
 
 def hold_out(
@@ -165,6 +167,12 @@ def hold_out(
         if held.sum() >= fraction * len(groups):
             break
     return held
+
+
+def _of_locations(sites: xr.Dataset, fold: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Put all sites of a location into the fold of the first, shape (site,)."""
+    _, first, location = np.unique(location_groups(sites), return_index=True, return_inverse=True)
+    return fold[first][location]
 
 
 def _require_folds(folds: int) -> None:

@@ -72,6 +72,11 @@ def test_classes_that_do_not_differ_stay_with_the_whole(
     assert fitted["class_spread"].values.min() < 0.5 * different["class_spread"].values.max()
 
 
+def test_where_nothing_is_learnt_the_spread_stays_as_it_started(different: xr.Dataset) -> None:
+    # tau_cwd drops out at steady state.
+    assert float(different["class_spread"].sel(parameter="tau_cwd")) == pytest.approx(0.5, rel=1e-3)
+
+
 def test_a_class_that_was_not_seen_is_the_whole(
     twin: tuple[xr.Dataset, np.ndarray], different: xr.Dataset
 ) -> None:

@@ -143,6 +143,19 @@ def test_student_t_is_a_density_of_whitened_residuals(sites: xr.Dataset, soc: np
     assert likelihood.costs(soc)[0][2] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("name", ["lognormal", "student-t"])
+def test_costs_do_not_depend_on_the_order_of_the_layers(
+    name: str, sites: xr.Dataset, soc: np.ndarray
+) -> None:
+    sites["soc_sd"] = sites["soc"] * np.linspace(0.05, 0.5, 6)
+    sites["soc_depth"][2, 3] = sites["soc_depth"][2, 2]
+    mixed = sites.isel(obs=[4, 0, 5, 2, 1, 3])
+    cost, slope = make_likelihood(sites, name).costs(soc)
+    found, found_slope = make_likelihood(mixed, name).costs(soc)
+    np.testing.assert_allclose(found, cost, rtol=1e-10)
+    np.testing.assert_allclose(found_slope, slope, rtol=1e-8, atol=1e-15)
+
+
 def test_a_stated_error_replaces_the_default(sites: xr.Dataset, soc: np.ndarray) -> None:
     vague = sites.assign(soc_sd=10.0 * sites["soc"])
     cost, _ = make_likelihood(vague, "lognormal").costs(soc)

@@ -9,7 +9,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from ctsm_socnn.assimilation import ONE_BATCH_COSTS, one_batch
 from ctsm_socnn.assimilation.minimisation import minimise_from_several_starts
+from ctsm_socnn.assimilation.one_batch import fit_pooled
 from ctsm_socnn.assimilation.pooled import PooledCost, clusters_of
+from ctsm_socnn.assimilation.prior import make_prior
 from ctsm_socnn.assimilation.soil_models import PublishedModel
 from ctsm_socnn.errors import AssimilationError, ConfigError
 from ctsm_socnn.model import Columns, steady_state
@@ -157,3 +159,12 @@ def test_profiles_of_a_single_point_run_have_a_posterior(
 def test_one_site_is_no_batch(twin: tuple[xr.Dataset, np.ndarray]) -> None:
     with pytest.raises(AssimilationError, match="weighs sites against each other, and there is 1"):
         one_batch(twin[0].isel(site=[0]), starts=1, seed=1, draws=5)
+
+
+def test_with_a_prior_the_parameters_are_the_mode(twin: tuple[xr.Dataset, np.ndarray]) -> None:
+    prior = make_prior("normal", 0.2)
+    fit = fit_pooled(twin[0], "one-batch", "log", 1, 0, "deepest", prior)
+    slopes = fit.cost.of_all(fit.parameters)[1], fit.posterior.scale * prior.cost(fit.parameters)[1]
+    inside = (fit.parameters > 0.01) & (fit.parameters < 0.99)
+    assert inside.sum() > 15
+    assert np.abs(sum(slopes)[inside]).max() < 0.02 * np.abs(slopes[1]).max()

@@ -113,6 +113,19 @@ def test_statistics_of_one_batch_are_those_of_its_draws(
         np.testing.assert_allclose(values.squeeze("probability"), expected)
 
 
+def test_the_spread_of_carbon_by_laplace_is_half_of_the_central_68_percent(
+    twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path
+) -> None:
+    sites = twin[0].isel(site=[0, 3])
+    found = site_by_site(sites, Settings(sampler="laplace"), output=tmp_path / "posterior.nc")
+    columns = Columns.from_sites(sites)
+    for site in range(2):
+        draws = found["draws"].values[site].astype(float)
+        soc = soil_carbon(columns, draws, np.full(len(draws), site))[:, ::2][:, :5]
+        low, high = np.quantile(soc, [0.16, 0.84], axis=0)
+        np.testing.assert_allclose(found["soc_fit_sd"].values[site], 0.5 * (high - low), rtol=1e-4)
+
+
 class NormalMeans:
     """Sites that each measure the probits themselves: the posterior is known in closed form."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import kstest, t
 
 from ctsm_socnn.assimilation.likelihood import (
     LIKELIHOODS,
@@ -71,6 +72,14 @@ def test_replicates_are_correlated_down_the_profile_as_the_likelihood_has_it() -
     replicates = likelihood.replicate(np.full((40_000, N_OBS), CARBON), generators(5, 1))
     whitened = likelihood.whitening @ np.log(replicates / CARBON).T
     np.testing.assert_allclose(np.cov(whitened), np.eye(N_OBS), atol=0.03)
+
+
+def test_replicates_of_student_t_have_its_tails() -> None:
+    likelihood = likelihood_of(np.full((1, N_OBS), CARBON), "student-t")
+    assert isinstance(likelihood, LogLikelihood)
+    replicates = likelihood.replicate(np.full((40_000, N_OBS), CARBON), generators(7, 1))
+    whitened = likelihood.whitening @ np.log(replicates / CARBON).T
+    assert kstest(whitened.ravel(), t(df=4.0).cdf).pvalue > 1e-3
 
 
 def test_what_a_site_draws_does_not_depend_on_its_company() -> None:

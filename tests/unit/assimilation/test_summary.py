@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ctsm_socnn.assimilation import SiteStatus
-from ctsm_socnn.assimilation.information import covered_shares
+from ctsm_socnn.assimilation.information import covered_shares, hardly_narrowed
 from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.parameters import PARAMETER_NAMES
 
@@ -85,3 +85,19 @@ def test_coverage_counts_observations_and_not_sites() -> None:
         }
     )
     assert covered_shares(posterior) == {0.5: 0.4, 0.9: 0.8}
+
+
+def test_what_profiles_tell_of_a_parameter_is_judged_where_it_acts() -> None:
+    shape = (5, len(PARAMETER_NAMES))
+    identifiable, contraction = np.ones(shape, dtype=np.int8), np.full(shape, 0.5)
+    identifiable[:3, 0] = identifiable[:, 1] = 0
+    contraction[:3, 0] = contraction[:, 1] = 0.0
+    contraction[:3, 2] = 0.09
+    posterior = xr.Dataset(
+        {
+            "identifiable": (("site", "parameter"), identifiable),
+            "contraction": (("site", "parameter"), contraction),
+            "cost_mean": ("site", np.ones(5)),
+        }
+    )
+    assert hardly_narrowed(posterior) == [PARAMETER_NAMES[2]]

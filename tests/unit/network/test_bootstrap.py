@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.network import NetworkSettings, default_settings, train, two_step
+from ctsm_socnn.network import NetworkSettings, default_settings, ensemble, train, two_step
 from ctsm_socnn.network.ensemble import Lesson, train_ensemble
 from ctsm_socnn.network.folds import location_groups
+from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.training import Objective, ParameterNetwork, TrainingCurve
 
 QUICK = NetworkSettings(members=3, epochs=2, bootstrap=True)
 
@@ -43,6 +46,37 @@ def test_locations_are_drawn_whole_and_with_replacement(
     assert (drawn == 0).any(axis=1).all()
     assert (drawn.max(axis=1) > 1).all()
     assert not (drawn[0] == drawn[1]).all()
+
+
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_no_location_both_teaches_and_stops(
+    paired: xr.Dataset, posterior: xr.Dataset, monkeypatch: pytest.MonkeyPatch, bootstrap: bool
+) -> None:
+    posterior["converged"][:] = 1
+    fit, held = ensemble.fit_network, 0
+
+    def watched(
+        network: ParameterNetwork,
+        objective: Objective,
+        inputs: Inputs,
+        validation: NDArray[np.bool_],
+        *rest: Any,
+        **more: Any,
+    ) -> TrainingCurve:
+        nonlocal held
+        # The one covariate tells locations apart, and is the same at both sites of one.
+        place = inputs.numeric[:, 0]
+        assert not np.isin(place[validation], place[~validation]).any()
+        held += int(validation.sum())
+        return fit(network, objective, inputs, validation, *rest, **more)
+
+    monkeypatch.setattr(ensemble, "fit_network", watched)
+    paired["cov_warmth"].values[1::2] = paired["cov_warmth"].values[::2]
+    settings = QUICK.with_changes(
+        bootstrap=bootstrap, inputs={"covariates": ("cov_warmth",), "forcing_summaries": False}
+    )
+    train(paired, "two-step", settings, 0, posterior=posterior)
+    assert held > 0
 
 
 def test_a_member_learns_from_the_sites_that_it_drew(

@@ -50,6 +50,16 @@ def test_nothing_infinite_and_no_training_site_breaks_it() -> None:
     np.testing.assert_array_equal(same.nearness(there_and_off), [1.0, 0.0])
 
 
+def test_profiles_of_a_few_cells_do_not_make_every_other_place_strange() -> None:
+    cells = np.arange(20.0)[:, None]
+    domain = TrainingDomain.fit(inputs_at(np.repeat(cells, 30, axis=0)))
+    alone = TrainingDomain.fit(inputs_at(cells))
+    assert domain.limit == alone.limit > 0.0
+    there = inputs_at(np.array([[7.3], [40.0]]))
+    np.testing.assert_array_equal(domain.outside(domain.distance(there)), [False, True])
+    np.testing.assert_array_equal(domain.distance(there), alone.distance(there))
+
+
 @pytest.fixture
 def model(sites: xr.Dataset) -> Model:
     settings = NetworkSettings(members=2, epochs=30, validation_fraction=0.0, learning_rate=1e-2)

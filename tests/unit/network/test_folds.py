@@ -52,6 +52,24 @@ def test_no_location_is_split_between_folds() -> None:
     assert np.bincount(fold).tolist() == [18] * 5
 
 
+@pytest.mark.parametrize("kind", FOLD_KINDS)
+def test_a_location_on_an_edge_is_in_one_fold(kind: FoldKind) -> None:
+    # Pairs 43 m apart along two parallels, closer than blocks or regions are to each other.
+    west = np.arange(0.0, 1.0, 0.0025)
+    lon = np.column_stack([west, west + 0.0006]).ravel()
+    sites = at(lon.tolist(), [50.0] * lon.size)
+    fold = make_folds(sites, kind, 8, seed=0, block_km=1.0)
+    np.testing.assert_array_equal(fold[::2], fold[1::2])
+
+
+def test_blocks_do_not_depend_on_how_longitude_is_counted() -> None:
+    generator = np.random.default_rng(6)
+    lon, lat = generator.uniform(-90.0, -70.0, 200), generator.uniform(30.0, 50.0, 200)
+    east = at((lon % 360.0).tolist(), lat.tolist())
+    fold = block_folds(at(lon.tolist(), lat.tolist()), 4, block_km=100.0, seed=0)
+    np.testing.assert_array_equal(block_folds(east, 4, block_km=100.0, seed=0), fold)
+
+
 def test_folds_follow_the_seed() -> None:
     sites = at(np.linspace(0, 30, 40).tolist(), [45.0] * 40)
     one, same, other = (location_folds(sites, 4, seed=s) for s in (1, 1, 2))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,34 @@ def test_the_same_seed_imagines_the_same(sites: xr.Dataset) -> None:
     np.testing.assert_array_equal(one.operator.values, same.operator.values)
     np.testing.assert_array_equal(one.inputs.numeric, same.inputs.numeric)
     assert not np.array_equal(one.inputs.numeric, other.inputs.numeric)
+
+
+def test_each_imagined_layer_has_its_own_thickness(sites: xr.Dataset) -> None:
+    """The loss of twice the measured sites is that of the measured, also where profiles differ."""
+    depth = np.sort(np.random.default_rng(4).uniform(0.0, 1.5, sites["soc"].shape), axis=1)
+    ragged = sites.assign(soc_depth=(sites["soc_depth"].dims, depth))
+    ragged["soc"].values[::3, 2:] = np.nan
+    transform, inputs, operator = prepared(ragged)
+    twice = imagined_sites(
+        Teachers.fit(inputs, transform, operator, positions_km(ragged), 0),
+        inputs,
+        transform,
+        operator,
+        2,
+        0,
+    )
+    same = np.tile(operator.values, 2)
+    copy = replace(twice, operator=replace(twice.operator, values=same), typical=same)
+    unit = torch.from_numpy(np.random.default_rng(1).uniform(0.3, 0.7, (3, 21)))
+    losses = [
+        float(
+            ProfileObjective(Columns.from_sites(ragged), operator, TAUGHT, learnt)
+            .loss(unit, np.array(rows))
+            .detach()
+        )
+        for learnt, rows in ((None, [3, 9, 31]), (copy, [3, 9, 31]), (copy, [43, 49, 71]))
+    ]
+    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", LOSS_NAMES)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network import Model, NetworkSettings, train
 from ctsm_socnn.network.covariate_gradients import covariate_gradients
 from ctsm_socnn.network.importance import covariate_groups, permutation_importance
+from ctsm_socnn.network.inputs import Inputs
+from ctsm_socnn.network.model import Prediction
 from ctsm_socnn.network.scoring import modelled_soc, score_parameters
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
 
@@ -40,6 +45,43 @@ def test_the_covariate_that_carbon_follows_matters_and_noise_does_not(sites: xr.
     assert float(found["base"].sel(score="nse")) == pytest.approx(scores["nse"])
     again = permutation_importance(everywhere(model), sites, groups, seed=0, repeats=4)
     xr.testing.assert_identical(found, again)
+
+
+def test_a_group_takes_all_its_values_from_one_other_site(
+    sites: xr.Dataset, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[np.ndarray] = []
+    honest = Model.predict
+
+    def remember(self: Model, inputs: Inputs, *arguments: Any) -> Prediction:
+        told.append(np.column_stack([inputs.numeric, inputs.classes]))
+        return honest(self, inputs, *arguments)
+
+    monkeypatch.setattr(Model, "predict", remember)
+    groups = {"all but noise": ("cov_warmth", "cov_Land_Cover"), "noise": ("cov_noise",)}
+    permutation_importance(everywhere(model), sites, groups, seed=0, repeats=2)
+    names = [item.name for item in (*model.transform.numeric, *model.transform.categorical)]
+    before, *shuffled = told
+    for number, rows in enumerate(shuffled):
+        inside = np.isin(names, groups["all but noise" if number < 2 else "noise"])
+        np.testing.assert_array_equal(rows[:, ~inside], before[:, ~inside])
+        assert (rows[:, inside] != before[:, inside]).any()
+        in_order = [sorted(map(tuple, values[:, inside])) for values in (rows, before)]
+        assert in_order[0] == in_order[1]
+
+
+def test_what_misleads_a_model_gains_by_shuffling(sites: xr.Dataset, model: Model) -> None:
+    warmth = sites["cov_warmth"]
+    fooled = sites.assign(cov_warmth=-warmth)
+    truth = modelled_soc(sites, model.predict_sites(sites))
+    operator = ObservationOperator.from_sites(sites)
+    carbon = sites["soc"].values.copy()
+    carbon[operator.site, operator.obs] = operator.apply(truth)
+    fooled["soc"] = sites["soc"].dims, carbon
+    found = permutation_importance(
+        everywhere(model), fooled, {"warmth": ("cov_warmth",)}, seed=0, repeats=4
+    )
+    assert (found["loss"].mean("repeat").sel(group="warmth", score="log_nse") < 0.0).all()
 
 
 def test_parameters_that_vary_matter_and_held_ones_do_not(sites: xr.Dataset) -> None:

@@ -43,6 +43,13 @@ def test_skewed_carbon_is_more_on_the_average_than_typically(sites: xr.Dataset) 
     assert found.average.mean() > 1.15 * found.typical.mean()
 
 
+def test_what_is_expected_on_the_average_has_the_mean_of_the_profiles(sites: xr.Dataset) -> None:
+    scatter = np.random.default_rng(0).lognormal(0.0, 0.5, sites["soc"].shape)
+    skewed = sites.assign(soc=sites["soc"] * scatter)
+    found = expected(taught(skewed), skewed)
+    assert found.average.mean() == pytest.approx(observed(skewed).mean(), rel=1e-9)
+
+
 def test_the_same_seed_expects_the_same(sites: xr.Dataset) -> None:
     one, same, other = (expected(taught(sites, seed), sites) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.average, same.average)

@@ -75,6 +75,23 @@ def assert_same(one: nn.Module, other: nn.Module) -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("averaging", [0.3, 0.98])
+def test_what_counts_is_the_running_average_over_epochs(averaging: float) -> None:
+    """At most the share `averaging` of the last average is kept, at first 1/10, 2/11, 3/12."""
+    with seeded(3):
+        average = weights(ParameterNetwork(Linear(), nn.Identity()))
+    for epochs in range(1, 6):
+        settings = SETTINGS.with_changes(epochs=epochs)
+        last, curve, _ = fit(settings.with_changes(averaging=0.0))
+        assert curve.best_epoch == epochs
+        kept = min(averaging, epochs / (epochs + 9))
+        average = [kept * a + (1.0 - kept) * w for a, w in zip(average, weights(last), strict=True)]
+        network, curve, _ = fit(settings.with_changes(averaging=averaging))
+        assert curve.best_epoch == epochs
+        for found, expected in zip(weights(network), average, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=0.0)
+
+
 def test_the_loss_falls_and_the_best_epoch_is_kept() -> None:
     _, curve, _ = fit()
     assert len(curve.validation) == 40

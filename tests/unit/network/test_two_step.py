@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 import xarray as xr
 
 from ctsm_socnn.errors import NetworkError
-from ctsm_socnn.network import NetworkSettings, published_settings, train_two_step
+from ctsm_socnn.network import NetworkSettings, published_settings, train_two_step, two_step
+from ctsm_socnn.network.ensemble import Lesson
 from ctsm_socnn.parameters import lower_bounds, to_unit, upper_bounds
 
 QUICK = NetworkSettings(
@@ -88,6 +90,34 @@ def test_narrow_posteriors_count_more(sites: xr.Dataset, posterior: xr.Dataset) 
     error = np.abs(to_unit(believed) - to_unit(posterior["mean"].values))
     wrong = np.abs(to_unit(believed) - 0.9)
     assert np.median(error) < 0.5 * np.median(wrong)
+
+
+@pytest.mark.parametrize("preset", ["sound", "published"])
+def test_losses_are_those_that_are_stated(
+    sites: xr.Dataset, posterior: xr.Dataset, preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(2)
+    span = upper_bounds() - lower_bounds()
+    posterior["sd"].values[:] = generator.uniform(0.01, 0.3, posterior["sd"].shape) * span
+    given: list[Lesson] = []
+
+    def no_training(*arguments: Any, **_: Any) -> None:
+        given.append(arguments[2](np.arange(39)))
+
+    monkeypatch.setattr(two_step, "train_ensemble", no_training)
+    settings = published_settings() if preset == "published" else QUICK
+    train_two_step(sites, posterior, settings, seed=0)
+    kept = np.delete(np.arange(40), 7)
+    target = to_unit(posterior["mean"].values[kept])
+    weight = 1.0 / ((posterior["sd"].values[kept] / span) ** 2 + 0.1**2)
+    rows = np.array([0, 5, 30])
+    unit = generator.uniform(0.1, 0.9, (3, 21))
+    error = unit - target[rows]
+    expected = np.mean((weight / weight.mean())[rows] * error**2)
+    if preset == "published":
+        expected = 500.0 * np.mean(error**2) * 25.0 * np.mean(np.abs(error / target[rows]))
+    loss = float(given[0].objective.loss(torch.from_numpy(unit), rows))
+    assert loss == pytest.approx(expected, rel=1e-12)
 
 
 def test_other_sites_than_were_assimilated_are_refused(

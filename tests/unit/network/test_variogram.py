@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.spatial.distance import pdist
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network.variogram import fit_variogram, residual_variogram
@@ -44,6 +45,7 @@ def test_a_trend_is_told_from_a_range() -> None:
     fit = fit_variogram(positions, trend)
     assert fit.has_trend
     assert fit.range_km == pytest.approx(fit.longest, rel=0.01)
+    assert fit.longest == pytest.approx(0.25 * pdist(positions).max())
     assert not fit_variogram(*field(10.0, 0.3, 0)).has_trend
 
 
