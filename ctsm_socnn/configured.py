@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -25,6 +26,7 @@ __all__ = [
     "assimilation_settings",
     "compared_methods",
     "covariate_grid",
+    "grid_files",
     "method_settings",
     "network_settings",
     "one_batch_prior",
@@ -86,6 +88,13 @@ def network_settings(config: Config, method: str) -> NetworkSettings:
     if covariates.categorical:
         inputs["categorical"] = tuple(covariates.categorical)
     return settings.with_changes(**given | {"inputs": inputs})
+
+
+def grid_files(config: Config) -> list[Path]:
+    """Files that say what the grid of the CTSM case is; a grid that is only a name has none."""
+    target = Path(config.grid.target)
+    files = [target] if target.is_file() else []
+    return files if config.grid.mask is None else [*files, config.grid.mask]
 
 
 def covariate_grid(config: Config) -> xr.Dataset:

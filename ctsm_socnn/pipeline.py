@@ -17,12 +17,21 @@ import xarray as xr
 
 from ctsm_socnn.assimilation import one_batch, site_by_site
 from ctsm_socnn.assimilation.checkpoint import Checkpoint
-from ctsm_socnn.cases import fit_cases, fitted_cases, predict_cases, write_case
+from ctsm_socnn.cases import (
+    case_inputs,
+    check_cases,
+    fit_cases,
+    fitted_cases,
+    predict_cases,
+    usermods_of,
+    write_case,
+)
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import (
     assimilation_settings,
     compared_methods,
     covariate_grid,
+    grid_files,
     method_settings,
     network_settings,
     one_batch_prior,
@@ -30,8 +39,6 @@ from ctsm_socnn.configured import (
 )
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import require_at_least
-from ctsm_socnn.export.create_newcase import create_newcase_line
-from ctsm_socnn.export.usermods import require_usermods_directory
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
@@ -41,7 +48,6 @@ from ctsm_socnn.network.cross_validation import fold_models
 from ctsm_socnn.network.importance import covariate_groups, permutation_importance
 from ctsm_socnn.observations import build_sites, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
-from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.regrid.grids import read_grid
 from ctsm_socnn.regrid.maps import regrid_maps
@@ -101,18 +107,14 @@ def build_params(
     """
     require_at_least(1, workers=workers)
     output = Path(output)
-    for case in config.case:
-        resolve_version(case.version)
-        require_usermods_directory((output / "usermods" / case.name).absolute())
+    check_cases(config, output)
     make_directory(output)
     run = _Run(config, configuration, output, workers)
     run_stages(run.stages(), output, overwrite=overwrite, report=report)
     report("")
     report(format_comparison(open_file(output / "evaluation" / COMPARISON_FILE)))
     for case in config.case:
-        directory = (output / "usermods" / case.name).absolute()
-        version = resolve_version(case.version)
-        line = create_newcase_line(directory, version, case.paramfile.name)
+        directory, line = usermods_of(case, output)
         report(f"\n{case.name}, for {case.version}; {directory / 'README'} says what it delivers:")
         report(f"  {line}")
 
@@ -243,7 +245,7 @@ class _Run:
                 self.model_grid,
                 after=["maps"],
                 settings=config.grid.model_dump(exclude={"mask"}),
-                inputs=[config.grid.mask] if config.grid.mask else [],
+                inputs=grid_files(config),
             ),
             Stage(
                 "usermods",
@@ -254,7 +256,7 @@ class _Run:
                 settings={
                     "case": [c.model_dump(mode="json", exclude={"paramfile"}) for c in config.case]
                 },
-                inputs=[case.paramfile for case in config.case],
+                inputs=case_inputs(config),
             ),
             Stage(
                 "report",
@@ -469,8 +471,7 @@ class _Run:
     def usermods(self, path: Path) -> str:
         """One usermods directory a case."""
         path.mkdir()
-        cases = self.config.case
-        written = [write_case(self.config, case, self.output, path / case.name) for case in cases]
+        written = [write_case(self.config, c, self.output, path / c.name) for c in self.config.case]
         return "; ".join(case.in_short() for case in written) or "no case in the configuration"
 
     def report(self, path: Path) -> str:

@@ -67,13 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _result(config: Config, output: Path) -> dict[str, Any]:
-    from ctsm_socnn.export.create_newcase import create_newcase_line
-    from ctsm_socnn.parameters.ctsm_versions import resolve_version
+    from ctsm_socnn.cases import usermods_of
     from ctsm_socnn.schemas import open_file
     from ctsm_socnn.validation.comparison import comparison_json
     from ctsm_socnn.validation.evaluation import COMPARISON_FILE
 
-    directories = {case.name: (output / "usermods" / case.name).absolute() for case in config.case}
+    cases = [(case, *usermods_of(case, output)) for case in config.case]
     return {
         "scores": comparison_json(open_file(output / "evaluation" / COMPARISON_FILE)),
         "maps": output / "model_grid.nc",
@@ -82,13 +81,9 @@ def _result(config: Config, output: Path) -> dict[str, Any]:
             {
                 "name": case.name,
                 "version": case.version,
-                "usermods": directories[case.name],
-                "create_newcase": create_newcase_line(
-                    directories[case.name],
-                    resolve_version(case.version),
-                    case.paramfile.name,
-                ),
+                "usermods": directory,
+                "create_newcase": line,
             }
-            for case in config.case
+            for case, directory, line in cases
         ],
     }

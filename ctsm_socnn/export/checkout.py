@@ -76,6 +76,11 @@ class Checkout:
             )
         return cls(root, named)
 
+    @property
+    def stock_files(self) -> list[Path]:
+        """Files that SourceMods are made from."""
+        return [self.root / _SOIL / name for name in STOCK_FILES]
+
     def fortran(self, name: str) -> FortranSource:
         """Read one of the stock files.
 
