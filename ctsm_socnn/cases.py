@@ -16,18 +16,24 @@ import xarray as xr
 from ctsm_socnn.assimilation import one_batch
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import one_batch_prior
+from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.create_newcase import create_newcase_line
 from ctsm_socnn.export.estimates import Estimate, read_estimate
+from ctsm_socnn.export.paramfile import read_scalars
+from ctsm_socnn.export.sourcemods import source_mods
 from ctsm_socnn.export.stock_case import StockCase
-from ctsm_socnn.export.usermods import Usermods, write_usermods
+from ctsm_socnn.export.usermods import Usermods, require_usermods_directory, write_usermods
 from ctsm_socnn.netcdf import write_dataset
-from ctsm_socnn.parameters.ctsm_versions import resolve_version
+from ctsm_socnn.parameters.ctsm_versions import CtsmVersion, resolve_version
 from ctsm_socnn.schemas import open_file, open_sites, without_forcing
 from ctsm_socnn.validation.comparison import Prediction
 
 __all__ = [
     "case_command",
     "case_directory",
+    "case_inputs",
+    "check_case",
+    "check_cases",
     "fit_cases",
     "fitted_cases",
     "predict_cases",
@@ -50,6 +56,49 @@ def case_command(run: Path, case: CaseConfig) -> str:
     """
     version = resolve_version(case.version)
     return create_newcase_line(case_directory(run, case), version, case.paramfile.name)
+
+
+def check_case(case: CaseConfig) -> tuple[CtsmVersion, int]:
+    """Refuse, before hours are spent, what `write_case` would refuse of paramfile and checkout.
+
+    Returns
+    -------
+    CtsmVersion
+    int
+        How many soil-carbon scalars it reads from the paramfile.
+
+    Raises
+    ------
+    SocnnError
+        If the version is unknown, the paramfile is not of it, or the checkout gives no SourceMods.
+    """
+    version = resolve_version(case.version)
+    scalars = len(read_scalars(case.paramfile, version))
+    if case.checkout is not None:
+        source_mods(Checkout.open(case.checkout, case.version))
+    return version, scalars
+
+
+def check_cases(config: Config, output: Path) -> None:
+    """Refuse cases that cannot be written below `output`, before anything is done.
+
+    Raises
+    ------
+    SocnnError
+        As `check_case`, or if CTSM cannot carry the path of a usermods directory.
+    """
+    for case in config.case:
+        require_usermods_directory(case_directory(output, case))
+        check_case(case)
+
+
+def case_inputs(config: Config) -> list[Path]:
+    """Files from outside a run that decide its usermods: paramfiles, and what SourceMods are of."""
+    inputs = [case.paramfile for case in config.case]
+    for case in config.case:
+        if case.checkout is not None:
+            inputs += Checkout.open(case.checkout, case.version).stock_files
+    return inputs
 
 
 def fitted_cases(config: Config) -> list[CaseConfig]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -27,6 +28,7 @@ __all__ = [
     "compared_methods",
     "configured_folds",
     "covariate_grid",
+    "grid_files",
     "method_settings",
     "network_settings",
     "one_batch_prior",
@@ -88,6 +90,13 @@ def network_settings(config: Config, method: str) -> NetworkSettings:
     if covariates.categorical:
         inputs["categorical"] = tuple(covariates.categorical)
     return settings.with_changes(**given | {"inputs": inputs})
+
+
+def grid_files(config: Config) -> list[Path]:
+    """Files that say what the grid of the CTSM case is; a grid that is only a name has none."""
+    target = Path(config.grid.target)
+    files = [target] if target.is_file() else []
+    return files if config.grid.mask is None else [*files, config.grid.mask]
 
 
 def covariate_grid(config: Config) -> xr.Dataset:

@@ -19,6 +19,8 @@ from ctsm_socnn.assimilation import one_batch, site_by_site
 from ctsm_socnn.cases import (
     case_command,
     case_directory,
+    case_inputs,
+    check_cases,
     fit_cases,
     fitted_cases,
     write_case,
@@ -28,20 +30,19 @@ from ctsm_socnn.configured import (
     assimilation_settings,
     configured_folds,
     covariate_grid,
+    grid_files,
     network_settings,
     one_batch_prior,
     with_configured_errors,
 )
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import require_at_least
-from ctsm_socnn.export.usermods import require_usermods_directory
 from ctsm_socnn.forcing import find_history, read_climatology
 from ctsm_socnn.judging import judge_inputs, judge_methods
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import calibrate, load_model, predict_maps, save_model, train
 from ctsm_socnn.observations import build_sites, read_profiles, screen_sites
 from ctsm_socnn.observations.sites_file import write_sites
-from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.regrid.grids import read_grid
 from ctsm_socnn.regrid.maps import regrid_maps
@@ -90,9 +91,7 @@ def build_params(
     """
     require_at_least(1, workers=workers)
     output = Path(output)
-    for case in config.case:
-        resolve_version(case.version)
-        require_usermods_directory(case_directory(output, case))
+    check_cases(config, output)
     make_directory(output)
     run = _Run(config, configuration, output, workers)
     run_stages(run.stages(), output, overwrite=overwrite, report=report)
@@ -230,7 +229,7 @@ class _Run:
                 self.model_grid,
                 after=["maps"],
                 settings=config.grid.model_dump(exclude={"mask"}),
-                inputs=[config.grid.mask] if config.grid.mask else [],
+                inputs=grid_files(config),
             ),
             Stage(
                 "usermods",
@@ -241,7 +240,7 @@ class _Run:
                 settings={
                     "case": [c.model_dump(mode="json", exclude={"paramfile"}) for c in config.case]
                 },
-                inputs=[case.paramfile for case in config.case],
+                inputs=case_inputs(config),
             ),
             Stage(
                 "report",
@@ -415,8 +414,7 @@ class _Run:
     def usermods(self, path: Path) -> str:
         """One usermods directory a case."""
         path.mkdir()
-        cases = self.config.case
-        written = [write_case(self.config, case, self.output, path / case.name) for case in cases]
+        written = [write_case(self.config, c, self.output, path / c.name) for c in self.config.case]
         return "; ".join(case.in_short() for case in written) or "no case in the configuration"
 
     def report(self, path: Path) -> str:

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctsm_socnn.assimilation import read_source_errors
-from ctsm_socnn.cases import fitted_cases
+from ctsm_socnn.cases import check_case, fitted_cases
 from ctsm_socnn.config import CaseConfig, Config
 from ctsm_socnn.configured import covariate_grid, network_settings
 from ctsm_socnn.errors import FileError
-from ctsm_socnn.export.paramfile import read_scalars
 from ctsm_socnn.forcing import find_history
 from ctsm_socnn.forcing.record import check_history
 from ctsm_socnn.netcdf_reading import read_header
 from ctsm_socnn.observations import read_profiles
-from ctsm_socnn.parameters.ctsm_versions import resolve_version
 from ctsm_socnn.regrid.grids import read_grid
 
 __all__ = ["Look", "preview"]
@@ -167,8 +165,7 @@ def _errors(path: Path) -> Look:
 
 
 def _case(case: CaseConfig) -> Look:
-    version = resolve_version(case.version)
-    scalars = len(read_scalars(case.paramfile, version))
+    version, scalars = check_case(case)
     maps = "maps are read by SourceMods"
     if case.checkout is None:
         own = ", its scalars are fitted" if case.scalars == "one-batch" else ""

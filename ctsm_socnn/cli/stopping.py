@@ -19,8 +19,9 @@ __all__ = ["ignore_stops", "stopped_by_signals"]
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
-_UNSAFE: Final = "xarray.backends"
-"""Code that takes locks by hand: thrown out of there, they stay shut and closing the file hangs."""
+_UNSAFE: Final = ("xarray.backends", "importlib._bootstrap")
+"""Code that takes locks by hand: thrown out of there, they stay shut and closing the file hangs. And
+imports: compiled modules turn what is thrown there into an `ImportError`."""
 
 _LATER: Final = 0.02
 """Seconds until a stop that came there is tried again."""
@@ -70,7 +71,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _stop_now_or_later(_number: int, frame: FrameType | None) -> None:
-    """Stop, or try again soon if the program is where an exception would leave a lock shut."""
+    """Stop, or try again soon if the program is where an exception would do harm or be lost."""
     while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith(_UNSAFE):
             signal.setitimer(signal.ITIMER_REAL, _LATER)

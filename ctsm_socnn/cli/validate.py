@@ -158,13 +158,13 @@ def _against_profiles(
         comparison_json,
         format_comparison,
     )
-    from ctsm_socnn.validation.model_runs import collocate
+    from ctsm_socnn.validation.model_runs import at_common_sites, collocate
     from ctsm_socnn.validation.report import score_section
     from ctsm_socnn.validation.report_sections import stock_section
     from ctsm_socnn.validation.stocks import format_stocks, score_stocks
 
     sites = open_sites(arguments.sites)
-    found = [collocate(name, paths, sites) for name, paths in runs.items()]
+    found = at_common_sites([collocate(name, paths, sites) for name, paths in runs.items()])
     predictions = [run.prediction for run in found]
     comparison = compare_methods(sites, predictions)
     if output is not None:

@@ -58,6 +58,8 @@ class Checkout:
             If there is no CTSM.
         VersionError
             If the named version reads other parameters than this source.
+        ExportError
+            If git does not read the repository.
         """
         root = _find_root(Path(path).absolute())
         by_source = resolve_version(_signature(root))
@@ -75,6 +77,11 @@ class Checkout:
                 f"not like the {name} that was named"
             )
         return cls(root, named)
+
+    @property
+    def stock_files(self) -> list[Path]:
+        """Files that SourceMods are made from."""
+        return [self.root / _SOIL / name for name in STOCK_FILES]
 
     def fortran(self, name: str) -> FortranSource:
         """Read one of the stock files.
@@ -139,13 +146,26 @@ def _signature_since_dev074(root: Path, cascade: FortranSource) -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    """Output of a git command, empty where git or its repository is absent."""
+    """Output of a git command, empty where git or its repository is absent, or it says no.
+
+    Raises
+    ------
+    ExportError
+        If there is a repository that git does not read, such as one of another owner.
+    """
     git = shutil.which("git")
     if git is None:
         return ""
-    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-    done = subprocess.run(
-        [git, "-C", str(root), *words],
-        capture_output=True, text=True, check=False, env=environment,
-    )  # fmt: skip
+    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    inside = _run([git, "-C", str(root), "rev-parse"], environment)
+    if inside.returncode != 0 and "not a git repository" not in inside.stderr:
+        raise ExportError(
+            f"{root}: git does not tell its version and local changes: "
+            f"{' '.join(inside.stderr.split())}"
+        )
+    done = _run([git, "-C", str(root), *words], environment)
     return done.stdout.rstrip() if done.returncode == 0 else ""
+
+
+def _run(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)

@@ -25,6 +25,7 @@ from ctsm_socnn.network.inputs import InputTransform
 from ctsm_socnn.network.model import Model, build_network
 from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.state_files import save_state
 from ctsm_socnn.network.training import ParameterNetwork
 from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.provenance import checksum, history_line, package_version
@@ -103,7 +104,7 @@ def load_model(path: str | Path) -> Model:
 def _write(model: Model, directory: Path) -> None:
     names = [f"member_{number}.pt" for number in range(len(model.members))]
     for name, member in zip(names, model.members, strict=True):
-        torch.save(member.state_dict(), directory / name)
+        save_state(member.state_dict(), directory / name)
     np.save(directory / _POINTS, model.domain.points, allow_pickle=False)
     files = [*names, _POINTS]
     if model.refinement is not None:

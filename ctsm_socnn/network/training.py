@@ -28,6 +28,7 @@ from ctsm_socnn.netcdf import atomic_output
 from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.settings import NetworkSettings
+from ctsm_socnn.network.state_files import save_state
 
 __all__ = ["Objective", "ParameterNetwork", "TrainingCurve", "fit_network", "seeded"]
 
@@ -308,7 +309,7 @@ class _Saver:
         if self.path is None:
             return
         with atomic_output(self.path, overwrite=True) as temporary:
-            torch.save(run.state(), temporary)
+            save_state(run.state(), temporary)
         self.last = time.monotonic()
 
 

@@ -57,6 +57,9 @@ _COLUMNS: Final = (
 )
 
 
+_NO_ANSWER: Final = "site without an answer from every method"
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Soil carbon of one method at all sites.
@@ -143,7 +146,7 @@ def compare_methods(
     }
     excluded = dict(operator.excluded)
     if not known.all():
-        excluded["site without an answer from every method"] = int((~known).sum())
+        excluded[_NO_ANSWER] = int((~known).sum())
     return _dataset(methods, modelled, kept, excluded).assign(places)
 
 
@@ -184,6 +187,9 @@ def format_comparison(comparison: xr.Dataset) -> str:
             lines += [*_table_lines(rows), ""]
     lines.append("RMSE and bias in kgC m-3, of log10 in decades; stock: 0-1 m. R² is the squared")
     lines.append("correlation, NSE is 1 - SSE/SST, CCC concordance; bias is modelled - observed.")
+    unanswered = json.loads(comparison.attrs["excluded"]).get(_NO_ANSWER)
+    if unanswered:
+        lines.append(f"Left out of all: {unanswered} sites for which not every row has an answer.")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ the same with one mean a cell.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from ctsm_socnn.validation.comparison import Prediction
 from ctsm_socnn.validation.gridded_carbon import history_cells, soil_carbon_of
 from ctsm_socnn.validation.history_fields import HistoryFields
 
-__all__ = ["RunAtSites", "collocate"]
+__all__ = ["RunAtSites", "at_common_sites", "collocate"]
 
 _FARTHEST_KM: Final = 100.0
 
@@ -89,6 +89,22 @@ def collocate(
     prediction = Prediction(name, "run", np.where(near[:, np.newaxis], soc[:, cell].T, np.nan))
     land = fields.grid.take(history_cells(fields.samples[0].path, fields.grid).land)
     return RunAtSites(prediction, cell, lon, lat, land, fields.grid)
+
+
+def at_common_sites(runs: Sequence[RunAtSites]) -> list[RunAtSites]:
+    """Leave the sites that lie near land of each run: the others have no answer in any.
+
+    Parameters
+    ----------
+    runs : sequence of RunAtSites
+        Of the same sites.
+    """
+    known = np.all([np.isfinite(run.prediction.soc).all(axis=1) for run in runs], axis=0)
+    common = []
+    for run in runs:
+        soc = np.where(known[:, np.newaxis], run.prediction.soc, np.nan)
+        common.append(replace(run, prediction=replace(run.prediction, soc=soc)))
+    return common
 
 
 def _cell_places(fields: HistoryFields) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

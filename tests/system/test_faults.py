@@ -94,6 +94,28 @@ def test_a_full_disk_leaves_no_half_written_file(tmp_path, limit):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_is_full_for_a_network_is_named(tmp_path):
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from types import SimpleNamespace\n"
+        "import torch\n"
+        "from ctsm_socnn.errors import FileError\n"
+        "from ctsm_socnn.network.training import _Saver\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "run = SimpleNamespace(state=lambda: {'weights': torch.zeros(100_000)})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000,) * 2)\n"
+        "try:\n"
+        "    _Saver(Path(sys.argv[1]) / 'member_0.pt').save(run)\n"
+        "except FileError as error:\n"
+        "    print('refused:', error)\n"
+    )
+    done = _python(code, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "member_0.pt cannot be written" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 NOWHERE = "/proc/ctsm-socnn"
 """Nobody can make anything there, not even root."""
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from ctsm_socnn import judging, pipeline
 from ctsm_socnn.config import Config, parse_config
+from ctsm_socnn.export.checkout import STOCK_FILES
 from ctsm_socnn.parameters import PARAMETERS
 
 
@@ -62,6 +63,24 @@ def test_fits_are_made_anew_when_the_rule_below_bedrock_changes(
         settings.append({stage.name: stage.settings for stage in stages})
     for name in ("one_batch", "case_scalars", "site_by_site"):
         assert settings[0][name] != settings[1][name], name
+
+
+def test_grid_file_and_checkout_are_inputs_of_what_is_made_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed ones then are not taken for those that the kept maps and SourceMods were made of."""
+    monkeypatch.setattr(pipeline, "find_history", lambda _: [])
+    soil = tmp_path / "ctsm" / "src" / "soilbiogeochem"
+    soil.mkdir(parents=True)
+    files = [tmp_path / "surfdata.nc", *(soil / name for name in STOCK_FILES)]
+    for file in files:
+        file.touch()
+    case = {"name": "mine", "version": "cesm2.2", "paramfile": "params.nc", "checkout": "ctsm"}
+    config = _config(tmp_path, grid={"target": "surfdata.nc"}, case=[case])
+    stages = pipeline._Run(config, "", tmp_path, workers=1).stages()
+    inputs = {stage.name: set(stage.inputs) for stage in stages}
+    assert inputs["model_grid"] == {tmp_path / "surfdata.nc"}
+    assert inputs["usermods"] == {tmp_path / "params.nc", *files[1:]}
 
 
 def test_cells_of_a_grid_that_is_only_a_name_are_not_called_land(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.config import load_config
 from ctsm_socnn.demo import make_twin_world
+from ctsm_socnn.export.checkout import STOCK_FILES
 from ctsm_socnn.preview import preview
 
 
@@ -102,6 +103,34 @@ def test_covariates_of_the_sites_that_the_map_lacks_are_named_at_once(
     for command in (["check", str(own)], ["build-params", str(own), "-o", str(tmp_path / "o")]):
         assert main(command) == 2
         assert "has no covariate Land_Cover, noise, warmth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("checkout", "paramfile", "message"),
+    [
+        ("absent", "ctsm54_params.nc", "absent is no checkout of CTSM"),
+        ("older", "ctsm54_params.nc", "older reads parameters like CTSM ctsm1.0.dev101"),
+        ("", "clm50_params.nc", "this is not a paramfile of CTSM ctsm5.4"),
+    ],
+)
+def test_cases_that_cannot_be_written_are_refused_at_once(
+    configuration, tmp_path, capsys, checkout, paramfile, message
+):
+    """And not at the stage that writes the usermods, hours later."""
+    world = configuration.parent
+    soil = world / "older" / "src" / "soilbiogeochem"
+    soil.mkdir(parents=True, exist_ok=True)
+    for name in STOCK_FILES:
+        (soil / name).touch()
+    case = ["[[case]]", 'name = "mine"', 'version = "ctsm5.4"', f'paramfile = "{paramfile}"']
+    case += [f'checkout = "{checkout}"'] if checkout else ['scalars = "map-median"']
+    own = world / "with_case.toml"
+    own.write_text(configuration.read_text().split("[[case]]")[0] + "\n".join(case) + "\n")
+    output = tmp_path / "results"
+    for command in (["check", str(own)], ["build-params", str(own), "-o", str(output)]):
+        assert main(command) == 2
+        assert message in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_errors_by_source_are_told(configuration, tmp_path, capsys):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -52,6 +53,29 @@ def test_a_stop_that_a_destructor_swallows_comes_again(number, kind, capsys):
     assert stop.type is kind
     assert capsys.readouterr().err == ""
     stop_if_asked()
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_a_stop_in_an_import_comes_after_it(number, kind, tmp_path, monkeypatch):
+    """Compiled modules make an `ImportError` of it, which ended as a failed check, with a traceback."""
+    module = tmp_path / f"stopped_by_{number}.py"
+    module.write_text(
+        "import os, signal\n"
+        "try:\n"
+        f"    os.kill(os.getpid(), {number})\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+        "except BaseException as error:\n"
+        "    raise ImportError('initialization failed') from error\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def work() -> None:
+        importlib.import_module(module.stem)
+        time.sleep(5.0)
+
+    with stopped_by_signals(), pytest.raises(KeyboardInterrupt) as stop:
+        work()
+    assert stop.type is kind
 
 
 class _TakenAsTheStopComes:

@@ -44,6 +44,22 @@ def test_runs_are_scored_side_by_side_on_the_same_profiles(world, capsys):
     assert "0.3 m" in out
 
 
+def test_runs_of_different_land_are_compared_on_the_profiles_of_both(world, tmp_path, capsys):
+    for path in sorted(world.glob("history/twin.clm2.h0a.*.nc")):
+        part = xr.open_dataset(path, decode_times=False)
+        part.isel(lat=slice(0, part.sizes["lat"] // 2)).to_netcdf(tmp_path / path.name)
+    words = [*_run(world), "--run", f"half={tmp_path}/twin.clm2.h0a.*.nc"]
+    assert main(["validate", *words, "--sites", f"{world}/sites.nc", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    for table, name in (("stocks", "method"), ("cells", "run")):
+        rows = result[table]
+        profiles = {run: [r["n"] for r in rows if r[name] == run] for run in ("default", "half")}
+        assert profiles["default"] == profiles["half"], table
+    left_out = result["profiles"]["excluded"]["site without an answer from every method"]
+    assert main(["validate", *words, "--sites", f"{world}/sites.nc"]) == 0
+    assert f"Left out of all: {left_out} sites for which" in capsys.readouterr().out
+
+
 def test_the_scores_are_those_of_the_soil_pools_in_the_history(world, capsys):
     assert main(["validate", *_run(world), "--sites", f"{world}/sites.nc", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)

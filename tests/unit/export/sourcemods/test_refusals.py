@@ -229,6 +229,18 @@ def test_local_changes_are_refused_and_tags_are_found(checkout_at: Callable[...,
         source_mods(checkout)
 
 
+def test_a_repository_that_git_does_not_read_is_no_unchanged_one(
+    checkout_at: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colleague's checkout, say; its local changes were taken for CTSM's own source."""
+    root = checkout_at("a checkout")
+    git(root, "init", "--quiet")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    with pytest.raises(ExportError, match=r"local changes: fatal: detected dubious ownership"):
+        source_mods(Checkout.open(root, "ctsm5.4"))
+
+
 def test_version_is_told_by_the_source(checkout_at: Callable[..., Path]) -> None:
     old, new = checkout_at("old", old=True), checkout_at("new")
     assert Checkout.open(old).version.generation.startswith("release-clm5.0")
