@@ -35,7 +35,7 @@ _FITTED: Final = ("one batch", "network")
 
 
 def judge_methods(
-    config: Config, run: Path, path: Path, attributes: dict[str, str], *, workers: int
+    config: Config, run: Path, path: Path, attributes: dict[str, str], *, workers: int = 1
 ) -> str:
     """Score all methods in and out of sample.
 
