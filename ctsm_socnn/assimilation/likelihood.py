@@ -313,7 +313,8 @@ def _error_factor(
         distance = np.abs(depth[:, np.newaxis] - depth) / its.correlation_length
         covariance = its.representativeness_sd**2 * np.exp(-distance)
         variance = np.where(np.isfinite(sd[here]), sd[here], its.observation_sd) ** 2
-        down = np.ix_(*2 * [np.lexsort((operator.values[here], depth))])
+        order = np.lexsort((operator.values[here], depth))
+        down = np.ix_(order, order)
         factor = np.empty_like(covariance)
         factor[down] = np.linalg.cholesky((covariance + np.diag(variance))[down])
         blocks.append(factor)

@@ -129,7 +129,7 @@ def test_an_evaluation_goes_on_in_the_member_where_it_was_killed(
 ) -> None:
     write_dataset(sites, tmp_path / "sites.nc")
     words = ["evaluate", str(tmp_path / "sites.nc"), "--methods", "end-to-end", "--members", "2"]
-    words += ["--folds", "2", "-o"]
+    words += ["--folds", "2", "--workers", "1", "-o"]
     assert main([*words, str(tmp_path / "whole")]) == 0
     epochs = default_settings("end-to-end").epochs
     words.append(str(tmp_path / "out"))
