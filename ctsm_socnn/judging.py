@@ -73,12 +73,14 @@ def judge_methods(
     return f"{comparison.sizes['observation']} observations, {chosen.description}"
 
 
-def judge_inputs(config: Config, run: Path, path: Path, attributes: dict[str, str]) -> str:
+def judge_inputs(
+    config: Config, run: Path, path: Path, attributes: dict[str, str], *, workers: int = 1
+) -> str:
     """Find which covariates and parameters the skill at unseen sites hangs on.
 
     Parameters
     ----------
-    config, run, path, attributes
+    config, run, path, attributes, workers
         As `judge_methods`.
 
     Returns
@@ -95,6 +97,7 @@ def judge_inputs(config: Config, run: Path, path: Path, attributes: dict[str, st
         model.seed,
         settings=model.settings,
         posterior=open_file(run / "posterior.nc"),
+        workers=workers,
     )
     found = permutation_importance(models, sites, covariate_groups(model), config.seed)
     gradients = covariate_gradients(model, sites)

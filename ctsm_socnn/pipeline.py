@@ -359,7 +359,9 @@ class _Run:
         model = train(sites, method, settings, self.config.seed, posterior=posterior, work=parts)
         if folds is not None:
             chosen = configured_folds(self.config, sites, folds)
-            model = calibrate(model, sites, chosen.fold, posterior=posterior, work=parts)
+            model = calibrate(
+                model, sites, chosen.fold, posterior=posterior, work=parts, workers=self.workers
+            )
         save_model(model, path, overwrite=True)
         shutil.rmtree(parts)
         intervals = f", intervals from {chosen.description}" if folds is not None else ""
@@ -373,7 +375,9 @@ class _Run:
 
     def importance(self, path: Path) -> str:
         """Which covariates and parameters the skill at unseen sites hangs on."""
-        return judge_inputs(self.config, self.output, path, self._provenance())
+        return judge_inputs(
+            self.config, self.output, path, self._provenance(), workers=self.workers
+        )
 
     def maps(self, path: Path) -> str:
         """Parameters of every cell of the covariate grid."""

@@ -27,8 +27,8 @@ _LARGEST_TABLE: Final = 50_000_000
 _SECONDS_AT_LEAST: Final = 20.0
 _SECONDS_PER_SITE: Final = 0.1
 """CPU time of the default site-by-site sampler."""
-_SECONDS_PER_START: Final = 2.0
-_SECONDS_PER_COLUMN_AND_START: Final = 0.004
+_SECONDS_PER_START: Final = 0.2
+_SECONDS_PER_COLUMN_AND_START: Final = 0.008
 """CPU time of one start of the fit of a case that reads no maps."""
 _SECONDS_PER_TARGET: Final = 0.006
 """CPU time of one network of the two-step method for one site."""
@@ -215,8 +215,8 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
 
 def _training_seconds(config: Config, sites: int, imagined: int, workers: int) -> float:
     """Time of all trainings: one for the maps, and one for each fold, which workers share."""
-    folds = math.ceil(config.evaluation.folds / workers)
-    trainings = 1 + folds + (config.network.calibrate or 0)
+    folds = (config.evaluation.folds, config.network.calibrate or 0)
+    trainings = 1 + sum(math.ceil(number / workers) for number in folds)
     settings = network_settings(config, config.network.method)
     if config.network.method == "two-step":
         return trainings * settings.members * sites * _SECONDS_PER_TARGET

@@ -17,7 +17,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Block, Checkpoint
-from ctsm_socnn.assimilation.executors import open_executor, run_tasks
 from ctsm_socnn.assimilation.posterior import CPU_SECONDS, SITES_IN_ALL, posterior_dataset
 from ctsm_socnn.assimilation.progress import progress_bar
 from ctsm_socnn.assimilation.screening import (
@@ -29,6 +28,7 @@ from ctsm_socnn.assimilation.screening import (
 from ctsm_socnn.assimilation.shards import Shard
 from ctsm_socnn.assimilation.site_block import BlockTask, Settings, run_block
 from ctsm_socnn.errors import ConfigError, FileError, require_at_least
+from ctsm_socnn.executors import open_executor, run_tasks
 from ctsm_socnn.netcdf import require_absent, write_in_parts
 from ctsm_socnn.provenance import package_version
 from ctsm_socnn.schemas import open_file
@@ -74,7 +74,7 @@ def site_by_site(
         Processes, this one among them; no more than there are blocks of sites. Results do not
         depend on it.
     scheduler : str, optional
-        A dask scheduler that computes instead; see `ctsm_socnn.assimilation.executors`.
+        A dask scheduler that computes instead; see `ctsm_socnn.executors`.
     shard : Shard, optional
         Run this part of the sites only; `merge_posteriors` puts the parts together.
     overwrite : bool

@@ -13,13 +13,13 @@ the progress goes to standard error.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ctsm_socnn.cli.json_text import add_json, to_json
+from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.config import Config, load_config
 
 __all__ = ["add_arguments", "run"]
@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change one entry of the configuration, for example --set assimilation.chains=3",
     )
-    add(
-        "--workers",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="processes that share sites and folds (default: %(default)s)",
-    )
+    add_workers(parser, "sites and folds")
     add("--overwrite", action="store_true", help="redo stages whose settings or inputs changed")
     add_json(parser)
 

@@ -11,11 +11,11 @@ how much memory, by what runs of all sizes took; expect it within a factor of tw
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.workers_option import add_workers
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change one entry of the configuration",
     )
-    add("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes of the run")
+    add_workers(parser, "sites and folds of the run")
     add_json(parser)
 
 

@@ -16,7 +16,6 @@ standard output, and the progress goes to standard error.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.errors import ConfigError
 
 __all__ = ["add_arguments", "run"]
@@ -46,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="soil profiles of the world (default: %(default)s; the published study had 25444)",
     )
     add("--world-only", action="store_true", help="write the world's files and stop")
-    add(
-        "--workers",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="processes that share sites and folds (default: %(default)s)",
-    )
+    add_workers(parser, "sites and folds")
     add_json(parser)
 
 

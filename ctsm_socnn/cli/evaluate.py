@@ -15,7 +15,6 @@ scores.json and a figure. An evaluation that was stopped goes on when the same c
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ import xarray as xr
 
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.schemas import open_file, open_sites, without_forcing
 from ctsm_socnn.validation.methods import (
@@ -51,12 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", type=int, metavar="N", help="networks in an ensemble; by default as in train")
     add("--in-sample", action="store_true", help="also fit to all sites and score on the same")
     add("--seed", type=int, default=0, help="seed of folds and fits (0)")
-    add(
-        "--workers",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="processes that share the folds of networks (default: %(default)s)",
-    )
+    add_workers(parser, "the folds of networks")
     add_json(parser)
     add("--overwrite", action="store_true", help="replace DIR")
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import training_directory
+from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.directories import require_replaceable
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.network import Model, load_model
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repeats", type=int, default=5, help="shuffles of a group (default: %(default)s)")
     add("--posterior", type=Path, metavar="FILE", help="for a two-step model, to train anew")
     add("--seed", type=int, default=0, help="seed of the permutations (0)")
+    add_workers(parser, "the folds")
     add_json(parser)
     add("--overwrite", action="store_true", help="replace DIR")
 
@@ -113,6 +115,7 @@ def _judges(
         settings=model.settings,
         posterior=posterior,
         work=work,
+        workers=arguments.workers,
     )
 
 

@@ -30,6 +30,7 @@ from ctsm_socnn.cli.coverage_table import coverage_table
 from ctsm_socnn.cli.fold_options import add_fold_options, asked_folds
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import training_directory
+from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.directories import require_replaceable
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network import (
@@ -119,6 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibrate", type=int, metavar="FOLDS", help="learn intervals from so many folds"
     )
     add_fold_options(parser)
+    add_workers(parser, "the folds of --calibrate")
     parser.add_argument(
         "--device",
         choices=DEVICE_NAMES,
@@ -168,7 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
     in_sample = score_model(model, sites)
     model = replace(model, training={**model.training, "in_sample": in_sample})
     if folds is not None:
-        model = _calibrated(model, sites, posterior, folds, device, work)
+        model = _calibrated(model, sites, posterior, folds, device, work, arguments.workers)
     save_model(model, arguments.output, overwrite=arguments.overwrite)
     shutil.rmtree(work, ignore_errors=True)
     result = {**model.training, "model": str(arguments.output)}
@@ -183,6 +185,7 @@ def _calibrated(
     folds: NDArray[np.intp],
     device: Device,
     work: Path,
+    workers: int,
 ) -> Model:
     shown = progress_wanted()
     with tqdm(total=len(np.unique(folds)), unit="fold", disable=None if shown else True) as bar:
@@ -191,7 +194,14 @@ def _calibrated(
             bar.update(done - bar.n)
 
         return calibrate(
-            model, sites, folds, posterior=posterior, device=device, work=work, progress=show
+            model,
+            sites,
+            folds,
+            posterior=posterior,
+            device=device,
+            work=work,
+            workers=workers,
+            progress=show,
         )
 
 

@@ -31,6 +31,7 @@ def calibrate(
     posterior: xr.Dataset | None = None,
     device: Device = CPU,
     work: Path | None = None,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Train as the model was trained on all but each fold; learn intervals from the errors there.
@@ -47,6 +48,8 @@ def calibrate(
     device : Device
     work : Path, optional
         Directory for resuming; the caller removes it when the result is safe.
+    workers : int
+        Processes that share the folds, on the CPU. Results do not depend on it.
     progress : callable, optional
         Called with the fold done and the number of folds.
 
@@ -75,6 +78,7 @@ def calibrate(
         posterior=posterior,
         device=device,
         work=work,
+        workers=workers,
     )
     for tested, other in models:
         here = sites.isel(site=tested)

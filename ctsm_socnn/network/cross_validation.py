@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.errors import NetworkError, require_at_least
+from ctsm_socnn.executors import open_executor, run_tasks
 from ctsm_socnn.network.device import CPU, Device
 from ctsm_socnn.network.end_to_end import train_end_to_end
 from ctsm_socnn.network.ensemble import Progress
@@ -59,6 +61,7 @@ def cross_validate(
     *,
     settings: NetworkSettings | None = None,
     posterior: xr.Dataset | None = None,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
     """Predict each fold by a model trained on the others.
@@ -77,6 +80,8 @@ def cross_validate(
     settings : NetworkSettings, optional
     posterior : xarray.Dataset, optional
         Of the same sites; needed by the two-step method.
+    workers : int
+        Processes that share the folds. Results do not depend on it.
     progress : callable, optional
         Called with the fold done and the number of folds.
 
@@ -92,7 +97,9 @@ def cross_validate(
     """
     fold = location_folds(sites, folds, seed) if isinstance(folds, int) else np.asarray(folds)
     prediction = np.full((sites.sizes["site"], len(PARAMETER_NAMES)), np.nan)
-    models = fold_models(sites, method, fold, seed, settings=settings, posterior=posterior)
+    models = fold_models(
+        sites, method, fold, seed, settings=settings, posterior=posterior, workers=workers
+    )
     for done, (tested, model) in enumerate(models, start=1):
         prediction[tested] = model.predict_sites(sites.isel(site=tested))
         if progress is not None:
@@ -114,8 +121,11 @@ def fold_models(
     posterior: xr.Dataset | None = None,
     device: Device = CPU,
     work: Path | None = None,
+    workers: int = 1,
 ) -> Iterator[tuple[NDArray[np.intp], Model]]:
     """Train a model for each fold, on the others; give the sites of the fold and the model.
+
+    Folds come in their order.
 
     Parameters
     ----------
@@ -125,24 +135,66 @@ def fold_models(
     device : Device
     work : Path, optional
         Directory for resuming; each fold keeps its training in a directory of its own there.
+    workers : int
+        Processes that share the folds, on the CPU. Results do not depend on it.
 
     Raises
     ------
     NetworkError
         As training.
+    AssimilationError
+        If a worker is lost.
     """
-    chosen = settings or default_settings(method)
-    for number in np.unique(fold):
-        known, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        yield (
-            tested,
-            train(
+    require_at_least(1, workers=workers)
+    numbers = [int(number) for number in np.unique(fold)]
+
+    def tasks() -> Iterator[_Fold]:
+        for number in numbers:
+            known = np.flatnonzero(fold != number)
+            yield _Fold(
+                number,
                 sites.isel(site=known),
                 method,
-                chosen,
-                seed + int(number),
-                posterior=None if posterior is None else posterior.isel(site=known),
-                device=device,
-                work=None if work is None else work / f"fold_{number}",
-            ),
-        )
+                settings or default_settings(method),
+                seed + number,
+                None if posterior is None else posterior.isel(site=known),
+                device,
+                None if work is None else work / f"fold_{number}",
+            )
+
+    workers = min(workers, len(numbers)) if device == CPU else 1
+    trained: dict[int, Model] = {}
+    left = list(numbers)
+    with open_executor(workers) as executor:
+        for done, model in run_tasks(_train_without, tasks(), executor, workers - 1, here=True):
+            trained[done] = model
+            while left and left[0] in trained:
+                number = left.pop(0)
+                yield np.flatnonzero(fold == number), trained.pop(number)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What a model without one fold is trained with."""
+
+    number: int
+    sites: xr.Dataset
+    method: str
+    settings: NetworkSettings
+    seed: int
+    posterior: xr.Dataset | None
+    device: Device
+    work: Path | None
+
+
+def _train_without(fold: _Fold) -> tuple[int, Model]:
+    model = train(
+        fold.sites,
+        fold.method,
+        fold.settings,
+        fold.seed,
+        posterior=fold.posterior,
+        device=fold.device,
+        work=fold.work,
+    )
+    return fold.number, model

@@ -13,9 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.assimilation.checkpoint import Block, Checkpoint
-from ctsm_socnn.assimilation.executors import open_executor, run_tasks
 from ctsm_socnn.directories import atomic_directory, write_checksums, write_json
 from ctsm_socnn.errors import ValidationError, require_at_least
+from ctsm_socnn.executors import open_executor, run_tasks
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import METHODS as NETWORK_METHODS
 from ctsm_socnn.network.site_selection import require_same_sites

@@ -16,6 +16,7 @@ LEVELS = (
         "provenance",
         "netcdf",
         "netcdf_reading",
+        "executors",
         "locks",
         "processor",
         "shipped",

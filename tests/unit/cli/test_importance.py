@@ -70,7 +70,7 @@ def test_a_group_that_cannot_be_read_is_explained(
 def test_a_killed_command_goes_on_from_the_fold_it_had_come_to(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("--folds", "2", "--repeats", "1", "--json")
+    options = ("--folds", "2", "--repeats", "1", "--json", "--workers", "1")
     assert importance(files, "sites.nc", *options) == 0
     whole = (files / "out" / "importance.json").read_text()
     epochs: list[int] = []

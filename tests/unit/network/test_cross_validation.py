@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ctsm_socnn.errors import NetworkError
+from ctsm_socnn.errors import ConfigError, NetworkError
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network import (
     Model,
@@ -39,6 +39,18 @@ def test_every_site_is_predicted_once(sites: xr.Dataset) -> None:
     assert np.isfinite(result["prediction"]).all()
     np.testing.assert_array_equal(result["fold"], location_folds(sites, 4, 0))
     assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_processes_that_share_the_folds_change_nothing(sites: xr.Dataset) -> None:
+    # One fold is small, so that a later one is done before it.
+    fold = np.array([0] * 2 + [1] * 19 + [2] * 19)
+    alone, shared = (
+        cross_validate(sites, "end-to-end", fold, 0, settings=QUICK, workers=workers)
+        for workers in (1, 2)
+    )
+    xr.testing.assert_identical(alone, shared)
+    with pytest.raises(ConfigError, match="workers is 0"):
+        cross_validate(sites, "end-to-end", fold, 0, settings=QUICK, workers=0)
 
 
 def test_two_step_takes_the_posteriors_of_the_training_sites(

@@ -110,7 +110,8 @@ def test_a_calibration_goes_on_in_the_fold_where_it_was_killed(
 ) -> None:
     write_dataset(sites, tmp_path / "sites.nc")
     words = ["train", str(tmp_path / "sites.nc"), "--method", "end-to-end", "--from-profiles"]
-    words += ["--members", "2", "--epochs", "3", "--calibrate", "2", "-o"]
+    words += ["--members", "2", "--epochs", "3", "--calibrate", "2"]
+    words += ["--workers", "1", "-o"]
     whole, model = tmp_path / "whole", tmp_path / "model"
     assert main([*words, str(whole)]) == 0
     # 6 epochs of the whole, 6 of fold 0, 3 of member 0 of fold 1 and 1 of its member 1.
