@@ -215,8 +215,8 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
 
 def _training_seconds(config: Config, sites: int, imagined: int, workers: int) -> float:
     """Time of all trainings: one for the maps, and one for each fold, which workers share."""
-    folds = (config.evaluation.folds, config.network.calibrate or 0)
-    trainings = 1 + sum(math.ceil(number / workers) for number in folds)
+    folds = [n for n in (config.evaluation.folds, config.network.calibrate) if n]
+    trainings = 1 + sum(math.ceil(n / workers) * (n - 1) / n for n in folds)
     settings = network_settings(config, config.network.method)
     if config.network.method == "two-step":
         return trainings * settings.members * sites * _SECONDS_PER_TARGET
