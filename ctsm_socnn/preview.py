@@ -45,7 +45,7 @@ _BYTES_PER_SITE: Final = 7e4
 _BYTES_PER_CELL: Final = 2e3
 _BYTES_OF_TEACHERS: Final = 7e8
 _BYTES_PER_IMAGINED: Final = 5e3
-"""Largest memory of the main process, as it grew from small runs to large ones."""
+"""Largest memory of a process, as it grew from small runs to large ones."""
 
 
 @dataclass(frozen=True)
@@ -200,11 +200,12 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     if config.network.method == "end-to-end" and network_settings(config, "end-to-end").refines:
         seconds += to_predict * _SECONDS_PER_REFINED
     cells = counts["cells"] + to_predict
-    peak = _BYTES_AT_LEAST + max(
+    here = _BYTES_AT_LEAST + max(
         _BYTES_PER_LAND_CELL * counts["land_cells"],
         _BYTES_PER_SITE * sites + _BYTES_PER_CELL * cells,
-        _BYTES_OF_TEACHERS * bool(imagined) + _BYTES_PER_IMAGINED * imagined,
     )
+    training = _BYTES_OF_TEACHERS * bool(imagined) + _BYTES_PER_IMAGINED * imagined
+    peak = max(here, min(workers, max(_folds(config))) * (_BYTES_AT_LEAST + training))
     values = {"workers": workers, "seconds": round(seconds), "bytes": round(peak)}
     return Look(
         "cost",
@@ -215,13 +216,17 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
 
 def _training_seconds(config: Config, sites: int, imagined: int, workers: int) -> float:
     """Time of all trainings: one for the maps, and one for each fold, which workers share."""
-    folds = [n for n in (config.evaluation.folds, config.network.calibrate) if n]
-    trainings = 1 + sum(math.ceil(n / workers) * (n - 1) / n for n in folds)
+    trainings = 1 + sum(math.ceil(n / workers) * (n - 1) / n for n in _folds(config))
     settings = network_settings(config, config.network.method)
     if config.network.method == "two-step":
         return trainings * settings.members * sites * _SECONDS_PER_TARGET
     member = max(imagined, sites) * settings.epochs * _SECONDS_PER_ROW
     return trainings * (imagined * _SECONDS_PER_IMAGINED + settings.members * member)
+
+
+def _folds(config: Config) -> list[int]:
+    """Numbers of folds, of the scores and of the intervals if they are asked for."""
+    return [n for n in (config.evaluation.folds, config.network.calibrate) if n]
 
 
 def _imagined(config: Config, sites: int) -> int:
