@@ -16,7 +16,7 @@ help:
 	@echo "make lint    ruff, mypy and fortitude"
 	@echo "make coverage   run the tests and count the branches that they reach"
 	@echo "make bench   measure speed against peers"
-	@echo "make experiments DATA=DIR   reproduce the tables of docs/experiments.md (hours)"
+	@echo "make experiments DATA=DIR   reproduce the tables of docs/experiments.md (1 to 2 hours)"
 	@echo "make docs    build the documentation into build/site"
 
 demo: $(VENV)/.installed

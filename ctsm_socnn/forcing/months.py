@@ -157,7 +157,8 @@ def order_months(samples: Iterable[MonthSample]) -> list[MonthSample]:
         if earlier.ordinal == later.ordinal:
             raise ForcingError(
                 f"month {earlier} occurs twice, in {earlier.path} and {later.path}; leave one out "
-                "(restart history files match '*h0a*'; use '*.clm2.h0a.*')"
+                "(restart history files match '*h0a*': use '*.clm2.h0a.*', or for one of several "
+                "instances '*.clm2_0001.h0a.*')"
             )
         if later.ordinal - earlier.ordinal > 1:
             raise ForcingError(

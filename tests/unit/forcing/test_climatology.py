@@ -149,7 +149,9 @@ def test_celsius_under_the_unit_kelvin_is_refused(history_file):
 
 def test_duplicate_month_is_refused_with_both_files(history_file):
     paths = [history_file("a.nc"), history_file("b.nc", months=[5])]
-    with pytest.raises(ForcingError, match=r"0001-05 occurs twice.*a\.nc.*b\.nc"):
+    with pytest.raises(
+        ForcingError, match=r"0001-05 occurs twice.*a\.nc.*b\.nc.*one of several instances"
+    ):
         read_climatology(paths)
 
 
