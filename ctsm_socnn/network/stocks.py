@@ -28,9 +28,8 @@ def stock_weights(
     has observations, in order of its number.
     """
     weights = np.empty(len(operator.values))
-    numbers = np.unique(operator.site)
-    for number, reach in zip(numbers, np.broadcast_to(to_depth, numbers.shape), strict=True):
-        rows = np.flatnonzero(operator.site == number)
+    observed = [rows for rows in operator.of_each_site if rows.start < rows.stop]
+    for rows, reach in zip(observed, np.broadcast_to(to_depth, len(observed)), strict=True):
         depth, place, count = np.unique(
             operator.depth[rows], return_inverse=True, return_counts=True
         )
