@@ -190,12 +190,7 @@ def totals_section(found: Mapping[str, Sequence[Total]]) -> Section:
         for name, totals in found.items()
     ]
     published = [
-        [
-            Cell(each.source),
-            Cell(each.region),
-            Cell(each.stock),
-            Cell(f"{each.low:g}" if each.low == each.high else f"{each.low:g}-{each.high:g}"),
-        ]
+        [Cell(text) for text in (each.source, each.region, each.stock, each.amount)]
         for each in REFERENCES
     ]
     return Section(
