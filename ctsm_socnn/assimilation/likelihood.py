@@ -38,6 +38,7 @@ from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 __all__ = [
     "LIKELIHOODS",
     "PUBLISHED",
+    "TINY_SOC",
     "ErrorModel",
     "Likelihood",
     "LogLikelihood",
@@ -45,7 +46,7 @@ __all__ = [
     "make_likelihood",
 ]
 
-_TINY_SOC: Final = 1e-30
+TINY_SOC: Final = 1e-30
 """gC m-3: modelled carbon below this is taken as this, so that its logarithm exists."""
 
 _PUBLISHED_RELATIVE_ERROR: Final = 0.6
@@ -195,7 +196,7 @@ class LogLikelihood:
 
     def costs(self, soc: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Cost of each site and its gradient by layer; see `Likelihood.costs`."""
-        modelled = np.maximum(self._operator.apply(soc), _TINY_SOC)
+        modelled = np.maximum(self._operator.apply(soc), TINY_SOC)
         whitened = self._whitening @ (self._log_values - np.log(modelled))
         terms, slopes = self._terms(whitened)
         cost = np.zeros(self._operator.n_sites)
