@@ -260,7 +260,7 @@ def _of_another(
 ) -> GridError:
     """Say in what our own weights differ from those that are wanted."""
     wrong = [
-        f"{what} ({grid.name})"
+        f"{what} ({grid.name}), which differs in grid or mask"
         for what, grid, side in (("source", source, "a"), ("target", target, "b"))
         if dataset.attrs.get(f"grid_checksum_{side}") != grid.checksum()
     ]
@@ -268,8 +268,8 @@ def _of_another(
     if made != asked:
         wrong.append(f"method ({made}, asked {asked})")
     return GridError(
-        f"{path}: these weights were made for another {' and another '.join(wrong)}: grid or mask "
-        "differ. Make them again without --weights"
+        f"{path}: these weights were made for another {' and another '.join(wrong)}. "
+        "Make them again without --weights"
     )
 
 
