@@ -233,7 +233,12 @@ def _record(
 ) -> dict[str, Any]:
     sites = training.sites
     n = sites.sizes["site"]
-    bootstrap = {} if drawn is None else {"times_drawn": [_times_drawn(d, n) for d in drawn]}
+    # How often each member's sample holds each training site, in their order.
+    bootstrap = (
+        {}
+        if drawn is None
+        else {"times_drawn": [np.bincount(d, minlength=n).tolist() for d in drawn]}
+    )
     ids = sites["profile_id"].values.tolist() if "profile_id" in sites.variables else []
     return {
         "sites": n,
@@ -243,8 +248,3 @@ def _record(
         "validation_loss": losses,
         **bootstrap,
     }
-
-
-def _times_drawn(rows: NDArray[np.intp], n: int) -> list[int]:
-    """How often a member's sample holds each of the `n` training sites, in their order."""
-    return [int(times) for times in np.bincount(rows, minlength=n)]
