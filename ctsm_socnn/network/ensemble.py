@@ -233,18 +233,15 @@ def _record(
 ) -> dict[str, Any]:
     sites = training.sites
     n = sites.sizes["site"]
-    # How often each member's sample holds each training site, in their order.
-    bootstrap = (
-        {}
-        if drawn is None
-        else {"times_drawn": [np.bincount(d, minlength=n).tolist() for d in drawn]}
-    )
     ids = sites["profile_id"].values.tolist() if "profile_id" in sites.variables else []
-    return {
+    record = {
         "sites": n,
         "excluded": training.excluded,
         "profile_id": ids,
         "epochs": epochs,
         "validation_loss": losses,
-        **bootstrap,
     }
+    if drawn is not None:
+        # How often each member's sample holds each training site, in their order.
+        record["times_drawn"] = [np.bincount(rows, minlength=n).tolist() for rows in drawn]
+    return record
