@@ -28,7 +28,7 @@ from ctsm_socnn.assimilation.pooled import PooledCost, curvature, probit_start
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.errors import AssimilationError, ConfigError
 from ctsm_socnn.model.observation import BelowBedrock
-from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, to_physical
 from ctsm_socnn.provenance import provenance_attributes
 
 __all__ = ["class_labels", "hierarchical", "parameters_by_class"]
@@ -118,7 +118,7 @@ def hierarchical(
             "cost_scale": fit.posterior.scale,
             "prior": prior.description(),
             "sites": f"{fit.used.size} of {sites.sizes['site']} used",
-            "turnover_time_convention": "unnormalised",
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
         },
     )
 

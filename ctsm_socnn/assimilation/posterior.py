@@ -13,7 +13,7 @@ from ctsm_socnn.assimilation.checkpoint import Block
 from ctsm_socnn.assimilation.diagnostics import QUANTILES
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.errors import AssimilationError, require_at_least
-from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
+from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, TurnoverConvention
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import validate_posterior
 
@@ -108,7 +108,7 @@ def posterior_dataset(
         attrs={
             **provenance_attributes(seed=seed),
             "title": "parameters at sites, from site-by-site assimilation",
-            "turnover_time_convention": "unnormalised",
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
             **settings,
         },
     )
@@ -178,6 +178,6 @@ def random_sampling(
         attrs={
             **provenance_attributes(seed=seed),
             "title": "parameters drawn at random from the posteriors of other sites",
-            "turnover_time_convention": "unnormalised",
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
         },
     )
