@@ -24,11 +24,11 @@ from scipy.optimize import minimize
 
 from ctsm_socnn.assimilation.one_batch import fit_pooled
 from ctsm_socnn.assimilation.one_thread import on_one_thread
-from ctsm_socnn.assimilation.pooled import PooledCost, curvature
+from ctsm_socnn.assimilation.pooled import PooledCost, curvature, probit_start
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.errors import AssimilationError, ConfigError
 from ctsm_socnn.model.observation import BelowBedrock
-from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, to_physical
 from ctsm_socnn.provenance import provenance_attributes
 
 __all__ = ["class_labels", "hierarchical", "parameters_by_class"]
@@ -41,8 +41,6 @@ _FIRST_SPREAD: Final = 0.5
 _LEAST_SPREAD: Final = 0.02
 _ROUNDS: Final = 8
 _ITERATIONS: Final = 150
-_FARTHEST_START: Final = 2.5
-"""Probit: an optimum on a bound lies at infinity."""
 
 
 @on_one_thread
@@ -91,8 +89,7 @@ def hierarchical(
         )
     place = _places(labels[fit.used], known)
     problem = _Problem(fit.cost, prior, place, known.size, fit.posterior.scale)
-    start = np.clip(prior.to_probit(fit.parameters), -_FARTHEST_START, _FARTHEST_START)
-    whole, classes, spread = _fit(problem, start)
+    whole, classes, spread = _fit(problem, probit_start(prior, fit.parameters))
     return xr.Dataset(
         {
             "parameters": (
@@ -121,7 +118,7 @@ def hierarchical(
             "cost_scale": fit.posterior.scale,
             "prior": prior.description(),
             "sites": f"{fit.used.size} of {sites.sizes['site']} used",
-            "turnover_time_convention": "unnormalised",
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
         },
     )
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Final, Protocol
 
 import numpy as np
@@ -39,6 +38,7 @@ from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 __all__ = [
     "LIKELIHOODS",
     "PUBLISHED",
+    "TINY_SOC",
     "ErrorModel",
     "Likelihood",
     "LogLikelihood",
@@ -46,7 +46,7 @@ __all__ = [
     "make_likelihood",
 ]
 
-_TINY_SOC: Final = 1e-30
+TINY_SOC: Final = 1e-30
 """gC m-3: modelled carbon below this is taken as this, so that its logarithm exists."""
 
 _PUBLISHED_RELATIVE_ERROR: Final = 0.6
@@ -123,7 +123,7 @@ class PublishedLikelihood:
 
     def __init__(self, operator: ObservationOperator) -> None:
         self._operator = operator
-        self._first = _first_of_site(operator)
+        self._first = 1 + operator.first  # as Fortran counts
         self._weights: NDArray[np.float64] = _kernel.published_weights(
             self._first, operator.depth, operator.values
         )
@@ -151,7 +151,7 @@ class PublishedLikelihood:
         self, modelled: NDArray[np.float64], generators: Sequence[np.random.Generator]
     ) -> NDArray[np.float64]:
         """Observations with normal errors as the cost has them; see `Likelihood.replicate`."""
-        deviates = _deviates(self._first, generators, len(modelled), np.inf)
+        deviates = _deviates(self._operator, generators, len(modelled), np.inf)
         sd = _PUBLISHED_RELATIVE_ERROR * self._operator.values / np.sqrt(self._weights)
         return modelled + sd * deviates
 
@@ -175,9 +175,8 @@ class LogLikelihood:
     ) -> None:
         self._operator = operator
         self._log_values = np.log(operator.values)
-        self._first = _first_of_site(operator)
-        self._factor = _error_factor(operator, self._first, sd, errors)
-        self._whitening = _inverse_of_blocks(self._factor, self._first)
+        self._factor = _error_factor(operator, sd, errors)
+        self._whitening = _inverse_of_blocks(self._factor, operator)
         self._degrees_of_freedom = errors[0].degrees_of_freedom
 
     @property
@@ -197,7 +196,7 @@ class LogLikelihood:
 
     def costs(self, soc: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Cost of each site and its gradient by layer; see `Likelihood.costs`."""
-        modelled = np.maximum(self._operator.apply(soc), _TINY_SOC)
+        modelled = np.maximum(self._operator.apply(soc), TINY_SOC)
         whitened = self._whitening @ (self._log_values - np.log(modelled))
         terms, slopes = self._terms(whitened)
         cost = np.zeros(self._operator.n_sites)
@@ -216,7 +215,7 @@ class LogLikelihood:
 
         See `Likelihood.replicate`.
         """
-        deviates = _deviates(self._first, generators, len(modelled), self._degrees_of_freedom)
+        deviates = _deviates(self._operator, generators, len(modelled), self._degrees_of_freedom)
         return np.asarray(modelled * np.exp((self._factor @ deviates.T).T))
 
     def _terms(
@@ -291,14 +290,8 @@ def _relative_sd(sites: xr.Dataset, operator: ObservationOperator) -> NDArray[np
     return np.asarray(np.sqrt(np.log1p(relative**2)))
 
 
-def _first_of_site(operator: ObservationOperator) -> NDArray[np.int64]:
-    """Fortran index of the first observation of each site, shape (site + 1,)."""
-    return 1 + np.searchsorted(operator.site, np.arange(operator.n_sites + 1))
-
-
 def _error_factor(
     operator: ObservationOperator,
-    first: NDArray[np.int64],
     sd: NDArray[np.float64],
     errors: Sequence[ErrorModel],
 ) -> sparse.csr_array:
@@ -308,7 +301,7 @@ def _error_factor(
     depends on which comes first.
     """
     blocks = []
-    for here, its in zip(_of_each_site(first), errors, strict=True):
+    for here, its in zip(operator.of_each_site, errors, strict=True):
         depth = operator.depth[here]
         distance = np.abs(depth[:, np.newaxis] - depth) / its.correlation_length
         covariance = its.representativeness_sd**2 * np.exp(-distance)
@@ -321,25 +314,20 @@ def _error_factor(
     return sparse.csr_array(sparse.block_diag(blocks, format="csr"))
 
 
-def _inverse_of_blocks(factor: sparse.csr_array, first: NDArray[np.int64]) -> sparse.csr_array:
-    blocks = [np.linalg.inv(factor[here, here].toarray()) for here in _of_each_site(first)]
+def _inverse_of_blocks(factor: sparse.csr_array, operator: ObservationOperator) -> sparse.csr_array:
+    blocks = [np.linalg.inv(factor[here, here].toarray()) for here in operator.of_each_site]
     return sparse.csr_array(sparse.block_diag(blocks, format="csr"))
 
 
-def _of_each_site(first: NDArray[np.int64]) -> list[slice]:
-    """Where the observations of each site stand."""
-    return [slice(start - 1, stop - 1) for start, stop in pairwise(first.tolist())]
-
-
 def _deviates(
-    first: NDArray[np.int64],
+    operator: ObservationOperator,
     generators: Sequence[np.random.Generator],
     draws: int,
     freedom: float,
 ) -> NDArray[np.float64]:
     """Draw standard normal deviates, or Student's t, shape (draw, m)."""
     parts = []
-    for here, generator in zip(_of_each_site(first), generators, strict=True):
+    for here, generator in zip(operator.of_each_site, generators, strict=True):
         shape = (draws, here.stop - here.start)
         normal = np.isinf(freedom)
         parts.append(

@@ -26,7 +26,7 @@ from ctsm_socnn.assimilation.screening import SiteStatus, screen_sites
 from ctsm_socnn.assimilation.soil_models import PublishedModel, SoilModel
 from ctsm_socnn.errors import AssimilationError, ConfigError, require_at_least
 from ctsm_socnn.model.observation import BelowBedrock
-from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
+from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention, to_physical
 from ctsm_socnn.provenance import provenance_attributes
 
 __all__ = ["PooledFit", "fit_pooled", "one_batch"]
@@ -161,7 +161,7 @@ def one_batch(
             "cost": cost,
             "prior": prior.description(),
             "sites": f"{fit.used.size} of {sites.sizes['site']} used",
-            "turnover_time_convention": "unnormalised",
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
         }
     )
 

@@ -42,6 +42,7 @@ __all__ = [
     "clusters_of",
     "cost_scale",
     "curvature",
+    "probit_start",
     "scatter",
 ]
 
@@ -52,7 +53,7 @@ CostOfSoc = Callable[[Array], tuple[Array, Array]]
 
 _DIFFERENCE_STEP: Final = 0.1
 _FARTHEST_START: Final = 2.5
-"""Probit: an optimum on a bound lies at infinity."""
+"""Probit."""
 _ROUNDS: Final = 2
 _LEAST_CLUSTERS: Final = 10
 """A single-point run has one forcing for all profiles, whose scatter tells nothing."""
@@ -132,6 +133,11 @@ def _clusters(forcing: Array) -> NDArray[np.int64]:
     return cluster if len(unlike) >= _LEAST_CLUSTERS else np.arange(len(forcing))
 
 
+def probit_start(prior: Prior, optimum: Array) -> Array:
+    """Probits from which a search begins: those of an optimum on a bound lie at infinity."""
+    return np.clip(prior.to_probit(optimum), -_FARTHEST_START, _FARTHEST_START)
+
+
 def curvature(gradient: Callable[[Array], Array], point: Array) -> Array:
     """Hessian from central differences of a gradient, without its negative directions.
 
@@ -196,7 +202,7 @@ class PooledPosterior:
     def __init__(self, cost: PooledCost, prior: Prior, optimum: Array) -> None:
         self._cost = cost
         self._prior = prior
-        self._mode = np.clip(prior.to_probit(optimum), -_FARTHEST_START, _FARTHEST_START)
+        self._mode = probit_start(prior, optimum)
         centre = np.zeros(optimum.size)
         for _ in range(_ROUNDS):
             hessian = curvature(self._slope, self._mode)

@@ -24,13 +24,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, make_likelihood
+from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, TINY_SOC, make_likelihood
 from ctsm_socnn.assimilation.pooled import CostOfSoc
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
 
 __all__ = ["ONE_BATCH_COSTS"]
-
-_TINY_SOC: Final = 1e-30
 
 Array = NDArray[np.float64]
 
@@ -46,7 +44,7 @@ def _log_cost(sites: xr.Dataset, below_bedrock: BelowBedrock) -> CostOfSoc:
     log_values = np.log(operator.values)
 
     def cost_of_soc(soc: Array) -> tuple[Array, Array]:
-        modelled = np.maximum(operator.apply(soc), _TINY_SOC)
+        modelled = np.maximum(operator.apply(soc), TINY_SOC)
         residual = np.log(modelled) - log_values
         bar = 2.0 * residual / (modelled * residual.size)
         return _by_site(operator, residual**2) / residual.size, operator.adjoint(bar)

@@ -13,11 +13,17 @@ from ctsm_socnn.assimilation.checkpoint import Block
 from ctsm_socnn.assimilation.diagnostics import QUANTILES
 from ctsm_socnn.assimilation.screening import SiteStatus
 from ctsm_socnn.errors import AssimilationError, require_at_least
-from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS
+from ctsm_socnn.parameters import PARAMETER_NAMES, PARAMETERS, TurnoverConvention
 from ctsm_socnn.provenance import provenance_attributes
 from ctsm_socnn.schemas import validate_posterior
 
-__all__ = ["CPU_SECONDS", "SITES_IN_ALL", "posterior_dataset", "random_sampling"]
+__all__ = [
+    "CPU_SECONDS",
+    "POSTERIOR_VARIABLES",
+    "SITES_IN_ALL",
+    "posterior_dataset",
+    "random_sampling",
+]
 
 CPU_SECONDS: Final = "cpu_seconds"
 """Global attribute: what the run cost, all its interruptions included."""
@@ -27,7 +33,7 @@ SITES_IN_ALL: Final = "sites_in_all"
 
 _SITE_PARAMETER: Final = ("site", "parameter")
 
-_VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+POSTERIOR_VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "mean": (_SITE_PARAMETER, "posterior mean, in the registry's units"),
     "sd": (_SITE_PARAMETER, "posterior standard deviation, in the registry's units"),
     "best": (_SITE_PARAMETER, "draw of the least cost, or the mode if that was looked for"),
@@ -90,7 +96,7 @@ def posterior_dataset(
     dataset = xr.Dataset(
         {
             name: (dims, np.concatenate([block[name] for block in blocks]), {"long_name": text})
-            for name, (dims, text) in _VARIABLES.items()
+            for name, (dims, text) in POSTERIOR_VARIABLES.items()
         },
         coords={
             "parameter": list(PARAMETER_NAMES),
@@ -102,7 +108,7 @@ def posterior_dataset(
         attrs={
             **provenance_attributes(seed=seed),
             "title": "parameters at sites, from site-by-site assimilation",
-            "turnover_time_convention": "unnormalised",
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
             **settings,
         },
     )
@@ -172,6 +178,6 @@ def random_sampling(
         attrs={
             **provenance_attributes(seed=seed),
             "title": "parameters drawn at random from the posteriors of other sites",
-            "turnover_time_convention": "unnormalised",
+            "turnover_time_convention": str(TurnoverConvention.UNNORMALISED),
         },
     )

@@ -89,7 +89,7 @@ def _sample_lanes(
         )
         found.append(
             Chains(
-                draws=np.moveaxis(draws[..., i], (0, 1, 2), (0, 2, 1)),
+                draws=draws[..., i].swapaxes(1, 2),
                 cost=cost[..., i].T,
                 acceptance=accepted[:, i] / plan.draws,
                 divergent=0.0,

@@ -75,7 +75,7 @@ def _hamiltonian_site(
         plan.draws,
     )
     return Chains(
-        draws=np.moveaxis(draws, (0, 1, 2), (0, 2, 1)),
+        draws=draws.swapaxes(1, 2),
         cost=cost.T,
         acceptance=acceptance,
         divergent=divergent,
@@ -98,7 +98,7 @@ def _adaptive_metropolis_site(
         plan.draws // thinning,
     )
     return Chains(
-        draws=np.moveaxis(draws, (0, 1, 2), (0, 2, 1)),
+        draws=draws.swapaxes(1, 2),
         cost=cost.T,
         acceptance=acceptance,
         divergent=0.0,

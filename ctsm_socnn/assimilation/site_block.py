@@ -21,11 +21,8 @@ from ctsm_socnn.assimilation.diagnostics import (
     identifiable_parameters,
 )
 from ctsm_socnn.assimilation.likelihood import LIKELIHOODS, PUBLISHED, Likelihood, make_likelihood
-from ctsm_socnn.assimilation.predictive import (
-    INTERVALS,
-    modelled_observations,
-    predictive_coverage,
-)
+from ctsm_socnn.assimilation.posterior import POSTERIOR_VARIABLES
+from ctsm_socnn.assimilation.predictive import modelled_observations, predictive_coverage
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.assimilation.samplers import LAPLACE, PUBLISHED_SCHEME, SAMPLERS
 from ctsm_socnn.assimilation.screening import SiteStatus
@@ -171,36 +168,24 @@ def run_block(task: BlockTask) -> tuple[int, Block]:
 
 
 def _empty_block(task: BlockTask) -> Block:
-    n, parameters = task.site_index.size, len(PARAMETER_NAMES)
-    per_parameter = (
-        "mean",
-        "sd",
-        "best",
-        "rhat",
-        "ess_bulk",
-        "ess_tail",
-        "gelman_rubin",
-        "contraction",
-    )
-    per_site = (
-        "acceptance",
-        "divergent",
-        "cost_mean",
-        "cost_best",
-        "evaluations",
-        *INTERVALS,
-        "cpu_seconds",
-    )
-    n_obs = task.sites.sizes["obs"]
+    """Arrays of the posterior file for the block's sites, and their CPU time; nothing is known yet."""
+    sizes = {
+        "site": task.site_index.size,
+        "parameter": len(PARAMETER_NAMES),
+        "probability": len(QUANTILES),
+        "draw": KEPT_DRAWS,
+        "obs": task.sites.sizes["obs"],
+    }
+    block = {
+        name: np.full([sizes[dim] for dim in dims], np.nan)
+        for name, (dims, _) in POSTERIOR_VARIABLES.items()
+    }
     return {
-        **{name: np.full((n, parameters), np.nan) for name in per_parameter},
-        **{name: np.full(n, np.nan) for name in per_site},
-        "quantile": np.full((n, len(QUANTILES), parameters), np.nan),
-        "draws": np.full((n, KEPT_DRAWS, parameters), np.nan, dtype=np.float32),
-        "soc_fit": np.full((n, n_obs), np.nan),
-        "soc_fit_sd": np.full((n, n_obs), np.nan),
-        "identifiable": np.zeros((n, parameters), dtype=np.int8),
+        **block,
+        "draws": block["draws"].astype(np.float32),
+        "identifiable": np.zeros(block["identifiable"].shape, dtype=np.int8),
         "status": task.status.copy(),
+        "cpu_seconds": np.full(task.site_index.size, np.nan),
     }
 
 

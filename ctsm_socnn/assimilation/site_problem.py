@@ -14,10 +14,10 @@ from ctsm_socnn.assimilation.likelihood import Likelihood, LogLikelihood, Publis
 from ctsm_socnn.assimilation.prior import UNIFORM_PRIOR, Prior
 from ctsm_socnn.model import Columns
 from ctsm_socnn.parameters import lower_bounds, upper_bounds
+from ctsm_socnn.schemas import N_LAYERS
 
 __all__ = ["SiteProblem", "site_problems"]
 
-_N_LAYERS: Final = 20
 _FORM_PUBLISHED: Final = 0
 _FORM_LOG: Final = 1
 
@@ -98,10 +98,8 @@ def site_problems(
     """
     columns = Columns.from_sites(sites)
     operator = likelihood.operator
-    first = np.searchsorted(operator.site, np.arange(len(columns) + 1))
-    for site in range(len(columns)):
-        here = slice(int(first[site]), int(first[site + 1]))
-        layers = operator.matrix[here, site * _N_LAYERS : (site + 1) * _N_LAYERS].toarray()
+    for site, here in enumerate(operator.of_each_site):
+        layers = operator.matrix[here, site * N_LAYERS : (site + 1) * N_LAYERS].toarray()
         form, weights, whitening, freedom = _errors(likelihood, here)
         yield SiteProblem(
             climate=columns.climate[site].T,

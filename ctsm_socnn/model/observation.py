@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -37,7 +38,7 @@ class ObservationOperator:
     Attributes
     ----------
     site, obs : ndarray of int, shape (m,)
-        Position of each used observation in the sites dataset.
+        Position of each used observation in the sites dataset; `site` rises.
     values : ndarray, shape (m,), gC m-3
         What was observed.
     depth : ndarray, shape (m,), m
@@ -104,6 +105,16 @@ class ObservationOperator:
         """Number of sites of the dataset, those without a used observation included."""
         columns: int = self.matrix.shape[1]
         return columns // _N_LAYERS
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """First observation of each site, and m at the end, shape (n_sites + 1,)."""
+        return np.searchsorted(self.site, np.arange(self.n_sites + 1))
+
+    @property
+    def of_each_site(self) -> list[slice]:
+        """Observations of each site; empty for a site without any."""
+        return [slice(start, stop) for start, stop in pairwise(self.first.tolist())]
 
     def apply(self, soc: NDArray[np.float64]) -> NDArray[np.float64]:
         """Modelled values of the observations.

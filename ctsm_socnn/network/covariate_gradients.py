@@ -21,6 +21,7 @@ from ctsm_socnn.model import SOIL_GRID, Columns
 from ctsm_socnn.model.torch_op import soc as soc_op
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
+from ctsm_socnn.network.stocks import STOCK_DEPTH
 from ctsm_socnn.parameters import PARAMETER_NAMES, lower_bounds, upper_bounds
 from ctsm_socnn.schemas import without_forcing
 from ctsm_socnn.validation.scores import LOG_FLOOR
@@ -29,7 +30,6 @@ __all__ = ["GRADIENT_DEPTHS", "covariate_gradients"]
 
 GRADIENT_DEPTHS: Final = (0.05, 0.2, 0.5, 1.0)
 """m; soil carbon is taken from the layers in which these lie."""
-_STOCK_DEPTH: Final = 1.0
 _SMALLEST: Final = 1e-12
 
 
@@ -94,7 +94,7 @@ def _centre(model: Model, numeric: Tensor, inputs: Inputs) -> Tensor:
 def _carbon_targets(soc: Tensor) -> tuple[list[Tensor], list[str]]:
     """Logarithms of soil carbon, each of shape (site,), and what they are."""
     layers = np.searchsorted(SOIL_GRID.interface_depth, GRADIENT_DEPTHS, side="left") - 1
-    thickness = np.diff(np.minimum(SOIL_GRID.interface_depth, _STOCK_DEPTH))
+    thickness = np.diff(np.minimum(SOIL_GRID.interface_depth, STOCK_DEPTH))
     stock = soc @ torch.from_numpy(thickness)
     values = [*(soc[:, int(layer)] for layer in layers), stock]
     labels = [*(f"soc at {depth:g} m" for depth in GRADIENT_DEPTHS), "stock 0-1 m"]

@@ -233,18 +233,15 @@ def _record(
 ) -> dict[str, Any]:
     sites = training.sites
     n = sites.sizes["site"]
-    bootstrap = {} if drawn is None else {"times_drawn": [_times_drawn(d, n) for d in drawn]}
     ids = sites["profile_id"].values.tolist() if "profile_id" in sites.variables else []
-    return {
+    record = {
         "sites": n,
         "excluded": training.excluded,
         "profile_id": ids,
         "epochs": epochs,
         "validation_loss": losses,
-        **bootstrap,
     }
-
-
-def _times_drawn(rows: NDArray[np.intp], n: int) -> list[int]:
-    """How often a member's sample holds each of the `n` training sites, in their order."""
-    return [int(times) for times in np.bincount(rows, minlength=n)]
+    if drawn is not None:
+        # How often each member's sample holds each training site, in their order.
+        record["times_drawn"] = [np.bincount(rows, minlength=n).tolist() for rows in drawn]
+    return record

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -13,15 +12,12 @@ from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network.error_scale import Errors
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.soil_carbon import STOCKS, ensemble_carbon, log_spread
-from ctsm_socnn.network.stocks import deepest_observation, observed_stocks
+from ctsm_socnn.network.stocks import SAMPLED_SHARE, deepest_observation, observed_stocks
 from ctsm_socnn.validation.scores import LOG_FLOOR
 
 __all__ = ["ensemble_errors"]
 
 Array = NDArray[np.float64]
-
-_SAMPLED_SHARE: Final = 0.8
-"""A profile counts for a stock if it was sampled to this share of its depth."""
 
 
 def ensemble_errors(model: Model, sites: xr.Dataset) -> dict[str, Errors]:
@@ -49,7 +45,7 @@ def ensemble_errors(model: Model, sites: xr.Dataset) -> dict[str, Errors]:
     found = {"soc": _errors(operator.depth, operator.values, every)}
     deepest = deepest_observation(operator)
     for name, depth in STOCKS.items():
-        reached = deepest >= _SAMPLED_SHARE * depth
+        reached = deepest >= SAMPLED_SHARE * depth
         if reached.any():
             stocks = [
                 observed_stocks(operator, values, depth)[reached]

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _EARTH_RADIUS_KM: Final = 6371.0
+"""Not CTSM's 6371.22: blocks would have other edges, and nearly all sites other folds."""
 SAME_LOCATION_KM: Final = 0.1
 """Profiles closer than this count as one location."""
 

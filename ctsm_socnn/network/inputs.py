@@ -170,16 +170,14 @@ class InputTransform:
         """
         _require(sites, self.covariates)
         raw = _raw_numeric(sites, [item.name for item in self.numeric])
-        codes = np.empty((len(self.categorical), len(raw)))
+        scaling = [(item.fill, item.centre, item.scale) for item in self.numeric]
+        fill, centre, scale = np.reshape(scaling, (-1, 3)).T
+        numeric = (np.where(np.isnan(raw), fill, raw) - centre) / scale
+        codes = np.empty((len(raw), len(self.categorical)))
+        classes = np.empty(codes.shape, dtype=np.int64)
         for i, category in enumerate(self.categorical):
-            codes[i] = sites[category.name].values
-        numeric = np.empty_like(raw)
-        for i, item in enumerate(self.numeric):
-            filled = np.where(np.isnan(raw[:, i]), item.fill, raw[:, i])
-            numeric[:, i] = (filled - item.centre) / item.scale
-        classes = np.zeros((len(raw), len(self.categorical)), dtype=np.int64)
-        for i, (item_, code) in enumerate(zip(self.categorical, codes, strict=True)):
-            classes[:, i] = item_.indices(code)
+            codes[:, i] = sites[category.name].values
+            classes[:, i] = category.indices(codes[:, i])
         return Inputs(numeric, classes, self._usable(np.isnan(raw), ~np.isfinite(codes)))
 
     def _usable(
@@ -192,12 +190,12 @@ class InputTransform:
         Parameters
         ----------
         no_number : ndarray of bool, shape (n, numeric inputs)
-        no_class : ndarray of bool, shape (categorical inputs, n)
+        no_class : ndarray of bool, shape (n, categorical inputs)
         """
         of_forcing = np.array(
             [x.name.startswith(_FORCING_PREFIX) for x in self.numeric], dtype=bool
         )
-        covariates = no_number[:, ~of_forcing].sum(axis=1) + no_class.sum(axis=0)
+        covariates = no_number[:, ~of_forcing].sum(axis=1) + no_class.sum(axis=1)
         every = covariates + no_number[:, of_forcing].sum(axis=1)
         return np.asarray(
             (2 * covariates <= len(self.covariates))

@@ -29,6 +29,7 @@ from ctsm_socnn.network.prediction import (
     map_attributes,
     parameter_maps,
     predict_blocks,
+    spread_over_members,
 )
 from ctsm_socnn.network.soil_carbon import STOCKS, EnsembleCarbon, ensemble_carbon
 from ctsm_socnn.parameters import PARAMETER_NAMES, SPLITS, lower_bounds, upper_bounds
@@ -125,7 +126,7 @@ class MapSummary:
         if self.area_source is not None:
             result["land_km2"] = self.land_km2
             result["totals_pgc"] = {
-                name: {"total": float(values[0]), "sd": float(_spread(values[1:]))}
+                name: {"total": float(values[0]), "sd": float(spread_over_members(values[1:]))}
                 for name, values in self.totals.items()
             }
         return result
@@ -241,7 +242,3 @@ def _opened(
     sizes = dict(zip(grid.dimensions, grid.shape, strict=True))
     put = files.enter_context(written_in_pieces(sizes, path, overwrite=overwrite))
     return lambda block, part: put(part, dict(zip(block.dimensions, block.place, strict=True)))
-
-
-def _spread(of_members: NDArray[np.float64]) -> float:
-    return float(of_members.std(ddof=1)) if len(of_members) > 1 else 0.0

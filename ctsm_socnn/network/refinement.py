@@ -26,7 +26,7 @@ from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.losses import positive_variance
 from ctsm_socnn.network.parameter_head import free_positions, unit_bounds
 from ctsm_socnn.network.settings import NetworkSettings
-from ctsm_socnn.network.stocks import depth_weights, observed_stocks
+from ctsm_socnn.network.stocks import STOCK_DEPTH, depth_weights, observed_stocks
 from ctsm_socnn.network.teachers import Expectation, Teachers
 from ctsm_socnn.parameters import lower_bounds, to_physical, upper_bounds
 from ctsm_socnn.schemas import FORCING_DIMENSIONS, without_forcing
@@ -36,7 +36,6 @@ __all__ = ["Refinement", "Scales"]
 
 _DEPTHS: Final = 20
 """The expected profile has so many depths: quantiles of those at which soils were sampled."""
-_STOCK_DEPTH: Final = 1.0
 _PULL: Final = 2e-3
 """Weight of the square distance from the start, in scores (logits of the share of each range)."""
 _DAMPING: Final = 0.1
@@ -276,7 +275,7 @@ def _thickness(depth: Array, counted: Array) -> Array:
     thickness = np.zeros_like(counted)
     depths_that_count = counted.sum(axis=1).astype(np.intp)
     for k in np.unique(depths_that_count[depths_that_count > 0]):
-        thickness[depths_that_count == k, :k] = depth_weights(depth[:k], _STOCK_DEPTH)
+        thickness[depths_that_count == k, :k] = depth_weights(depth[:k], STOCK_DEPTH)
     return thickness
 
 

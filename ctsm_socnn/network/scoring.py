@@ -75,7 +75,7 @@ def score_parameters(
     Returns
     -------
     dict
-        `nse, r2, rmse, bias` of SOC (gC m-3), the same of log10 as `log_*`, of stocks of 0-1 m
+        `nse, r2, ccc, rmse, bias` of SOC (gC m-3), the same of log10 as `log_*`, of stocks of 0-1 m
         (gC m-2) as `stock_*`; `n_layers`, `n_sites`; `excluded`: counts by reason.
 
     Raises

@@ -14,13 +14,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from ctsm_socnn.model.observation import ObservationOperator
 
-__all__ = ["deepest_observation", "depth_weights", "observed_stocks", "stock_weights"]
+__all__ = [
+    "SAMPLED_SHARE",
+    "STOCK_DEPTH",
+    "deepest_observation",
+    "depth_weights",
+    "observed_stocks",
+    "stock_weights",
+]
 
-_STOCK_DEPTH: Final = 1.0
+STOCK_DEPTH: Final = 1.0
+"""m; of the stock that is learnt and scored."""
+
+SAMPLED_SHARE: Final = 0.8
+"""Share of a depth to which a profile must be sampled to count for its stock."""
 
 
 def stock_weights(
-    operator: ObservationOperator, to_depth: ArrayLike = _STOCK_DEPTH
+    operator: ObservationOperator, to_depth: ArrayLike = STOCK_DEPTH
 ) -> NDArray[np.float64]:
     """Weight (m) of each observation in its profile's stock from 0 to `to_depth` m, shape (m,).
 
@@ -28,9 +39,8 @@ def stock_weights(
     has observations, in order of its number.
     """
     weights = np.empty(len(operator.values))
-    numbers = np.unique(operator.site)
-    for number, reach in zip(numbers, np.broadcast_to(to_depth, numbers.shape), strict=True):
-        rows = np.flatnonzero(operator.site == number)
+    observed = [rows for rows in operator.of_each_site if rows.start < rows.stop]
+    for rows, reach in zip(observed, np.broadcast_to(to_depth, len(observed)), strict=True):
         depth, place, count = np.unique(
             operator.depth[rows], return_inverse=True, return_counts=True
         )
@@ -39,7 +49,7 @@ def stock_weights(
 
 
 def observed_stocks(
-    operator: ObservationOperator, values: NDArray[np.float64], to_depth: ArrayLike = _STOCK_DEPTH
+    operator: ObservationOperator, values: NDArray[np.float64], to_depth: ArrayLike = STOCK_DEPTH
 ) -> NDArray[np.float64]:
     """Stocks from the surface to a depth (m), or one each, of the sites that have observations.
 

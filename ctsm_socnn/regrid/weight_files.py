@@ -144,7 +144,7 @@ def read_weights(
     key = weights_key(source, target, method, normalisation)
     ours = dataset.attrs.get("weights_key")
     if ours is not None and ours != key:
-        _refuse_key(dataset, path, source, target, method, normalisation)
+        raise _of_another(dataset, path, source, target, f"{method} {_spelled(normalisation)}")
     matrix = _matrix(dataset, path, source, target)
     weights = RemapWeights(
         matrix=matrix,
@@ -160,14 +160,12 @@ def read_weights(
         target_areas=_on_cells(dataset, "area_b", target.size, 0.0),
         backend=str(dataset.attrs.get("backend", path.name)),
     )
-    if ours is not None:
-        _require_means(weights, path)
-        return weights
-    _require_method(dataset, path, method, normalisation)
-    _require_centres(dataset, path, source, "a")
-    _require_centres(dataset, path, target, "b")
+    if ours is None:
+        _require_method(dataset, path, method, normalisation)
+        _require_centres(dataset, path, source, "a")
+        _require_centres(dataset, path, target, "b")
     _require_means(weights, path)
-    return _narrowed(weights, dataset, path)
+    return weights if ours is not None else _narrowed(weights, dataset, path)
 
 
 def _side(
@@ -257,26 +255,21 @@ def _on_cells(dataset: xr.Dataset, name: str, size: int, otherwise: float) -> Fl
     return values
 
 
-def _refuse_key(
-    dataset: xr.Dataset,
-    path: Path,
-    source: Grid,
-    target: Grid,
-    method: Method,
-    normalisation: Normalisation,
-) -> None:
+def _of_another(
+    dataset: xr.Dataset, path: Path, source: Grid, target: Grid, asked: str
+) -> GridError:
+    """Say in what our own weights differ from those that are wanted."""
     wrong = [
-        f"{what} ({grid.name})"
+        f"{what} ({grid.name}), which differs in grid or mask"
         for what, grid, side in (("source", source, "a"), ("target", target, "b"))
         if dataset.attrs.get(f"grid_checksum_{side}") != grid.checksum()
     ]
     made = f"{dataset.attrs.get('method')} {dataset.attrs.get('normalization')}"
-    asked = f"{method} {_spelled(normalisation)}"
     if made != asked:
         wrong.append(f"method ({made}, asked {asked})")
-    raise GridError(
-        f"{path}: these weights were made for another {' and another '.join(wrong)}: grid or mask "
-        "differ. Make them again without --weights"
+    return GridError(
+        f"{path}: these weights were made for another {' and another '.join(wrong)}. "
+        "Make them again without --weights"
     )
 
 

@@ -18,12 +18,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.network.stocks import deepest_observation, observed_stocks
+from ctsm_socnn.network.stocks import SAMPLED_SHARE, deepest_observation, observed_stocks
 from ctsm_socnn.validation.intervals import map_blocks
 from ctsm_socnn.validation.land_cover import LandCover
 from ctsm_socnn.validation.model_runs import RunAtSites
 from ctsm_socnn.validation.scores import scores
-from ctsm_socnn.validation.stocks import AS_SAMPLED, SAMPLED_SHARE, STOCK_DEPTHS, depth_name
+from ctsm_socnn.validation.stocks import AS_SAMPLED, STOCK_DEPTHS, depth_name
 
 __all__ = ["cell_means", "format_cell_scores", "score_cell_means"]
 

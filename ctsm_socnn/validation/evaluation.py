@@ -101,6 +101,8 @@ def predict_out_of_sample(
     ValidationError
         If the folds do not fit the sites, or there is only one; or a method is not given what it
         learns from.
+    NetworkError
+        If the posterior is not that of the sites, and as the methods themselves.
     AssimilationError
         If a worker is lost.
     """

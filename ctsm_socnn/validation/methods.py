@@ -65,16 +65,14 @@ class MethodSettings:
 
     Attributes
     ----------
-    cost, starts
+    cost, starts, prior
         Of the one-batch and of the hierarchical fit.
-    prior : Prior
-        Of the same.
     classes : str
         Variable of the sites whose values are the classes of the hierarchical fit.
     draws : int
         Parameter vectors a site of random sampling.
     below_bedrock : {"deepest", "drop"}
-        Rule of the one-batch fit; networks have it among their own settings.
+        Of the same two fits; networks have it among their own settings.
     networks : mapping of str to NetworkSettings
         By network method.
     seed : int

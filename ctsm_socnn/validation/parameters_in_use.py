@@ -193,24 +193,14 @@ def _judge(
     name = f"{item.variable} (map)" if is_map else item.name
     tolerance = _tolerance(item.key, mapped)
     known = np.zeros(0, dtype=bool) if found is None else np.isfinite(found)
-    if found is None or not known.any():
-        nothing, expected = float("nan"), float(np.median(meant))
-        return Evidence(
-            item.key,
-            name,
-            expected,
-            nothing,
-            nothing,
-            tolerance,
-            is_map,
-            "cannot tell",
-            item.units,
-        )
-    there = np.broadcast_to(meant, found.shape)[known]
-    expected, median = float(np.median(there)), float(np.median(found[known]))
-    apart = float(np.median(np.abs(found[known] - there))) if is_map else median - expected
-    allowed = max(tolerance * abs(expected), _ZERO if expected == 0.0 else 0.0)
-    verdict: Verdict = "used" if abs(apart) <= allowed else "NOT used"
+    verdict: Verdict = "cannot tell"
+    expected, median, apart = float(np.median(meant)), float("nan"), float("nan")
+    if found is not None and known.any():
+        there = np.broadcast_to(meant, found.shape)[known]
+        expected, median = float(np.median(there)), float(np.median(found[known]))
+        apart = float(np.median(np.abs(found[known] - there))) if is_map else median - expected
+        allowed = max(tolerance * abs(expected), _ZERO if expected == 0.0 else 0.0)
+        verdict = "used" if abs(apart) <= allowed else "NOT used"
     difference = apart / expected if expected else float("nan")
     return Evidence(
         item.key, name, expected, median, difference, tolerance, is_map, verdict, item.units

@@ -190,12 +190,7 @@ def totals_section(found: Mapping[str, Sequence[Total]]) -> Section:
         for name, totals in found.items()
     ]
     published = [
-        [
-            Cell(each.source),
-            Cell(each.region),
-            Cell(each.stock),
-            Cell(f"{each.low:g}" if each.low == each.high else f"{each.low:g}-{each.high:g}"),
-        ]
+        [Cell(text) for text in (each.source, each.region, each.stock, each.amount)]
         for each in REFERENCES
     ]
     return Section(
@@ -216,11 +211,10 @@ def left_out_section(excluded: Mapping[str, int], facts: Mapping[str, str]) -> S
 
 def _group_table(grouping: str, table: pd.DataFrame) -> Table:
     held = set(table["sample"])
-    shown = next(sample for sample in ("out", "in", "run") if sample in held)
+    sample = next(sample for sample in ("out", "in", "run") if sample in held)
+    shown = table[table["sample"] == sample].sort_values("group", kind="stable")
     rows = []
-    for row in (
-        table[table["sample"] == shown].sort_values("group", kind="stable").to_dict("records")
-    ):
+    for row in shown.to_dict("records"):
         low, high = row["nse_low"], row["nse_high"]
         interval = f"{low:.2f} to {high:.2f}" if np.isfinite(low) else ""
         rows.append(
@@ -234,7 +228,7 @@ def _group_table(grouping: str, table: pd.DataFrame) -> Table:
             ]
         )
     headings = [grouping, "method", "n", "NSE", "R²", "CCC", "NSE of log10", "RMSE", "bias"]
-    caption = {"out": ", out of sample", "in": ", in sample", "run": ""}[shown]
+    caption = {"out": ", out of sample", "in": ", in sample", "run": ""}[sample]
     return Table(f"By {grouping}{caption}", headings, rows)
 
 

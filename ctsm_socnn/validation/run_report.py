@@ -16,6 +16,7 @@ from ctsm_socnn.netcdf_reading import read_header
 from ctsm_socnn.network import load_model
 from ctsm_socnn.schemas import open_file, open_sites
 from ctsm_socnn.validation.comparison import scores_of
+from ctsm_socnn.validation.evaluation import COMPARISON_FILE
 from ctsm_socnn.validation.importance_results import importance_section
 from ctsm_socnn.validation.methods import default_parameters
 from ctsm_socnn.validation.network_sections import carbon_section, network_section
@@ -32,7 +33,8 @@ from ctsm_socnn.validation.report_sections import group_section, times_section
 
 __all__ = ["report_run"]
 
-_REQUIRED: Final = ("sites.nc", "posterior.nc", "evaluation/comparison.nc", "maps.nc")
+_COMPARISON: Final = f"evaluation/{COMPARISON_FILE}"
+_REQUIRED: Final = ("sites.nc", "posterior.nc", _COMPARISON, "maps.nc")
 _MOST_LISTED: Final = 500
 
 
@@ -65,10 +67,10 @@ def report_run(
             f"{results} lacks {', '.join(absent)}: it is no finished run of build-params; "
             "give its --output directory, and let the run end first"
         )
-    sites, comparison = (open_file(results / name) for name in ("sites.nc", _REQUIRED[2]))
+    sites, comparison = (open_file(results / name) for name in ("sites.nc", _COMPARISON))
     if "lon" not in comparison:
         raise ValidationError(
-            f"{results / _REQUIRED[2]} was written by an older version, without places; run "
+            f"{results / _COMPARISON} was written by an older version, without places; run "
             "build-params again with --overwrite"
         )
     seed = int(comparison.attrs.get("seed", 0))

@@ -14,13 +14,12 @@ import pandas as pd
 import xarray as xr
 
 from ctsm_socnn.model.observation import BelowBedrock, ObservationOperator
-from ctsm_socnn.network.stocks import deepest_observation, observed_stocks
+from ctsm_socnn.network.stocks import SAMPLED_SHARE, deepest_observation, observed_stocks
 from ctsm_socnn.validation.comparison import Prediction
 from ctsm_socnn.validation.scores import scores
 
 __all__ = [
     "AS_SAMPLED",
-    "SAMPLED_SHARE",
     "STOCK_DEPTHS",
     "depth_name",
     "format_stocks",
@@ -33,8 +32,6 @@ AS_SAMPLED: Final = float("inf")
 STOCK_DEPTHS: Final = (0.3, 1.0, 2.0, AS_SAMPLED)
 """m; the depths to which stocks are usually given, and the whole column that was sampled."""
 
-SAMPLED_SHARE: Final = 0.8
-"""Share of a depth to which a profile must be sampled to count for it."""
 _LEAST_PROFILES: Final = 3
 
 

@@ -47,6 +47,11 @@ class Reference:
     high: float
     source: str
 
+    @property
+    def amount(self) -> str:
+        """The total, or its range, as text."""
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
+
 
 REFERENCES: Final = (
     Reference("globe", "0-0.3 m", 684.0, 724.0, "Batjes 1996, Eur. J. Soil Sci. 47, 151-163"),
@@ -130,6 +135,5 @@ def format_totals(found: Mapping[str, list[Total]]) -> str:
         lines.append(f"{name:<{width}}{rows[0].area / _M2_PER_MILLION_KM2:>14.3f}{cells}")
     lines += ["Each depth: total in PgC, and mean over land in kgC m-2.", "", "Published, PgC:"]
     for each in REFERENCES:
-        amount = f"{each.low:g}" if each.low == each.high else f"{each.low:g}-{each.high:g}"
-        lines.append(f"  {each.region:<19}{each.stock:<9}{amount:<11}{each.source}")
+        lines.append(f"  {each.region:<19}{each.stock:<9}{each.amount:<11}{each.source}")
     return "\n".join(lines)
