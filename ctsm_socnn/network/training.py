@@ -35,7 +35,7 @@ __all__ = [
     "ParameterNetwork",
     "TrainingCurve",
     "fit_network",
-    "on_one_thread",
+    "one_torch_thread",
     "seeded",
 ]
 
@@ -110,7 +110,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def on_one_thread() -> Iterator[None]:
+def one_torch_thread() -> Iterator[None]:
     """Keep torch to one thread: layers this small gain nothing, and lose minutes on a busy machine.
 
     Results then do not depend on the number of processors either. An objective may run the kernel
@@ -164,7 +164,7 @@ def fit_network(
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     saver = _Saver(checkpoint)
-    with on_one_thread(), device.repeatable():
+    with one_torch_thread(), device.repeatable():
         while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
             run.one_epoch()
             saver.maybe(run)
