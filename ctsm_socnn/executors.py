@@ -98,10 +98,16 @@ def run_tasks(
         if len(waiting) >= ahead:
             patience = 0.0 if here else None
             done, waiting = wait(waiting, patience, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+            yield from _results(done)
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        yield from (future.result() for future in done)
+        yield from _results(done)
+
+
+def _results(done: Iterable[Future[Result]]) -> Iterator[Result]:
+    """Give what was computed before the error of what was not, as where a worker was lost."""
+    for future in sorted(done, key=lambda future: future.exception() is not None):
+        yield future.result()
 
 
 @contextmanager

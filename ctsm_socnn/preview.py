@@ -225,8 +225,10 @@ def _training_seconds(config: Config, sites: int, imagined: int, workers: int) -
 
 
 def _folds(config: Config) -> list[int]:
-    """Numbers of folds, of the scores and of the intervals if they are asked for."""
-    return [n for n in (config.evaluation.folds, config.network.calibrate) if n]
+    """Numbers of folds: of the scores, and of intervals and importance if they are asked for."""
+    judged = config.evaluation.folds
+    importance = judged if config.evaluation.importance else None
+    return [n for n in (judged, config.network.calibrate, importance) if n]
 
 
 def _imagined(config: Config, sites: int) -> int:

@@ -57,6 +57,7 @@ from ctsm_socnn.assimilation.soil_models import PublishedModel, SoilModel
 from ctsm_socnn.assimilation.summary import posterior_summary
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.named_files import require_own_names
+from ctsm_socnn.cli.positive_number import positive_number
 from ctsm_socnn.directories import make_directory
 from ctsm_socnn.errors import ConfigError
 from ctsm_socnn.export.stock_case import StockCase
@@ -182,7 +183,9 @@ def _add_site_by_site(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--chains", type=int, help="chains a site")
     group.add_argument("--warmup", type=int, help="iterations a chain that are thrown away")
     group.add_argument("--draws", type=int, help="iterations a chain that are kept")
-    group.add_argument("--workers", type=int, default=1, help="processes (1)")
+    group.add_argument(
+        "--workers", type=positive_number("processes"), default=1, help="processes (1)"
+    )
     group.add_argument(
         "--scheduler",
         metavar="ADDRESS",

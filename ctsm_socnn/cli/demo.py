@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctsm_socnn.cli.json_text import add_json, print_result
+from ctsm_socnn.cli.positive_number import positive_number
 from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.errors import ConfigError
 
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=_SEED, help="seed of the world (default: %(default)s)")
     add(
         "--profiles",
-        type=_positive,
+        type=positive_number("profiles"),
         default=DEFAULT_PROFILES,
         metavar="N",
         help="soil profiles of the world (default: %(default)s; the published study had 25444)",
@@ -67,12 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     outcome, text = _outcome(configuration.parent, results)
     print_result(arguments, outcome, text)
     return 0 if outcome["in_order"] else 1
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of profiles")
-    return int(text)
 
 
 def _world(directory: Path, seed: int, profiles: int, report: Callable[[str], None]) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
+from ctsm_socnn.cli.positive_number import positive_number
+
 __all__ = ["add_workers"]
 
 
@@ -19,7 +21,7 @@ def add_workers(parser: argparse.ArgumentParser, shared: str) -> None:
     """
     parser.add_argument(
         "--workers",
-        type=int,
+        type=positive_number("processes"),
         default=len(os.sched_getaffinity(0)),
         help=f"processes that share {shared} (default: %(default)s)",
     )

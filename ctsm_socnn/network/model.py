@@ -20,7 +20,7 @@ from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.parameter_head import BoundedHead, ClippedHead, predicted_parameters
 from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
-from ctsm_socnn.network.training import ParameterNetwork
+from ctsm_socnn.network.training import ParameterNetwork, one_torch_thread
 from ctsm_socnn.parameters import to_physical
 
 __all__ = ["METHODS", "Model", "Prediction", "build_network"]
@@ -158,7 +158,8 @@ class Model:
         return Prediction(members, to_physical(centre))
 
     def _members(self, inputs: Inputs, nearness: Tensor | None) -> NDArray[np.float64]:
-        with torch.no_grad():
+        # On one thread, because sums in another order have other last digits.
+        with torch.no_grad(), one_torch_thread():
             values = self.member_values(torch.from_numpy(inputs.numeric), inputs, nearness).numpy()
         return np.where(inputs.usable[:, np.newaxis], values, np.nan)
 

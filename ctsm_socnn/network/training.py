@@ -30,7 +30,14 @@ from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.state_files import save_state
 
-__all__ = ["Objective", "ParameterNetwork", "TrainingCurve", "fit_network", "seeded"]
+__all__ = [
+    "Objective",
+    "ParameterNetwork",
+    "TrainingCurve",
+    "fit_network",
+    "one_torch_thread",
+    "seeded",
+]
 
 _LOG: Final = logging.getLogger(__name__)
 _CHECKPOINT_SECONDS: Final = 2.0
@@ -103,7 +110,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_torch_thread() -> Iterator[None]:
     """Keep torch to one thread: layers this small gain nothing, and lose minutes on a busy machine.
 
     Results then do not depend on the number of processors either. An objective may run the kernel
@@ -157,7 +164,7 @@ def fit_network(
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     saver = _Saver(checkpoint)
-    with _one_thread(), device.repeatable():
+    with one_torch_thread(), device.repeatable():
         while run.epoch < settings.epochs and run.epoch - run.best_epoch < settings.patience:
             run.one_epoch()
             saver.maybe(run)

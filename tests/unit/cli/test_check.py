@@ -70,6 +70,17 @@ def test_cost_tells_longer_trainings(configuration):
     assert seconds(calibrate=5) > 1.3 * seconds()
 
 
+def test_cost_tells_the_trainings_for_importance(configuration):
+    def seconds(**evaluation):
+        config, _ = load_config(configuration)
+        network = config.network.model_copy(update={"method": "end-to-end", "members": 100})
+        judged = config.evaluation.model_copy(update=evaluation)
+        chosen = config.model_copy(update={"network": network, "evaluation": judged})
+        return list(preview(chosen, 1))[-1].values["seconds"]
+
+    assert seconds(importance=True) > 1.3 * seconds()
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -36,6 +36,18 @@ def test_every_command_that_prints_numbers_prints_json(name):
     assert ["--json"] in options
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "two"])
+def test_no_command_begins_without_a_process(number, capsys):
+    parsers = {name: command_parser(name) for name in COMMANDS}
+    sharing = {name: p for name, p in parsers.items() if "--workers" in p.format_help()}
+    assert {"assimilate", "build-params", "evaluate", "importance", "train"} < set(sharing)
+    for name, parser in sharing.items():
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args(["--workers", number])
+        assert stop.value.code == 2, name
+        assert f"{number} is not a positive number of processes" in capsys.readouterr().err
+
+
 def test_quiet_leaves_errors_only(tmp_path, capsys):
     assert main(["parameters", "--quiet"]) == 0
     assert main(["show", str(tmp_path / "none.nc"), "--quiet"]) == 2

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from ctsm_socnn.errors import NetworkError
@@ -60,6 +63,28 @@ def test_maps_tell_units_range_spread_and_convention(model: Model, sites: xr.Dat
     assert maps.attrs["seed"] == "2"
     assert (maps["q10_sd"].values.ravel()[:11] > 0.0).all()
     assert (maps["tau_cwd_sd"].values.ravel()[:11] < 1e-12).all()
+
+
+def test_networks_answer_on_one_thread(
+    model: Model, sites: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of the processes that share folds the first has all threads, and the others one each.
+    threads: list[int] = []
+
+    def forward(self: Model, *arguments: Any) -> torch.Tensor:
+        threads.append(torch.get_num_threads())
+        return answer(self, *arguments)
+
+    answer = Model.member_values
+    monkeypatch.setattr(Model, "member_values", forward)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        model.predict_sites(sites)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(threads) == {1}
 
 
 def test_the_centre_is_the_geometric_mean_of_the_members() -> None:
