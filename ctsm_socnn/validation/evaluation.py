@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -108,60 +108,76 @@ def predict_out_of_sample(
     """
     require_at_least(1, workers=workers)
     require_methods(rows.values(), settings, posterior=posterior is not None)
+    _require_folds(sites, posterior, fold)
     numbers = np.unique(fold)
-    if fold.shape != (sites.sizes["site"],) or numbers.size < 2:
-        raise ValidationError(
-            f"{numbers.size} folds of {fold.size} sites were given for {sites.sizes['site']} sites; "
-            "there must be two or more"
-        )
-    if posterior is not None:
-        require_same_sites(sites, posterior)
-    cells = list(product(rows, range(numbers.size)))
-    blocks: dict[int, Block] = {}
-    if finished is not None:
-        loaded = ((index, finished.load(index)) for index in range(len(cells)))
-        blocks = {index: block for index, block in loaded if block is not None}
-    missing = [index for index in range(len(cells)) if index not in blocks]
-    of_networks = [index for index in missing if rows[cells[index][0]] in NETWORK_METHODS]
+    pairs = enumerate(product(rows.items(), numbers))
+    cells = [_Cell(i, name, method, int(number)) for i, ((name, method), number) in pairs]
+    blocks = {} if finished is None else _finished(finished, cells)
+    missing = [cell for cell in cells if cell.index not in blocks]
     # Networks take longest: begun first, they leave no process without work at the end.
-    missing.sort(key=lambda index: index not in of_networks)
+    missing.sort(key=lambda cell: cell.method not in NETWORK_METHODS)
 
     def tasks() -> Iterator[_Task]:
-        for index in missing:
-            name, place = cells[index]
+        for cell in missing:
             if progress is not None:
-                progress(name, place, numbers.size)
-            tested = fold == numbers[place]
-            known = np.flatnonzero(~tested)
+                progress(cell.row, int(np.searchsorted(numbers, cell.fold)), numbers.size)
+            known, tested = np.flatnonzero(fold != cell.fold), np.flatnonzero(fold == cell.fold)
             past = None if posterior is None else posterior.isel(site=known)
-            work = None if finished is None else finished.scratch(index)
-            lesson = Lesson(sites.isel(site=known), past, settings, int(numbers[place]), work)
-            yield _Task(index, rows[name], lesson, sites.isel(site=np.flatnonzero(tested)))
+            work = None if finished is None else finished.scratch(cell.index)
+            lesson = Lesson(sites.isel(site=known), past, settings, cell.fold, work)
+            yield _Task(cell, lesson, sites.isel(site=tested))
 
-    workers = max(1, min(workers, len(of_networks)))
+    workers = max(1, min(workers, sum(cell.method in NETWORK_METHODS for cell in missing)))
     with open_executor(workers) as executor:
         for index, block in run_tasks(_answer, tasks(), executor, workers - 1, here=True):
             if finished is not None:
                 finished.save(index, block)
             blocks[index] = block
     soc = {name: np.full((sites.sizes["site"], N_LAYERS), np.nan) for name in rows}
-    for index, (name, place) in enumerate(cells):
-        soc[name][fold == numbers[place]] = blocks[index][_ANSWER]
+    for cell in cells:
+        soc[cell.row][fold == cell.fold] = blocks[cell.index][_ANSWER]
     return [Prediction(name, "out", values) for name, values in soc.items()]
 
 
 @dataclass(frozen=True)
-class _Task:
-    """A method, what it may learn from, the sites to answer for, and the block of the answer."""
+class _Cell:
+    """A row of the tables at one fold; its answer is the block `index` of the checkpoint."""
 
     index: int
+    row: str
     method: str
+    fold: int
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be answered, what may be learnt from, and the sites to answer for."""
+
+    cell: _Cell
     lesson: Lesson
     tested: xr.Dataset
 
 
 def _answer(task: _Task) -> tuple[int, Block]:
-    return task.index, {_ANSWER: answer(task.method, task.lesson, task.tested)}
+    return task.cell.index, {_ANSWER: answer(task.cell.method, task.lesson, task.tested)}
+
+
+def _finished(checkpoint: Checkpoint, cells: Iterable[_Cell]) -> dict[int, Block]:
+    """Answers of an interrupted run."""
+    blocks = {cell.index: checkpoint.load(cell.index) for cell in cells}
+    return {index: block for index, block in blocks.items() if block is not None}
+
+
+def _require_folds(sites: xr.Dataset, posterior: xr.Dataset | None, fold: NDArray[np.intp]) -> None:
+    """Refuse folds or posteriors that are not of these sites."""
+    count = np.unique(fold).size
+    if fold.shape != (sites.sizes["site"],) or count < 2:
+        raise ValidationError(
+            f"{count} folds of {fold.size} sites were given for {sites.sizes['site']} sites; "
+            "there must be two or more"
+        )
+    if posterior is not None:
+        require_same_sites(sites, posterior)
 
 
 def write_evaluation(
