@@ -164,7 +164,7 @@ def _against_profiles(
     from ctsm_socnn.validation.stocks import format_stocks, score_stocks
 
     sites = open_sites(arguments.sites)
-    found = at_common_sites([collocate(name, paths, sites) for name, paths in runs.items()])
+    found = at_common_sites(sites, [collocate(name, paths, sites) for name, paths in runs.items()])
     predictions = [run.prediction for run in found]
     comparison = compare_methods(sites, predictions)
     if output is not None:

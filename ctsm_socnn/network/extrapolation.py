@@ -48,10 +48,10 @@ class TrainingDomain:
         points = _within_reach(inputs.numeric[inputs.usable])
         if len(points) < 2 or points.shape[1] == 0:
             return cls(points, float("inf"))
-        limit, unlike = _limit(points), np.unique(points, axis=0)
-        if limit > 0.0 or len(unlike) < 2:
-            return cls(points, limit)
-        return cls(unlike, _limit(unlike))
+        limit = _limit(points)
+        if limit == 0.0 and len(unlike := np.unique(points, axis=0)) > 1:
+            return cls(unlike, _limit(unlike))
+        return cls(points, limit)
 
     def distance(self, inputs: Inputs) -> NDArray[np.float64]:
         """Mean distance to the five nearest training sites, shape (n,), scaled inputs."""

@@ -26,6 +26,7 @@ __all__ = [
     "compare_methods",
     "comparison_json",
     "format_comparison",
+    "known_everywhere",
     "scores_of",
     "soc_of_parameters",
 ]
@@ -55,7 +56,6 @@ _COLUMNS: Final = (
     ("log_bias", "log bias", 1.0, 2),
     ("stock_nse", "stock NSE", 1.0, 2),
 )
-
 
 _NO_ANSWER: Final = "site without an answer from every method"
 
@@ -128,7 +128,7 @@ def compare_methods(
     ValidationError
         If there is nothing to compare, a prediction comes twice or does not fit the sites.
     """
-    known = _known_everywhere(sites, predictions)
+    known = known_everywhere(sites, predictions)
     operator = ObservationOperator.from_sites(sites, below_bedrock)
     rows = np.flatnonzero(known[operator.site])
     if rows.size == 0:
@@ -210,7 +210,14 @@ def _table_lines(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
     return lines
 
 
-def _known_everywhere(sites: xr.Dataset, predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
+def known_everywhere(sites: xr.Dataset, predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
+    """Whether every prediction has an answer for a site, shape (site,).
+
+    Raises
+    ------
+    ValidationError
+        If there is none, one comes twice, or one does not fit the sites.
+    """
     if not predictions:
         raise ValidationError("there is no prediction to compare")
     shape = (sites.sizes["site"], sites.sizes["layer"])

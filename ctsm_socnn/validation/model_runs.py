@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.errors import ValidationError
 from ctsm_socnn.forcing.land_grid import LandGrid
 from ctsm_socnn.observations.nearest import nearest_cell
-from ctsm_socnn.validation.comparison import Prediction
+from ctsm_socnn.validation.comparison import Prediction, known_everywhere
 from ctsm_socnn.validation.gridded_carbon import history_cells, soil_carbon_of
 from ctsm_socnn.validation.history_fields import HistoryFields
 
@@ -91,15 +91,22 @@ def collocate(
     return RunAtSites(prediction, cell, lon, lat, land, fields.grid)
 
 
-def at_common_sites(runs: Sequence[RunAtSites]) -> list[RunAtSites]:
+def at_common_sites(sites: xr.Dataset, runs: Sequence[RunAtSites]) -> list[RunAtSites]:
     """Leave the sites that lie near land of each run: the others have no answer in any.
 
     Parameters
     ----------
+    sites : xarray.Dataset
+        In the sites schema.
     runs : sequence of RunAtSites
-        Of the same sites.
+        At these sites.
+
+    Raises
+    ------
+    ValidationError
+        As `known_everywhere`.
     """
-    known = np.all([np.isfinite(run.prediction.soc).all(axis=1) for run in runs], axis=0)
+    known = known_everywhere(sites, [run.prediction for run in runs])
     common = []
     for run in runs:
         soc = np.where(known[:, np.newaxis], run.prediction.soc, np.nan)
