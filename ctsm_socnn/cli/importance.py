@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
     work = training_directory(arguments.output)
+    gradients = covariate_gradients(model, sites)
     importance = permutation_importance(
         _judges(arguments, model, sites, work),
         sites,
@@ -77,7 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
         repeats=arguments.repeats,
         progress=lambda done: print(f"model {done} judged", file=sys.stderr, flush=True),
     )
-    gradients = covariate_gradients(model, sites)
     inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
     write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)
