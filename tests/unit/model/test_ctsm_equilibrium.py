@@ -133,6 +133,12 @@ def test_carbon_that_nothing_removes_is_an_error_that_names_the_layer() -> None:
         mean_steady_state(CtsmScheme.of("ctsm5.4"), soil_columns(), frozen)
 
 
+def test_debris_that_decays_beyond_the_range_of_numbers_is_an_error_that_names_the_layer() -> None:
+    steep = CtsmParameters(decomp_depth_efolding=0.01, som_diffus=1e-12)
+    with pytest.raises(KernelError, match=r"layer 12 of column 0 .* no steady state"):
+        mean_steady_state(CtsmScheme.of("ctsm5.4", steep), soil_columns(), monthly_forcing())
+
+
 def test_weights_and_cycle_limits_are_checked() -> None:
     arguments = CtsmScheme.of("ctsm5.4"), soil_columns(), monthly_forcing()
     with pytest.raises(KernelError, match="12 shares"):
