@@ -1,8 +1,8 @@
-r"""Find parameters at soil profiles, from forcing and observed SOC.
+r"""Estimate parameters at soil profiles, from forcing and observed SOC.
 
   one-batch        one parameter vector for all profiles, by gradient descent
-  hierarchical     one for each class of sites (biome, climate, soil), shrunk to the whole
-  site-by-site     the posterior at every profile, by Markov chains; may be stopped and run again
+  hierarchical     one for each class of sites (biome, climate, soil), shrunk towards all sites
+  site-by-site     the posterior at every profile, by Markov chains; can be stopped and resumed
   random-sampling  parameters for other sites, drawn from the posteriors of a site-by-site run
 
 Example:

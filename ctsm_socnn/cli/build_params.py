@@ -1,11 +1,11 @@
-"""From history files and soil profiles to usermods directories for CTSM cases.
+"""Run all stages, from history files and soil profiles to usermods directories for CTSM cases.
 
   ctsm-socnn build-params examples/northeast_us.toml --data DATA -o northeast
 
 The configuration names the CLM history files, the profiles, the covariates, the model grid and
 the cases. Relative paths in it are resolved against its own directory, or against --data. Each
-stage writes its result to the output directory; a run that was stopped goes on where it was when
-the same command is given again. At the end it prints scores and, for each case, the create_newcase
+stage writes its result to the output directory; a run that was stopped continues when the same
+command is given again. At the end it prints scores and, for each case, the create_newcase
 line that uses its usermods directory; with --json these are one JSON object on standard output, and
 the progress goes to standard error.
 """

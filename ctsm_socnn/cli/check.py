@@ -1,11 +1,11 @@
-"""Look at a configuration and all its inputs, and say what build-params would do with them.
+"""Check a configuration and all its inputs, and say what build-params would do with them.
 
 Example:
   ctsm-socnn check examples/northeast_us.toml --data DATA
 
 Takes seconds: headers, months, masks and grids are read, and a profile table up to 50 MB. Whatever
-build-params would refuse at once is refused here. The last line says how long the run will take and
-how much memory, by what runs of all sizes took; expect it within a factor of two.
+build-params would refuse at once is refused here. The last line estimates the time and memory of the
+run from runs of many sizes; expect it to be right within a factor of two.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-r"""Hand parameters to CTSM: paramfile, maps on the model grid, usermods directory, and more.
+r"""Write parameters for CTSM: paramfile, maps on the model grid, usermods directory, and more.
 
 Values come from a file (--estimate) or are those of the paramfile that your CTSM uses now;
-NAME=VALUE words replace single ones. Turnover times in them mean what they mean in the file: with
-CTSM's own paramfile what CTSM reads, so that tau_s3=400 arrives as 400.
+NAME=VALUE replaces single ones. Turnover times given so follow the convention of what they replace:
+in CTSM's own paramfile tau_s3=400 arrives as 400.
 
 Example:
   ctsm-socnn export paramfile -i clm5_params.nc -o mine.nc --ctsm cesm2.2 q10=1.8 tau_s3=400
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--uniform", action="store_true", help="make maps of the values, the same in every cell"
     )
     usermods.add_argument(
-        "--case", type=Path, help="existing case: refuse if its own SourceMods stand against ours"
+        "--case", type=Path, help="existing case: refuse if its own SourceMods conflict with ours"
     )
     usermods.add_argument(
         "--keep-executable",
@@ -87,7 +87,7 @@ def _add_common(parser: argparse.ArgumentParser, source: str, target: str) -> No
     parser.add_argument(
         "--ctsm-root",
         type=Path,
-        help="checkout of CTSM or CESM: tells the version, and gives usermods their SourceMods",
+        help="checkout of CTSM or CESM: gives the version, and usermods their SourceMods",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     add_json(parser)
@@ -104,7 +104,7 @@ def _add_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sites",
         type=Path,
-        help="sites file: report at its sites what scalars lose in soil carbon",
+        help="sites file: report the change of soil carbon at its sites from what scalars cannot deliver",
     )
     parser.add_argument("assignments", nargs="*", metavar="NAME=VALUE", help="single values")
 

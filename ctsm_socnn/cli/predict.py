@@ -1,4 +1,4 @@
-"""Predict maps of the 21 parameters, and of the soil carbon that they make, on a grid.
+"""Predict maps of the 21 parameters, and of the soil carbon they imply, on a grid.
 
   ctsm-socnn predict model covariates.nc -o maps.nc
   ctsm-socnn predict model covariates.nc --forcing 'history.clm2.h0.*.nc' -o maps.nc
@@ -8,8 +8,8 @@ A model that takes forcing summaries needs --forcing: CLM history files or what 
 wrote, unless the grid file holds the forcing. With --soil-carbon each cell's parameters are run
 through the kernel on its forcing: carbon by layer, stocks, their spread over the ensemble, and
 totals over land. Cells unlike all training sites, or without the forcing that the model takes,
-are marked in `extrapolated`, and hatched in figures. Written some cells at a time, so that the grid
-may have any size. Exits 1 if a physical limit is broken.
+are marked in `extrapolated`, and hatched in figures. Cells are processed in parts, so the grid may
+have any size. Exits 1 if a physical limit is broken.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Example:
   ctsm-socnn show results/
 
 Works on every netCDF and JSON file that this package writes, and on its directories: results of
-build-params, usermods, models of train. A file from elsewhere shows what it says of itself.
+build-params, usermods, models of train. Of other files it shows the attributes.
 """
 
 from __future__ import annotations
