@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ctsm_socnn.cli.configuration_options import add_configuration
 from ctsm_socnn.cli.json_text import add_json, to_json
 from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.config import Config, load_config
@@ -28,16 +29,8 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
-    add("config", type=Path, metavar="CONFIG.toml", help="configuration")
+    add_configuration(parser)
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
-    add("--data", type=Path, metavar="DIR", help="directory that relative paths start from")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one entry of the configuration, for example --set assimilation.chains=3",
-    )
     add_workers(parser, "sites and folds")
     add("--overwrite", action="store_true", help="redo stages whose settings or inputs changed")
     add_json(parser)

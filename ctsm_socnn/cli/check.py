@@ -11,9 +11,9 @@ run from runs of many sizes; expect it to be right within a factor of two.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from ctsm_socnn.cli.configuration_options import add_configuration
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.workers_option import add_workers
 
@@ -22,16 +22,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    add = parser.add_argument
-    add("config", type=Path, metavar="CONFIG.toml", help="configuration")
-    add("--data", type=Path, metavar="DIR", help="directory that relative paths start from")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one entry of the configuration",
-    )
+    add_configuration(parser)
     add_workers(parser, "sites and folds of the run")
     add_json(parser)
 

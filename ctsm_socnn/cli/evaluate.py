@@ -61,11 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ctsm_socnn.assimilation import class_labels
     from ctsm_socnn.assimilation.checkpoint import Checkpoint
     from ctsm_socnn.provenance import provenance_attributes
-    from ctsm_socnn.validation.comparison import (
-        compare_methods,
-        comparison_json,
-        format_comparison,
-    )
+    from ctsm_socnn.validation.comparison import compare_methods, comparison_json, format_comparison
     from ctsm_socnn.validation.evaluation import (
         predict_in_sample,
         predict_out_of_sample,

@@ -42,7 +42,7 @@ from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
 
-_Told = tuple[Any, str]
+_Result = tuple[Any, str]
 """What was delivered: as it goes into JSON, and as text."""
 
 
@@ -157,7 +157,7 @@ def _asked(arguments: argparse.Namespace, maps: xr.Dataset | None = None) -> tup
     return PARAMETER_NAMES
 
 
-def _paramfile(arguments: argparse.Namespace) -> _Told:
+def _paramfile(arguments: argparse.Namespace) -> _Result:
     version = _version(arguments)
     estimate = _estimate(arguments, version)
     delivery = write_paramfile(
@@ -184,7 +184,7 @@ def _paramfile(arguments: argparse.Namespace) -> _Told:
     return {"delivery": delivery, "loss": loss}, f"{delivery.table()}\n{loss.table()}"
 
 
-def _gridded(arguments: argparse.Namespace) -> _Told:
+def _gridded(arguments: argparse.Namespace) -> _Result:
     gridded = write_gridded_parameters(
         open_file(arguments.input),
         arguments.output,
@@ -196,7 +196,7 @@ def _gridded(arguments: argparse.Namespace) -> _Told:
     return {"gridded": gridded}, gridded.table()
 
 
-def _stream(arguments: argparse.Namespace) -> _Told:
+def _stream(arguments: argparse.Namespace) -> _Result:
     gridded = write_parameter_stream(
         open_file(arguments.input),
         arguments.output,
@@ -209,7 +209,7 @@ def _stream(arguments: argparse.Namespace) -> _Told:
     return {"gridded": gridded}, gridded.table()
 
 
-def _testmods(arguments: argparse.Namespace) -> _Told:
+def _testmods(arguments: argparse.Namespace) -> _Result:
     if arguments.ctsm_root is None:
         raise ConfigError("--ctsm-root is missing: it names the checkout to be tested")
     written = write_testmods(
@@ -223,7 +223,7 @@ def _testmods(arguments: argparse.Namespace) -> _Told:
     return {"directories": directories}, "\n".join(f"wrote {path}" for path in directories)
 
 
-def _usermods(arguments: argparse.Namespace) -> _Told:
+def _usermods(arguments: argparse.Namespace) -> _Result:
     maps = None if arguments.maps is None else open_file(arguments.maps)
     given = arguments.estimate is not None or arguments.assignments or maps is None
     estimate = _estimate(arguments, _version(arguments)) if given else None
