@@ -42,7 +42,10 @@ EXIT_STATUS: Final = (
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("ctsm_socnn.cli.demo", "run everything on a synthetic world"),
     "check": ("ctsm_socnn.cli.check", "say what build-params would do with a configuration"),
-    "build-params": ("ctsm_socnn.cli.build_params", "run all stages, from profiles and history to usermods"),
+    "build-params": (
+        "ctsm_socnn.cli.build_params",
+        "run all stages, from profiles and history to usermods",
+    ),
     "forcing": ("ctsm_socnn.cli.forcing", "average CLM history files into a monthly climatology"),
     "profiles": ("ctsm_socnn.cli.profiles", "inspect soil profiles, or convert them to one form"),
     "covariates": ("ctsm_socnn.cli.covariates", "bring rasters to a grid, as covariates"),

@@ -127,7 +127,7 @@ def _lines(summary: MapSummary) -> list[str]:
         return lines
     lines.append(f"soil carbon of {found['cells_with_soil_carbon']} cells")
     if "totals_pgc" not in found:
-        return [*lines, "the grid does not tell the areas of its cells, so nothing is added up"]
+        return [*lines, "the grid does not give the areas of its cells, so nothing is added up"]
     lines.append(f"over {found['land_km2']:,.0f} km2 of land ({summary.area_source}), in PgC:")
     for name, stock in found["totals_pgc"].items():
         spread = f" +- {stock['sd']:.2g} over the ensemble" if stock["sd"] > 0.0 else ""

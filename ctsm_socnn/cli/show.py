@@ -63,8 +63,7 @@ def _description(path: Path) -> Any:
             if (path / name).is_file():
                 return _read(path / name)
         raise FileError(
-            f"{path} is no results of build-params, usermods or model, which tell of themselves as "
-            "a whole; show a file in it"
+            f"{path} holds neither results of build-params nor usermods nor a model; name a file in it"
         )
     return _read(path) if path.suffix == ".json" else None
 

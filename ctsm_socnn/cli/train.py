@@ -91,7 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="give each network locations of its own, drawn with replacement",
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="largest number of epochs of a member")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="largest number of epochs of a member"
+    )
     parser.add_argument(
         "--from-profiles",
         action="store_true",
@@ -111,7 +113,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold", nargs="+", default=[], metavar="NAME", help="parameters kept at CLM5's value"
     )
     parser.add_argument(
-        "--tie", nargs="+", default=[], metavar="NAME", help="parameters with one value for all sites"
+        "--tie",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="parameters with one value for all sites",
     )
     parser.add_argument(
         "--unseen",
@@ -242,12 +248,16 @@ def _scores_text(found: Mapping[str, Any]) -> str:
 
 def _settings(arguments: argparse.Namespace, posterior: xr.Dataset | None) -> NetworkSettings:
     if arguments.preset == "published" and arguments.method != "two-step":
-        raise NetworkError("--preset published is of the two-step method; give --method two-step")
+        raise NetworkError(
+            "--preset published is only for the two-step method; give --method two-step"
+        )
     if arguments.from_profiles and arguments.method != "end-to-end":
-        raise NetworkError("--from-profiles is of the end-to-end method; give --method end-to-end")
+        raise NetworkError(
+            "--from-profiles is only for the end-to-end method; give --method end-to-end"
+        )
     if arguments.loss is not None and arguments.method != "end-to-end":
         raise NetworkError(
-            "--loss is of the end-to-end method; two-step is judged by the parameters of --posterior"
+            "--loss is only for the end-to-end method; two-step is judged by the parameters of --posterior"
         )
     settings = _starting_settings(arguments)
     chosen = {
