@@ -191,7 +191,7 @@ def _land_area(dataset: xr.Dataset, dims: tuple[str, ...], path: Path) -> LandCe
     land = LandArea.from_grid(dataset, dims)
     if land is None:
         raise ValidationError(
-            f"{path} does not tell how large its cells are: it needs a variable area, or evenly "
+            f"{path} does not say how large its cells are: it needs a variable area, or evenly "
             "spaced lat and lon"
         )
     shape = tuple(dataset.sizes[dim] for dim in dims)

@@ -165,9 +165,9 @@ def test_impossible_years_are_named() -> None:
         periodic_steady_state(scheme, columns, forcing, record=np.array([-1, 0], dtype=np.int32))
     with pytest.raises(KernelError, match="dt is 0"):
         periodic_steady_state(scheme, columns, forcing, dt=0.0)
-    with pytest.raises(KernelError, match="max_cycles is 0, must be 1 or more"):
+    with pytest.raises(KernelError, match="max_cycles is 0; it must be 1 or more"):
         periodic_steady_state(scheme, columns, forcing, max_cycles=0)
-    with pytest.raises(KernelError, match="accelerated_years is 0, must be 1 or more"):
+    with pytest.raises(KernelError, match="accelerated_years is 0; it must be 1 or more"):
         accelerated_spinup(
             scheme, columns, forcing, np.ones((7, 7, 20)), accelerated_years=0, final_years=1
         )
