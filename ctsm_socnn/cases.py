@@ -1,4 +1,4 @@
-"""The CTSM cases of a configuration: their scalars, what they hold at the sites, their usermods.
+"""The CTSM cases of a configuration: their scalars, their soil carbon at the sites, their usermods.
 
 A case with a checkout reads the maps. Any other takes one value a parameter and not every
 parameter: what has been estimated with all of them would mean other carbon there. So the values of

@@ -1,4 +1,4 @@
-"""Where independent tasks are computed: in this process, in others on this machine, on a cluster."""
+"""Where independent tasks run: in this process, in others on this machine, on a cluster."""
 
 from __future__ import annotations
 

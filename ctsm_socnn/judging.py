@@ -1,4 +1,4 @@
-"""How a run of build-params is judged: its methods at sites that they have not seen, and its inputs.
+"""How build-params scores its methods at unseen sites, and what it takes as their inputs.
 
 Each function reads what the stages before have written, and writes the directory of one stage.
 """

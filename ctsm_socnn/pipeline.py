@@ -1,4 +1,4 @@
-"""The main job: the stages in order, from history files and profiles to usermods.
+"""The stages of build-params in order, from history files and profiles to usermods.
 
 Nothing is computed here. Each stage reads what the ones before it wrote, calls one room, and
 writes one file or directory.

@@ -1,4 +1,4 @@
-"""What a configuration would do, found out before hours are spent on it."""
+"""What a configuration would do, found before the run."""
 
 from __future__ import annotations
 

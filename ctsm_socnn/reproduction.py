@@ -1,4 +1,4 @@
-"""What is needed to get the results of a run again, in one directory beside them."""
+"""What is needed to reproduce a run, in one directory beside its results."""
 
 from __future__ import annotations
 

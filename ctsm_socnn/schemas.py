@@ -1,4 +1,4 @@
-"""The datasets that pass between stages: what each must hold, and how a file of it is opened.
+"""The datasets that pass between stages: what each must contain, and how its file is opened.
 
 A stage is a function from Dataset to Dataset. What it may rely on is written here, once; a file
 that a user made or that an older version wrote is brought into this form on opening.

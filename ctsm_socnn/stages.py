@@ -1,4 +1,4 @@
-"""Stages with memory: a run that was stopped goes on where it was, and only there.
+"""Resumable stages: an interrupted run continues where it stopped, if nothing relevant changed.
 
 Each stage writes one output (a file or a directory) and is known by a fingerprint of all that
 decides its result: package version, its settings, the bytes of its input files and the fingerprints

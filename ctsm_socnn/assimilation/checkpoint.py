@@ -1,4 +1,4 @@
-"""Results of blocks of work, kept beside the output while a run is under way.
+"""Results of finished blocks, kept beside the output during a run.
 
 A directory `OUTPUT.parts` holds one file a finished block, written under another name and renamed,
 so that a run that is killed at any moment loses at most the blocks in flight. A lock keeps two runs

@@ -1,4 +1,4 @@
-"""Figures of a site-by-site run: fits of profiles, posteriors of parameters, maps of both."""
+"""Figures of a site-by-site run: fits to profiles, posteriors of parameters, maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Hierarchical assimilation: one parameter vector for each class of sites, drawn to the whole.
+r"""Hierarchical assimilation: one parameter vector per class of sites, shrunk towards a common one.
 
 Between one batch and site by site: sites are grouped by a covariate (biome, climate, soil order). In
 probits, in which the prior is standard normal (`Prior.from_probit`), class :math:`c` has

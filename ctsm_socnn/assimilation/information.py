@@ -1,4 +1,4 @@
-"""What profiles tell of parameters, and whether they lie where the posterior expects them."""
+"""How much profiles constrain parameters, and predictive coverage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Likelihoods: the negative log density of what was measured, given modelled SOC by layer.
+r"""Likelihoods: the negative log density of observations, given modelled SOC by layer.
 
 With :math:`o_i` the observations of a profile and :math:`m_i` what the model has there:
 

@@ -1,4 +1,4 @@
-r"""What all profiles together say of shared parameters, with honest intervals.
+r"""Posterior of parameters shared by all profiles, under a misspecified model.
 
 No parameter vector is true of all profiles, and costs such as ``mixed`` are no densities. So the
 cost :math:`C` is brought to the scale of a negative log density by the scatter of what the cells of

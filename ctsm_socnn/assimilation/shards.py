@@ -1,4 +1,4 @@
-"""A run in parts, for job arrays: each part makes a posterior file of its own; merge them after."""
+"""A run in parts, for job arrays: each part writes a posterior file, to be merged afterwards."""
 
 from __future__ import annotations
 

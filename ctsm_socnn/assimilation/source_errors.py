@@ -1,4 +1,4 @@
-"""Errors of the profiles by where they come from.
+"""Errors of the profiles by their source.
 
 A TOML file has one table a source, and `default` for all others; what a table leaves out is as usual:
 

@@ -1,4 +1,4 @@
-"""The table that ends a site-by-site run."""
+"""The closing table of a site-by-site run."""
 
 from __future__ import annotations
 

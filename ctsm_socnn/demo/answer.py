@@ -1,4 +1,4 @@
-"""Whether the whole way found what the made-up region hides."""
+"""How well a run recovers the truth of the synthetic region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a CLM run over the made-up region would have held: monthly states and fluxes.
+"""A CLM run over the synthetic region: monthly states and fluxes.
 
 The soil is in balance: every litter pool loses each month what it is given, so that the carbon
 budget from which the forcing stage derives the litter inputs closes to rounding.

@@ -1,4 +1,4 @@
-"""What in an existing case stands against our SourceMods."""
+"""Conflicts between an existing case and our SourceMods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a usermods directory is whole and fits the case it is meant for."""
+"""Checks that a usermods directory is complete and fits its case."""
 
 from __future__ import annotations
 

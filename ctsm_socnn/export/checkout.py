@@ -1,4 +1,4 @@
-"""A user's checkout of CTSM: where its soil code lies, which version it is, whether it is changed."""
+"""A user's CTSM checkout: the place of its soil code, its version, its local changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an estimate loses on its way through a paramfile, in soil carbon.
+"""The part of an estimate that a paramfile cannot deliver, in soil carbon.
 
 The paramfile is read back, CTSM's own scheme of that version is run with it to its steady state,
 and its soil carbon is compared with what the estimate gives in the published model. Beside that

@@ -1,4 +1,4 @@
-"""A CTSM paramfile with the estimate in it, made from the user's own.
+"""A CTSM paramfile with the estimate, made from the user's own.
 
 In the manner of CTSM's `set_paramfile`: the template's bytes are copied and only values change,
 so that shapes, types, attributes and the netCDF format stay what CTSM expects (`ncd_io` reads a

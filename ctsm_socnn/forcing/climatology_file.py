@@ -1,4 +1,4 @@
-"""A climatology that was written to a file."""
+"""Reads a climatology from a file."""
 
 from __future__ import annotations
 

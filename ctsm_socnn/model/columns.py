@@ -1,4 +1,4 @@
-"""Columns: monthly forcing, checked, in the form that the kernel computes with."""
+"""Columns: monthly forcing, checked, in the form that the kernel needs."""
 
 from __future__ import annotations
 

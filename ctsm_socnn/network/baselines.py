@@ -1,4 +1,4 @@
-"""Black boxes to compare with: soil carbon straight from depth and covariates, no physics.
+"""Black-box models to compare with: soil carbon directly from depth and covariates.
 
 What a process-based model is worth shows only beside models that are not. Each baseline is an
 estimator of scikit-learn on one row an observation; its prediction at the 20 node depths stands

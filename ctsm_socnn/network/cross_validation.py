@@ -1,4 +1,4 @@
-"""Predictions for every site by a model that never saw it."""
+"""Out-of-fold predictions for every site."""
 
 from __future__ import annotations
 

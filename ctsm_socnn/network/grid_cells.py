@@ -1,4 +1,4 @@
-"""The cells of a grid in the form of sites, so many at a time."""
+"""The cells of a grid in the form of sites, in chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grids in pieces of so many cells, and the values of a piece cell by cell."""
+"""Grids in pieces, and the values of a piece cell by cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far modelled soil carbon is from observed: losses for end-to-end training, by name.
+"""Losses for end-to-end training, by name.
 
 All take observations of a batch and return a mean, so that their size does not depend on the
 number of layers:

@@ -1,4 +1,4 @@
-"""What a user may choose about a network; every default is said here and nowhere else."""
+"""Settings of a network, with all their defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One network's training: epochs, stopping on held-out locations, resume after a kill.
+"""One network's training: epochs, early stopping on held-out locations, resuming.
 
 What is learnt is an `Objective`'s business; how is this module's. The weights that count are a
 running average over epochs, which generalises better than those of any one epoch. The validation

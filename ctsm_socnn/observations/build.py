@@ -1,4 +1,4 @@
-"""Sites from forcing, profiles and covariates; what is left out is counted and listed."""
+"""Sites from forcing, profiles and covariates; excluded profiles are counted and listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Covariates on a grid: opened once, read the same way at sites and on the map."""
+"""Covariates on a grid: opened once, read in the same way for sites and maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles in one tidy form, whatever database they come from.
+"""Profiles in one tidy form, whatever their database.
 
 A dataset with two dimensions, `profile` and `sample`: the samples of all profiles one after the
 other, `row_size` of them for each (the contiguous ragged array of the CF conventions). Samples are

@@ -1,4 +1,4 @@
-"""Figures of modelled against observed carbon."""
+"""Figures of modelled versus observed carbon."""
 
 from __future__ import annotations
 

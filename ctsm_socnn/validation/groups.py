@@ -1,4 +1,4 @@
-"""Scores by group of observations: depth interval, biome, climate, soil order, source of the data.
+"""Scores by group of observations: depth interval, biome, climate, soil order, data source.
 
 Any variable of the sites file that has one value a site and few distinct ones makes groups.
 """

@@ -1,4 +1,4 @@
-"""Figures of what networks have learnt."""
+"""Figures of permutation importance and gradients."""
 
 from __future__ import annotations
 

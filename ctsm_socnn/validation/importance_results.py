@@ -1,4 +1,4 @@
-"""What a network has learnt from, as files, numbers and a section of a report."""
+"""Importance of covariates and parameters, as files, numbers and a section of a report."""
 
 from __future__ import annotations
 

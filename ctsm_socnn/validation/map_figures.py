@@ -1,4 +1,4 @@
-"""Maps: parameters, biases, and what differs between the kernel and a run."""
+"""Maps of parameters, biases, and differences between the kernel and a run."""
 
 from __future__ import annotations
 

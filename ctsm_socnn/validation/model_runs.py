@@ -1,4 +1,4 @@
-"""Soil carbon of CTSM runs, at the places where it was measured.
+"""Soil carbon of CTSM runs at the profiles.
 
 A run is compared with the profiles of its grid cells. Several profiles in one cell all count, and
 share one modelled profile: the spread among them is what no cell mean can explain. `cell_means` does

@@ -1,4 +1,4 @@
-"""Sections of a report about the network and the soil carbon that its parameters make."""
+"""Sections of a report about the network and the soil carbon from its parameters."""
 
 from __future__ import annotations
 

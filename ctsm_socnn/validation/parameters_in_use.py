@@ -1,4 +1,4 @@
-"""Which parameters a CTSM run really used, read from its own history files.
+"""Which parameters a CTSM run really used, derived from its history files.
 
 A case can be built with a paramfile and run without it: the wrong file is named, a version ignores
 the value, SourceMods are not compiled in. The decay rates (`K_*`), the scalars and the fluxes of

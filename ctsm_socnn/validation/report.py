@@ -1,4 +1,4 @@
-"""One HTML file about one run: what went in, what was left out, what came out, and how well.
+"""One HTML file about one run: inputs, exclusions, results and scores.
 
 Nothing in it is fetched from anywhere: styles and figures are inside the file, so that it can be
 mailed, archived beside the results, and printed.

@@ -1,4 +1,4 @@
-"""Sections of reports beside the main scores: groups, times of carbon, and what runs show."""
+"""Sections of reports besides the main scores: groups, carbon times, and results of runs."""
 
 from __future__ import annotations
 
