@@ -103,7 +103,7 @@ def judge_inputs(
     gradients = covariate_gradients(model, sites)
     write_importance(found, gradients, path, attributes | chosen.attributes)
     most = found["loss"].mean("repeat").sel(score="log_nse").idxmax("group").item()
-    return f"{found.sizes['group']} groups of covariates; most hangs on {most}"
+    return f"{found.sizes['group']} groups of covariates; the most important is {most}"
 
 
 def _fitted(run: Path, sites: xr.Dataset) -> list[Prediction]:

@@ -257,7 +257,7 @@ def validate_posterior(posterior: xr.Dataset, where: str = "posterior") -> xr.Da
 def validate_maps(maps: xr.Dataset, where: str = "parameter maps") -> xr.Dataset:
     """Return the dataset if it meets the schema of parameter maps.
 
-    Dimensions `lat, lon` (or `cell`); one variable a parameter, by the registry's name, with
+    Dimensions `lat, lon` (or `cell`); one variable per parameter, by the registry's name, with
     `units`, `valid_min`, `valid_max`; optionally `<name>_sd`; `extrapolated` (0 or 1); global
     attribute `turnover_time_convention`.
 

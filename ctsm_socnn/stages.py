@@ -122,7 +122,7 @@ def run_stages(
             output = directory / stage.output
             state = ledger.state(stage.name, fingerprints[stage.name])
             if state == "done" and output.exists():
-                report(f"{label}: done before, kept")
+                report(f"{label}: already done, kept")
                 continue
             goes_on = stage.resumes and state == "started"
             for name in (stage.output, *stage.leftovers):
@@ -202,7 +202,7 @@ def _refuse_changed(
         state = ledger.state(stage.name, fingerprints[stage.name])
         if state == "unknown" and output.exists():
             raise FileError(
-                f"{output} exists already and is not of this run; choose another output"
+                f"{output} exists already and is not from this run; choose another output"
             )
         if state == "other":
             raise FileError(

@@ -25,7 +25,7 @@ module published_scheme
    integer, parameter :: most_restarts = 5
    real(dp), parameter :: cost_of_singular = 100.0_dp
    !> Draws in which no proposal within the bounds is found before a chain starts anew; stands for the 60 s that the
-   !> published code waits, at 0.2 ms a draw.
+   !> published code waits, at 0.2 ms per draw.
    integer, parameter :: most_draws = 300000
 
    integer, parameter :: part_before = 0, part_uniform = 1, part_normal = 2

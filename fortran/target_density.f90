@@ -6,7 +6,7 @@ module target_density
 
    public :: density
 
-   !> A density on the open unit cube; several points are evaluated at a time, one a chain.
+   !> A density on the open unit cube; several points are evaluated at a time, one per chain.
    type, abstract :: density
       integer :: n_dimensions = 0
    contains

@@ -1,6 +1,6 @@
 """Results of finished blocks, kept beside the output during a run.
 
-A directory `OUTPUT.parts` holds one file a finished block, written under another name and renamed,
+A directory `OUTPUT.parts` holds one file per finished block, written under another name and renamed,
 so that a run that is killed at any moment loses at most the blocks in flight. A lock keeps two runs
 from working on one output.
 """

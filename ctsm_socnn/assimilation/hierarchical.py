@@ -165,7 +165,7 @@ def class_labels(sites: xr.Dataset, by: str) -> NDArray[np.str_]:
     if by not in sites or sites[by].dims != ("site",):
         one_value = [str(n) for n in sites.data_vars if sites[n].dims == ("site",)]
         raise ConfigError(
-            f"hierarchical: the sites have no variable {by!r} with one value a site; "
+            f"hierarchical: the sites have no variable {by!r} with one value per site; "
             f"choose from {', '.join(one_value)}"
         )
     values = sites[by].values

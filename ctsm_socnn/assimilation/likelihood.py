@@ -186,7 +186,7 @@ class LogLikelihood:
 
     @property
     def whitening(self) -> sparse.csr_array:
-        """Inverse of the factors of the error covariances, one block a site, shape (m, m)."""
+        """Inverse of the factors of the error covariances, one block per site, shape (m, m)."""
         return self._whitening
 
     @property
@@ -295,7 +295,7 @@ def _error_factor(
     sd: NDArray[np.float64],
     errors: Sequence[ErrorModel],
 ) -> sparse.csr_array:
-    """Cholesky factors of the error covariances, one block a site, shape (m, m).
+    """Cholesky factors of the error covariances, one block per site, shape (m, m).
 
     From the top down, at one depth from the poorest on, whatever the order of the rows: Student's t
     depends on which comes first.

@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bootstrap",
         action="store_true",
-        help="give each network locations of its own, drawn with replacement",
+        help="give each network a bootstrap sample of locations",
     )
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="largest number of epochs of a member"

@@ -85,7 +85,7 @@ def simulate(place: Place) -> ModelRun:
 
 
 def forcing_dataset(run: ModelRun) -> xr.Dataset:
-    """Give the run as forcing of the kernel, one site a cell, without observations."""
+    """Give the run as forcing of the kernel, one site per cell, without observations."""
     by_layer = ("site", "month", "layer")
     seconds = SECONDS_PER_DAY * np.reshape(DAYS_OF_MONTHS, (-1, 1, 1))
     inputs = np.moveaxis(run.litter * seconds, -1, 0)

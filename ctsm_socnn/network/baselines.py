@@ -129,7 +129,7 @@ def _predictors(sites: xr.Dataset, kind: Predictors) -> NDArray[np.float64]:
 
 
 def covariates_and_forcing(sites: xr.Dataset) -> NDArray[np.float64]:
-    """All covariates and forcing summaries, one row a site; NaN where one is missing."""
+    """All covariates and forcing summaries, one row per site; NaN where one is missing."""
     covariates = [sites[name].values.astype(np.float64) for name in covariate_names(sites)]
     return finite_or_missing(np.column_stack([*covariates, forcing_summaries(sites)]))
 

@@ -61,7 +61,7 @@ def test_stages_run_once(source: Path, directory: Path) -> None:
     assert lines[1].startswith("[1/2] reading: written (")
     run_stages(journal.stages, directory, report=lines.append)
     assert journal.ran == ["first", "second"]
-    assert lines[-1] == "[2/2] copying: done before, kept"
+    assert lines[-1] == "[2/2] copying: already done, kept"
 
 
 def test_a_stopped_run_goes_on(source: Path, directory: Path) -> None:

@@ -39,7 +39,7 @@ def build_encoder(
     class_counts : sequence of int
         Number of classes of each categorical input.
     n_outputs : int
-        Scores wanted, one a parameter.
+        Scores wanted, one per parameter.
     settings : EncoderSettings
 
     Raises
