@@ -1,4 +1,4 @@
-!> What a sampler needs to know of its target: the negative log density of points of the unit cube.
+!> The target of a sampler: the negative log density at points of the unit cube.
 module target_density
    use kinds, only: dp
    implicit none (type, external)
