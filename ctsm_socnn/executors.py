@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 LOCAL_CLUSTER = "local"
 """Name of a dask cluster that is started on this machine."""
 
-_GO_ON = "what is done so far is kept and the same command goes on from there"
+_GO_ON = "what is done so far is kept and the same command continues from there"
 
 
 @contextmanager

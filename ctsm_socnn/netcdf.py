@@ -125,7 +125,7 @@ def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
 
 
 def write_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a dataset for people and later stages (netCDF-4, compressed).
+    """Write a dataset for users and later stages (netCDF-4, compressed).
 
     Parameters
     ----------

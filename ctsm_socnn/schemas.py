@@ -87,8 +87,8 @@ def open_file(path: str | Path, *, load: bool = True) -> xr.Dataset:
     ----------
     path : Path
     load : bool
-        Whether to read all of it now and close it; otherwise values are read, each time anew, where
-        they are used: for files larger than the memory.
+        Whether to read the whole file now and close it; otherwise values are read on demand, for
+        files larger than memory.
 
     Raises
     ------

@@ -116,7 +116,7 @@ class Checkpoint:
         except OSError as error:
             raise FileError(
                 f"{path} cannot be written: {error.strerror}; what is done so far is kept in "
-                f"{self._directory} and the same command goes on from there"
+                f"{self._directory} and the same command continues from there"
             ) from error
         shutil.rmtree(self.scratch(index), ignore_errors=True)
         stop_if_asked()

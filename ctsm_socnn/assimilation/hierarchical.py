@@ -9,7 +9,7 @@ and the least of :math:`C(z)/k + |z_0|^2/2 + \sum_c |\epsilon_c|^2/2` is sought,
 scale :math:`k` of one batch (`ctsm_socnn.assimilation.pooled`). How much each parameter may differ
 between classes, :math:`\tau_j`, is learnt from the data (empirical Bayes, by expectation and
 maximisation): :math:`\tau_j^2` is the mean over classes of :math:`(z_c - z_0)_j^2` plus its variance.
-A class with little data stays with the whole; one that was not seen is the whole.
+A class with little data stays close to the common vector; an unseen class gets it exactly.
 """
 
 from __future__ import annotations

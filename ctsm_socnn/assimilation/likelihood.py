@@ -15,8 +15,8 @@ With :math:`o_i` the observations of a profile and :math:`m_i` what the model ha
 ``student-t``
     As ``lognormal``, but the whitened residuals :math:`u = L^{-1} r` follow Student's t with
     :math:`\nu` degrees of freedom: :math:`C = \sum_i \frac{\nu+1}{2} \ln(1 + u_i^2/\nu)`, with
-    :math:`L L^T = \Sigma` the Cholesky factor of the layers from the top down. A few wild values do
-    not pull the whole profile.
+    :math:`L L^T = \Sigma` the Cholesky factor of the layers from the top down. A few outliers do
+    not dominate the profile.
 """
 
 from __future__ import annotations

@@ -129,8 +129,8 @@ def random_sampling(
     """Parameters for sites without data, drawn from the pool of all site posteriors.
 
     As in the published comparison of methods: a draw takes one of the fitted sites at random and one
-    draw of its posterior, all parameters together; of their modelled SOC take the median, since one
-    draw with an e-folding depth near 0 decides the mean. Sites that have not converged stay out.
+    draw of its posterior, all parameters together; of their modelled SOC take the median, since a
+    draw with an e-folding depth near 0 dominates the mean. Sites that have not converged are left out.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Errors of the profiles by their source.
 
-A TOML file has one table per source, and `default` for all others; what a table leaves out is as usual:
+A TOML file has one table per source, and `default` for all others; what a table omits keeps its default:
 
     [default]
     observation_sd = 0.3

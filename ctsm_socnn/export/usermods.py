@@ -127,8 +127,8 @@ def write_usermods(
         Leave the SourceMods out, for clones (`create_clone --keepexe`) of a case that has them
         already: only paramfile and maps are new.
     case : str or Path, optional
-        Existing case that will take the SourceMods: its own and its decomposition must not stand
-        against them.
+        Existing case that will take the SourceMods: its own SourceMods and its decomposition must
+        not conflict with them.
     sites : xarray.Dataset, optional
         Sites with forcing, at which the loss of scalars alone is computed for the README.
     source : str

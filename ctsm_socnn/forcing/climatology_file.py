@@ -13,7 +13,7 @@ __all__ = ["open_climatology"]
 
 
 def open_climatology(path: str | Path) -> xr.Dataset:
-    """Open what `ctsm-socnn forcing` wrote.
+    """Open a climatology written by `ctsm-socnn forcing`.
 
     Raises
     ------

@@ -33,7 +33,7 @@ _N_LAYERS: Final = _NODE_DEPTH.size
 
 @dataclass(frozen=True)
 class ObservationOperator:
-    """Which observations are used, and the matrix that models them.
+    """The observations that are used, and the matrix that models them.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ def train(
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """Train by the method's name.
+    """Train a model by the method of that name.
 
     Raises
     ------

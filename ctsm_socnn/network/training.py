@@ -152,7 +152,7 @@ def fit_network(
     device : Device
         That of the objective. The network comes back to the CPU.
     checkpoint : Path, optional
-        File for resuming; if it exists, training goes on from its epoch to the same weights. A
+        File for resuming; if it exists, training continues from its epoch to the same weights. A
         damaged one is as if it did not exist.
     progress : callable, optional
 

@@ -143,7 +143,7 @@ def validate_profiles(profiles: xr.Dataset, where: str) -> xr.Dataset:
 
 
 def merge_profiles(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
-    """Put several sets of profiles into one, and flag those that an earlier set holds already.
+    """Combine several sets of profiles, flagging those that an earlier set already holds.
 
     Parameters
     ----------

@@ -183,7 +183,7 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(world, tmp_path, number, 
     _, error = process.communicate(timeout=120)
     assert process.returncode == status
     assert error.splitlines()[-1] == (
-        f"ctsm-socnn build-params: {said}; run the same command again: it goes on where it was"
+        f"ctsm-socnn build-params: {said}; run the same command again: it continues where it stopped"
     )
     assert [path.name for path in results.rglob(".*")] == [".lock"]
 
