@@ -51,7 +51,7 @@ def without_effect(posterior: xr.Dataset) -> Mapping[str, int]:
 
 
 def hardly_narrowed(posterior: xr.Dataset) -> list[str]:
-    """Name the parameters that have an effect, but of which the profiles tell next to nothing."""
+    """Name the parameters that have an effect, but that the profiles hardly constrain."""
     run = _run(posterior)
     acts = posterior["identifiable"].values[run] == 1
     contraction = posterior["contraction"].values[run]

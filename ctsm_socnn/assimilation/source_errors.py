@@ -60,7 +60,7 @@ def read_source_errors(path: Path) -> dict[str, dict[str, float]]:
     for source, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(
-                f"{path}: {source} stands alone; put it into a table, as [{_DEFAULT}]"
+                f"{path}: {source} is not in a table; put it into one, such as [{_DEFAULT}]"
             )
         for name, value in table.items():
             if name not in ERROR_VARIABLES:

@@ -21,7 +21,7 @@ _REFUSED: Final = {
 
 
 def case_conflicts(case: Path, ours: Mapping[str, bytes]) -> Iterator[str]:
-    """Say what stands against putting SourceMods into a case.
+    """List conflicts with putting SourceMods into a case.
 
     Parameters
     ----------

@@ -151,7 +151,7 @@ def _complete(sites: xr.Dataset) -> xr.Dataset:
     """Sites that lack none of their forcing but, perhaps, sand."""
     lacking = without_forcing(sites)
     if lacking.all():
-        raise ExportError("no site has all its forcing, so that nothing can be said of the loss")
+        raise ExportError("no site has all its forcing, so the loss cannot be computed")
     return sites.isel(site=~lacking)
 
 

@@ -64,7 +64,7 @@ _ALLOWED: Final[Mapping[str, float]] = {
 
 @dataclass(frozen=True)
 class _Check:
-    """Difference of one field in each cell, kernel less run; NaN where nothing can be said."""
+    """Difference of one field in each cell, kernel minus run; NaN where undefined."""
 
     field: str
     measure: str

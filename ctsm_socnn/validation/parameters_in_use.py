@@ -135,7 +135,7 @@ def find_evidence(
     estimates = _estimates(fields, expected, mapped)
     if not estimates:
         raise ValidationError(
-            f"{paths[0]} has no K_* field nor respiration by pool, so nothing can be told; let the "
+            f"{paths[0]} has no K_* field nor respiration by pool, so nothing can be determined; let the "
             f"run write them with the usermods of {shipped_directory('usermods')}/forcing_output"
         )
     return [
