@@ -97,21 +97,20 @@ contains
       if (above > 0.0_dp .and. below > 0.0_dp) then
          conductance = 1.0_dp/((1.0_dp - weight)/below + weight/above)/distance
       else
-         mean_floor = floor_mean(above, below, weight)/distance
+         mean_floor = floor_mean(above, weight)/distance
          power_law = patankar(floor_per_day/mean_floor)
          floor_up = mean_floor*power_law*days_per_year
          floor_down = floor_down + floor_up
       end if
    end subroutine face
 
-   !> Harmonic mean (m2 day-1) of two diffusivities of which at least one is the floor. The other, if it is not, is so
-   !> much larger that its share of the mean vanishes.
-   pure function floor_mean(above, below, weight) result(mean)
-      real(dp), intent(in) :: above, below, weight
+   !> Harmonic mean (m2 day-1) of two diffusivities of which that below is the floor: mixing does not grow with depth.
+   !> That above, if it is not the floor, is so much larger that its share of the mean vanishes.
+   pure function floor_mean(above, weight) result(mean)
+      real(dp), intent(in) :: above, weight
       real(dp) :: mean
 
       mean = floor_per_day
-      if (below > 0.0_dp) mean = floor_per_day/weight
       if (above > 0.0_dp) mean = floor_per_day/(1.0_dp - weight)
    end function floor_mean
 
@@ -140,7 +139,7 @@ contains
          if (shape(j) > 0.0_dp .and. shape(j - 1) > 0.0_dp) cycle
          distance = node_depth(j) - node_depth(j - 1)
          weight = (interface_depth(j - 1) - node_depth(j - 1))/distance
-         exchange(j, i_upper_floor) = floor_mean(shape(j - 1), shape(j), weight)/distance*days_per_year &
+         exchange(j, i_upper_floor) = floor_mean(shape(j - 1), weight)/distance*days_per_year &
                                       /layer_thickness(j)
       end do
    end subroutine below_bedrock

@@ -148,6 +148,7 @@ contains
       half = nint(real(last, dp)/2.0_dp)
       first = min(half + 1, last)
       record%accepted = last
+      if (last == 0) return
       allocate (record%draws(n_parameters, n_stored), record%costs(n_stored))
       do i = 1, n_stored
          place = first + nint(real(i - 1, dp)*real(last - first, dp)/real(max(1, n_stored - 1), dp))

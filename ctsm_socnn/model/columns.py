@@ -209,6 +209,10 @@ def _checked(values: ArrayLike, field: _Field, count: int | None) -> NDArray[np.
     if array.shape[1:] != wanted or (count is not None and array.shape[0] != count):
         shape = ", ".join(("columns" if count is None else str(count), *map(str, wanted)))
         raise KernelError(f"{field.name} has shape {array.shape}; it must be ({shape})")
+    if array.size == 0:
+        raise KernelError(
+            f"{field.name} has shape {array.shape}; there must be at least one column"
+        )
     possible = (array >= field.lowest) & (array <= field.highest)  # false for NaN
     if not possible.all():
         raise KernelError(_complaint(array, possible, field))

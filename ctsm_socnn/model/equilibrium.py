@@ -60,7 +60,8 @@ def steady_state(
     ----------
     columns : Columns
     parameters : array_like, shape (row, 21)
-        In the registry's order and units, turnover times in the `unnormalised` convention. At a
+        In the registry's order and units, turnover times in the `unnormalised` convention. No rows
+        give empty results. At a
         lower bound of zero (efolding, tau_l1, tau_s1, w_scaling) results are the limits, and
         finite.
     index : array_like, shape (row,), optional
@@ -81,7 +82,8 @@ def steady_state(
     count = thread_count(threads)
     rows, column = checked_rows(columns, parameters, index, count)
     pools, soc = np.empty((len(rows), N_POOLS, N_LAYERS)), np.empty((len(rows), N_LAYERS))
-    _kernel.proda_pools(*records(columns), rows.T, column, count, pools.T, soc.T)
+    if len(rows) > 0:
+        _kernel.proda_pools(*records(columns), rows.T, column, count, pools.T, soc.T)
     return SteadyState(pools, soc)
 
 
@@ -115,7 +117,8 @@ def soil_carbon(
     count = thread_count(threads)
     rows, column = checked_rows(columns, parameters, index, count)
     soc = result_memory("out", out, (len(rows), N_LAYERS))
-    _kernel.proda_soil_carbon(*records(columns), rows.T, column, count, soc.T)
+    if len(rows) > 0:
+        _kernel.proda_soil_carbon(*records(columns), rows.T, column, count, soc.T)
     return soc
 
 
@@ -177,7 +180,8 @@ def adjoint(
     soc = result_memory("out[0]", out[0], (n, N_LAYERS))
     parameters_bar = result_memory("out[1]", out[1], (n, N_PARAMETERS))
     input_bar = np.empty((n, len(POOLS_WITH_INPUT)))
-    _kernel.proda_gradient(
-        *records(columns), rows.T, column, bar.T, threads, soc.T, parameters_bar.T, input_bar.T
-    )
+    if n > 0:
+        _kernel.proda_gradient(
+            *records(columns), rows.T, column, bar.T, threads, soc.T, parameters_bar.T, input_bar.T
+        )
     return soc, parameters_bar, input_bar

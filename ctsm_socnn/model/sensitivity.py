@@ -80,9 +80,10 @@ def full_gradient(
         np.empty((n, len(CLIMATE_FIELDS), N_MONTHS, N_LAYERS)),
         np.empty((n, len(POOLS_WITH_INPUT))),
     )
-    _kernel.proda_full_gradient(
-        *records(columns), rows.T, column, bar.T, used, *(each.T for each in gradient)
-    )
+    if n > 0:
+        _kernel.proda_full_gradient(
+            *records(columns), rows.T, column, bar.T, used, *(each.T for each in gradient)
+        )
     return gradient
 
 
@@ -125,16 +126,17 @@ def soil_carbon_change(
     climate_by = broadcast("climate_change", climate_change, climate_shape)
     inputs_by = broadcast("inputs_change", inputs_change, (n, len(POOLS_WITH_INPUT)))
     change = np.empty((n, N_LAYERS))
-    _kernel.proda_change(
-        *records(columns),
-        rows.T,
-        column,
-        parameters_by.T,
-        climate_by.T,
-        inputs_by.T,
-        used,
-        change.T,
-    )
+    if n > 0:
+        _kernel.proda_change(
+            *records(columns),
+            rows.T,
+            column,
+            parameters_by.T,
+            climate_by.T,
+            inputs_by.T,
+            used,
+            change.T,
+        )
     return change
 
 
@@ -203,4 +205,7 @@ def _by_layer(
         np.tile(np.eye(N_LAYERS), (n, 1)),
         used,
     )
-    return parameters_bar.reshape(n, N_LAYERS, -1), input_bar.reshape(n, N_LAYERS, -1)
+    return (
+        parameters_bar.reshape(n, N_LAYERS, N_PARAMETERS),
+        input_bar.reshape(n, N_LAYERS, len(POOLS_WITH_INPUT)),
+    )

@@ -130,7 +130,8 @@ def read_weights(
     Returns
     -------
     RemapWeights
-        Conservative weights that others made for wider masks are narrowed to these, exactly.
+        Weights that others made for wider masks are narrowed to these, exactly; ESMF says of a mesh
+        that all its cells count even where it has left some out.
 
     Raises
     ------
@@ -320,12 +321,19 @@ def _narrowed(weights: RemapWeights, dataset: xr.Dataset, path: Path) -> RemapWe
         same &= bool((there == grid.mask.ravel()).all())
     if same:
         return weights
-    if weights.method is not Method.CONSERVATIVE:
+    if weights.method is not Method.CONSERVATIVE and _takes_from_masked(weights):
         raise GridError(
-            f"{path}: was made for another mask, and {weights.method} weights cannot be narrowed; "
-            "make them with this grid's mask"
+            f"{path}: was made for another mask, and {weights.method} weights that take from masked "
+            "cells cannot be narrowed; make them with this grid's mask"
         )
     return _without_masked(weights)
+
+
+def _takes_from_masked(weights: RemapWeights) -> bool:
+    """Whether a value would come from a masked cell; what else a wider mask changes is not read."""
+    entries = weights.matrix.tocoo()
+    wanted = weights.target.mask.ravel()[entries.row]
+    return bool((wanted & ~weights.source.mask.ravel()[entries.col]).any())
 
 
 def _without_masked(weights: RemapWeights) -> RemapWeights:

@@ -122,6 +122,8 @@ def test_wrong_shapes_are_named(make_forcing: MakeForcing) -> None:
         Columns.from_arrays(**forcing | {"water": forcing["water"].transpose(0, 2, 1)})
     with pytest.raises(KernelError, match=r"ALTMAX has shape \(2, 12\); it must be \(3, 12\)"):
         Columns.from_arrays(**forcing | {"thaw": forcing["thaw"][:2]})
+    with pytest.raises(KernelError, match=r"TSOI has shape \(0, 12, 20\); .* at least one column"):
+        Columns.from_arrays(**forcing | {"temperature": forcing["temperature"][:0]})
     with pytest.raises(KernelError, match="inputs holds 3 arrays; it must hold 4"):
         Columns.from_arrays(**forcing | {"inputs": forcing["inputs"][:3]})
 

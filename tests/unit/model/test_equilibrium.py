@@ -8,7 +8,16 @@ import pytest
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import KernelError
-from ctsm_socnn.model import SOIL_GRID, Columns, soil_carbon, steady_state, steady_state_vjp
+from ctsm_socnn.model import (
+    SOIL_GRID,
+    Columns,
+    full_gradient,
+    jacobian,
+    soil_carbon,
+    soil_carbon_change,
+    steady_state,
+    steady_state_vjp,
+)
 from ctsm_socnn.parameters import PARAMETER_NAMES, clm5_defaults, lower_bounds, upper_bounds
 
 MakeForcing = Callable[..., dict[str, Any]]
@@ -47,6 +56,17 @@ def test_results_go_into_memory_that_is_given(
     expected = steady_state_vjp(columns, parameters, bar)
     np.testing.assert_array_equal(again, expected[0])
     np.testing.assert_array_equal(gradient, expected[1])
+
+
+def test_no_rows_give_empty_results(columns: Columns) -> None:
+    none = columns, np.empty((0, 21)), np.empty(0, dtype=np.int64)
+    assert steady_state(*none).pools.shape == (0, 7, 20)
+    assert soil_carbon(*none).shape == (0, 20)
+    _, gradient = steady_state_vjp(*none[:2], np.empty((0, 20)), none[2])
+    assert gradient.shape == (0, 21)
+    assert jacobian(*none).shape == (0, 20, 21)
+    assert full_gradient(*none[:2], 1.0, none[2]).climate.shape == (0, 4, 12, 20)
+    assert soil_carbon_change(*none[:2], index=none[2]).shape == (0, 20)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,13 @@ def test_observations_are_the_sparse_product_and_its_transpose(dtype: torch.dtyp
     np.testing.assert_allclose(carbon.grad.numpy(), gradient, **tolerance)
 
 
+def test_an_empty_batch_has_an_empty_gradient(columns: Columns) -> None:
+    parameters = torch.empty((0, 21), dtype=torch.float64, requires_grad=True)
+    soc(columns, parameters, np.empty(0, dtype=np.int64)).sum().backward()
+    assert parameters.grad is not None
+    assert parameters.grad.shape == (0, 21)
+
+
 def test_second_derivative_is_refused(columns: Columns, make_parameters: MakeParameters) -> None:
     parameters = torch.from_numpy(make_parameters(3)).requires_grad_()
     (gradient,) = torch.autograd.grad(

@@ -187,6 +187,29 @@ def test_nearest_weights_of_others_do_not_pass_for_covered_far_away(
     assert 0 < read.covered.sum() < target.mask.sum()
 
 
+def test_nearest_weights_of_others_are_narrowed_where_no_donor_is_masked(
+    tmp_path: Path, source: Grid, target: Grid
+) -> None:
+    """ESMF says of a mesh that all its cells count, even where it has left the masked ones out."""
+    path = tmp_path / "w.nc"
+    made = nearest_weights(source, target)
+    write_weights(made, path)
+    everywhere = np.ones(source.size, dtype=np.int32)
+    _foreign(path, mask_a=everywhere, mask_b=np.ones(target.size, dtype=np.int32))
+    north = target.with_mask(target.mask.ravel() & (target.centres()[1] > 40.0))
+    for grid in (target, north):
+        read, expected = (
+            read_weights(path, source, grid, Method.NEAREST),
+            nearest_weights(source, grid),
+        )
+        assert read.matrix.nnz == expected.matrix.nnz == grid.mask.sum()
+        assert abs(read.matrix - expected.matrix).max() == 0.0
+        np.testing.assert_array_equal(read.covered, expected.covered)
+    without_a_donor = source.with_mask(source.mask.ravel() & (made.used == 0.0))
+    with pytest.raises(GridError, match="nearest weights that take from masked cells"):
+        read_weights(path, without_a_donor, target, Method.NEAREST)
+
+
 def test_the_form_of_cdo_is_read(path: Path, source: Grid, target: Grid) -> None:
     _foreign(path)
     with xr.open_dataset(path) as file:
