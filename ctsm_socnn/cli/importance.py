@@ -14,7 +14,6 @@ stopped goes on at the fold it had come to when it is given again.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -68,20 +67,21 @@ def run(arguments: argparse.Namespace) -> int:
     require_replaceable(arguments.output, overwrite=arguments.overwrite)
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
-    work = training_directory(arguments.output)
-    gradients = covariate_gradients(model, sites)
-    importance = permutation_importance(
-        _judges(arguments, model, sites, work),
-        sites,
-        groups,
-        arguments.seed,
-        repeats=arguments.repeats,
-        progress=lambda done: print(f"model {done} judged", file=sys.stderr, flush=True),
-    )
-    inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
-    made = provenance_attributes(seed=arguments.seed, inputs=inputs)
-    write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)
-    shutil.rmtree(work, ignore_errors=True)
+    with training_directory(arguments.output) as work:
+        gradients = covariate_gradients(model, sites)
+        importance = permutation_importance(
+            _judges(arguments, model, sites, work),
+            sites,
+            groups,
+            arguments.seed,
+            repeats=arguments.repeats,
+            progress=lambda done: print(f"model {done} judged", file=sys.stderr, flush=True),
+        )
+        inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
+        made = provenance_attributes(seed=arguments.seed, inputs=inputs)
+        write_importance(
+            importance, gradients, arguments.output, made, overwrite=arguments.overwrite
+        )
     print_result(arguments, importance_json(importance, gradients), _table(importance))
     return 0
 

@@ -13,7 +13,6 @@ A training that was stopped goes on when the same command is given again.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -143,12 +142,32 @@ def run(arguments: argparse.Namespace) -> int:
         )
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     settings, device = _settings(arguments, posterior), choose_device(arguments.device)
-    work = training_directory(arguments.output)
     sites = open_sites(arguments.sites)
     folds = None
     if arguments.calibrate is not None:
         # Before the training, so that too many folds are told at once.
         folds = asked_folds(arguments, sites, arguments.calibrate).fold
+    with training_directory(arguments.output) as work:
+        model = _trained(arguments, sites, settings, posterior, device, work)
+        in_sample = score_model(model, sites)
+        model = replace(model, training={**model.training, "in_sample": in_sample})
+        if folds is not None:
+            model = _calibrated(model, sites, posterior, folds, device, work, arguments.workers)
+        save_model(model, arguments.output, overwrite=arguments.overwrite)
+    result = {**model.training, "model": str(arguments.output)}
+    print_result(arguments, result, _report(model, arguments.output))
+    return 0
+
+
+def _trained(
+    arguments: argparse.Namespace,
+    sites: xr.Dataset,
+    settings: NetworkSettings,
+    posterior: xr.Dataset | None,
+    device: Device,
+    work: Path,
+) -> Model:
+    """Train with a progress bar, and name the covariates that are not used."""
     total = settings.members * settings.epochs
     with tqdm(total=total, unit="epoch", disable=None if progress_wanted() else True) as bar:
         model = train(
@@ -167,15 +186,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"warning: {name} has one value or none at the training sites and is not used",
             file=sys.stderr,
         )
-    in_sample = score_model(model, sites)
-    model = replace(model, training={**model.training, "in_sample": in_sample})
-    if folds is not None:
-        model = _calibrated(model, sites, posterior, folds, device, work, arguments.workers)
-    save_model(model, arguments.output, overwrite=arguments.overwrite)
-    shutil.rmtree(work, ignore_errors=True)
-    result = {**model.training, "model": str(arguments.output)}
-    print_result(arguments, result, _report(model, arguments.output))
-    return 0
+    return model
 
 
 def _calibrated(
