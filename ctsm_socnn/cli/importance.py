@@ -65,23 +65,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Shuffle, differentiate, write, draw and print."""
     require_replaceable(arguments.output, overwrite=arguments.overwrite)
+    with training_directory(arguments.output) as work:
+        return _importance(arguments, work)
+
+
+def _importance(arguments: argparse.Namespace, work: Path) -> int:
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
-    with training_directory(arguments.output) as work:
-        gradients = covariate_gradients(model, sites)
-        importance = permutation_importance(
-            _judges(arguments, model, sites, work),
-            sites,
-            groups,
-            arguments.seed,
-            repeats=arguments.repeats,
-            progress=lambda done: print(f"model {done} judged", file=sys.stderr, flush=True),
-        )
-        inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
-        made = provenance_attributes(seed=arguments.seed, inputs=inputs)
-        write_importance(
-            importance, gradients, arguments.output, made, overwrite=arguments.overwrite
-        )
+    gradients = covariate_gradients(model, sites)
+    importance = permutation_importance(
+        _judges(arguments, model, sites, work),
+        sites,
+        groups,
+        arguments.seed,
+        repeats=arguments.repeats,
+        progress=lambda done: print(f"model {done} judged", file=sys.stderr, flush=True),
+    )
+    inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
+    made = provenance_attributes(seed=arguments.seed, inputs=inputs)
+    write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)
     print_result(arguments, importance_json(importance, gradients), _table(importance))
     return 0
 

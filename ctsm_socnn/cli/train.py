@@ -134,6 +134,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, say what was trained, write the model directory."""
     require_replaceable(arguments.output, overwrite=arguments.overwrite, mark=DESCRIPTION)
+    with training_directory(arguments.output) as work:
+        model = _trained_model(arguments, work)
+        save_model(model, arguments.output, overwrite=arguments.overwrite)
+    result = {**model.training, "model": str(arguments.output)}
+    print_result(arguments, result, _report(model, arguments.output))
+    return 0
+
+
+def _trained_model(arguments: argparse.Namespace, work: Path) -> Model:
+    """Train, score and, if asked, calibrate."""
     if arguments.location:
         print(
             "warning: with location as an input the maps follow the pattern of the profiles; "
@@ -147,16 +157,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.calibrate is not None:
         # Before the training, so that too many folds are told at once.
         folds = asked_folds(arguments, sites, arguments.calibrate).fold
-    with training_directory(arguments.output) as work:
-        model = _trained(arguments, sites, settings, posterior, device, work)
-        in_sample = score_model(model, sites)
-        model = replace(model, training={**model.training, "in_sample": in_sample})
-        if folds is not None:
-            model = _calibrated(model, sites, posterior, folds, device, work, arguments.workers)
-        save_model(model, arguments.output, overwrite=arguments.overwrite)
-    result = {**model.training, "model": str(arguments.output)}
-    print_result(arguments, result, _report(model, arguments.output))
-    return 0
+    model = _trained(arguments, sites, settings, posterior, device, work)
+    in_sample = score_model(model, sites)
+    model = replace(model, training={**model.training, "in_sample": in_sample})
+    if folds is None:
+        return model
+    return _calibrated(model, sites, posterior, folds, device, work, arguments.workers)
 
 
 def _trained(
