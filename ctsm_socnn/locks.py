@@ -6,18 +6,22 @@ The operating system releases a lock when its process ends, in whatever way.
 from __future__ import annotations
 
 import fcntl
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from ctsm_socnn.errors import FileError, SocnnError
 
 __all__ = ["locked"]
 
+_LOG: Final = logging.getLogger(__name__)
+
 
 @contextmanager
 def locked(path: Path, busy: SocnnError) -> Iterator[None]:
-    """Hold a lock file.
+    """Hold a lock file; where the file system keeps no locks, warn and go without.
 
     Parameters
     ----------
@@ -38,6 +42,13 @@ def locked(path: Path, busy: SocnnError) -> Iterator[None]:
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise busy from error
+        except OSError as error:
+            # Lustre mounted without `flock`, for example.
+            _LOG.warning(
+                "%s: the file system keeps no locks (%s); do not run two commands on one output",
+                path.parent,
+                error.strerror,
+            )
         yield

@@ -14,7 +14,6 @@ that was stopped continues with the fold it had reached when it is given again.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -66,9 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Shuffle, differentiate, write, draw and print."""
     require_replaceable(arguments.output, overwrite=arguments.overwrite)
+    with training_directory(arguments.output) as work:
+        return _importance(arguments, work)
+
+
+def _importance(arguments: argparse.Namespace, work: Path) -> int:
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
-    work = training_directory(arguments.output)
     gradients = covariate_gradients(model, sites)
     importance = permutation_importance(
         _judges(arguments, model, sites, work),
@@ -81,7 +84,6 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
     write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)
-    shutil.rmtree(work, ignore_errors=True)
     print_result(arguments, importance_json(importance, gradients), _table(importance))
     return 0
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from ctsm_socnn.errors import ConfigError
+from ctsm_socnn.directories import make_directory
+from ctsm_socnn.errors import ConfigError, FileError
+from ctsm_socnn.locks import locked
 
 __all__ = [
     "add_run_option",
@@ -16,6 +21,8 @@ __all__ = [
     "require_own_names",
     "training_directory",
 ]
+
+_LOCK: Final = "lock"
 
 
 def add_run_option(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
@@ -96,6 +103,24 @@ def require_own_names(outputs: Mapping[str, Path | None], read: Iterable[Path]) 
             raise ConfigError(f"{first} and {option} both name {path}; give them two names")
 
 
-def training_directory(output: Path) -> Path:
-    """Where a command keeps unfinished trainings, beside its output."""
-    return output.with_name(f".{output.name}.training")
+@contextmanager
+def training_directory(output: Path) -> Iterator[Path]:
+    """Hold the directory of a command's unfinished trainings, beside its output.
+
+    It is removed when the block ends well, and kept to continue from when it does not.
+
+    Raises
+    ------
+    FileError
+        If another run works on the same output, or the directory cannot be written.
+    """
+    work = output.with_name(f".{output.name}.training")
+    make_directory(work)
+    busy = FileError(f"another run is working on {output}; wait for it or choose another output")
+    with locked(work / _LOCK, busy):
+        try:
+            yield work
+            shutil.rmtree(work, ignore_errors=True)
+        finally:
+            if [path.name for path in work.glob("*")] == [_LOCK]:
+                shutil.rmtree(work, ignore_errors=True)

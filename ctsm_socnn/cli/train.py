@@ -15,7 +15,6 @@ command is given again.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -143,6 +142,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, say what was trained, write the model directory."""
     require_replaceable(arguments.output, overwrite=arguments.overwrite, mark=DESCRIPTION)
+    with training_directory(arguments.output) as work:
+        model = _trained_model(arguments, work)
+        save_model(model, arguments.output, overwrite=arguments.overwrite)
+    result = {**model.training, "model": str(arguments.output)}
+    print_result(arguments, result, _report(model, arguments.output))
+    return 0
+
+
+def _trained_model(arguments: argparse.Namespace, work: Path) -> Model:
+    """Train, score and, if asked, calibrate."""
     if arguments.location:
         print(
             "warning: with location as an input the maps follow the pattern of the profiles; "
@@ -151,12 +160,28 @@ def run(arguments: argparse.Namespace) -> int:
         )
     posterior = open_file(arguments.posterior) if arguments.posterior else None
     settings, device = _settings(arguments, posterior), choose_device(arguments.device)
-    work = training_directory(arguments.output)
     sites = open_sites(arguments.sites)
     folds = None
     if arguments.calibrate is not None:
         # Before the training, so that too many folds are told at once.
         folds = asked_folds(arguments, sites, arguments.calibrate).fold
+    model = _trained(arguments, sites, settings, posterior, device, work)
+    in_sample = score_model(model, sites)
+    model = replace(model, training={**model.training, "in_sample": in_sample})
+    if folds is None:
+        return model
+    return _calibrated(model, sites, posterior, folds, device, work, arguments.workers)
+
+
+def _trained(
+    arguments: argparse.Namespace,
+    sites: xr.Dataset,
+    settings: NetworkSettings,
+    posterior: xr.Dataset | None,
+    device: Device,
+    work: Path,
+) -> Model:
+    """Train with a progress bar, and name the covariates that are not used."""
     total = settings.members * settings.epochs
     with tqdm(total=total, unit="epoch", disable=None if progress_wanted() else True) as bar:
         model = train(
@@ -175,15 +200,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"warning: {name} has one value or none at the training sites and is not used",
             file=sys.stderr,
         )
-    in_sample = score_model(model, sites)
-    model = replace(model, training={**model.training, "in_sample": in_sample})
-    if folds is not None:
-        model = _calibrated(model, sites, posterior, folds, device, work, arguments.workers)
-    save_model(model, arguments.output, overwrite=arguments.overwrite)
-    shutil.rmtree(work, ignore_errors=True)
-    result = {**model.training, "model": str(arguments.output)}
-    print_result(arguments, result, _report(model, arguments.output))
-    return 0
+    return model
 
 
 def _calibrated(

@@ -9,10 +9,11 @@ from typing import Final
 
 from ctsm_socnn.export.checkout import STOCK_FILES
 
-__all__ = ["SOURCE_MODS", "case_conflicts"]
+__all__ = ["SOURCE_MODS", "case_conflicts", "overridden_settings"]
 
 SOURCE_MODS: Final = Path("SourceMods") / "src.clm"
 
+_ASSIGNMENT: Final = re.compile(r"^\s*(\w+)\s*=\s*(.*?)[\s,]*$", re.MULTILINE)
 _REFUSED: Final = {
     r"soil_decomp_method\s*=\s*'MIMICS": "MIMICS decomposition, which has rates of its own",
     r"use_fates\s*=\s*\.true\.": "FATES",
@@ -45,8 +46,50 @@ def case_conflicts(case: Path, ours: Mapping[str, bytes]) -> Iterator[str]:
     if not ours:
         return
     for path in (case / "user_nl_clm", case / "CaseDocs" / "lnd_in"):
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        code = "\n".join(line.split("!")[0] for line in text.splitlines())
+        code = _without_comments(path) if path.is_file() else ""
         for pattern, what in _REFUSED.items():
             if re.search(pattern, code, re.IGNORECASE):
                 yield f"{path} selects {what}; these SourceMods do not work with it"
+
+
+def overridden_settings(case: Path, user_nl: Path) -> Iterator[str]:
+    """Say which settings of a usermods directory a case has taken and then sets otherwise.
+
+    CIME appends the `user_nl_clm` of each usermods directory, once for each instance of the model,
+    and of two lines of one name the later counts.
+
+    Parameters
+    ----------
+    case : Path
+        Case directory.
+    user_nl : Path
+        `user_nl_clm` of the usermods directory.
+
+    Yields
+    ------
+    str
+        One problem each.
+    """
+    ours = {name: values[-1] for name, values in _assignments(user_nl).items()}
+    for path in sorted(case.glob("user_nl_clm*")):
+        theirs = _assignments(path)
+        for name, value in ours.items():
+            found = theirs.get(name, [])
+            if value in found and found[-1] != value:
+                yield (
+                    f"{path} sets {name} again, to {found[-1]}; the last line counts, so remove "
+                    "it or put these usermods last"
+                )
+
+
+def _assignments(user_nl: Path) -> dict[str, list[str]]:
+    """Values by name, in the order of the lines, without what is commented out."""
+    found: dict[str, list[str]] = {}
+    for name, value in _ASSIGNMENT.findall(_without_comments(user_nl)):
+        found.setdefault(name.lower(), []).append(value.replace('"', "'"))
+    return found
+
+
+def _without_comments(path: Path) -> str:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return "\n".join(line.split("!")[0] for line in text.splitlines())

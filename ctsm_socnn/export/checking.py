@@ -12,7 +12,7 @@ import numpy as np
 
 from ctsm_socnn.directories import damaged_files
 from ctsm_socnn.errors import FileError, SocnnError
-from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts
+from ctsm_socnn.export.case_conflicts import SOURCE_MODS, case_conflicts, overridden_settings
 from ctsm_socnn.export.checkout import Checkout
 from ctsm_socnn.export.model_grid import MapGrid, require_same_cells
 from ctsm_socnn.export.paramfile import GRIDDED_FILE_ATTRIBUTE
@@ -67,7 +67,8 @@ def check_usermods(
     ctsm_root : Path, optional
         Checkout that the case is built from: the SourceMods must be what it gives.
     case : Path, optional
-        Case directory: its own SourceMods and its decomposition must not conflict with ours.
+        Case directory: its own SourceMods, its decomposition and later lines of its `user_nl_clm`
+        must not conflict with ours.
 
     Raises
     ------
@@ -168,4 +169,6 @@ def _mods(directory: Path, ctsm_root: Path) -> Iterator[str]:
 def _case(directory: Path, case: Path) -> Iterator[str]:
     mods = directory / SOURCE_MODS
     ours = {path.name: path.read_bytes() for path in mods.iterdir()} if mods.is_dir() else {}
-    return case_conflicts(case, ours)
+    yield from case_conflicts(case, ours)
+    if (directory / "user_nl_clm").is_file():
+        yield from overridden_settings(case, directory / "user_nl_clm")

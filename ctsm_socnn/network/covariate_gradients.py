@@ -1,9 +1,10 @@
 """Response of soil carbon and parameters to covariates, by the adjoint of network and kernel.
 
 Gradients are those of the ensemble's centre, by one standard deviation of an input over the training
-sites. Classes have none, and what a refinement adds to the networks has none either: its teachers are
-steps. The forcing summaries count as inputs of the network: that the kernel itself
-answers to the forcing is not in these gradients.
+sites; where inputs come on the model's grid, so that nearly all of these have twins, over the unlike
+ones (`TrainingDomain.fit`). Classes have none, and what a refinement adds to the networks has none
+either: its teachers are steps. The forcing summaries count as inputs of the network: that the kernel
+itself answers to the forcing is not in these gradients.
 """
 
 from __future__ import annotations

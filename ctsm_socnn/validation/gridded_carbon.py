@@ -121,7 +121,7 @@ def soil_carbon_of(fields: HistoryFields, name: str) -> Array:
     Raises
     ------
     ValidationError
-        If a soil pool is missing.
+        If a soil pool is missing, or in one month everywhere on land.
     ForcingError
         If one is not in gC m-3.
     """
@@ -132,7 +132,21 @@ def soil_carbon_of(fields: HistoryFields, name: str) -> Array:
             f"run {name}: {fields.samples[0].path} lacks one of {', '.join(names)}, so its soil "
             "carbon by layer is unknown; CTSM writes them by default, or add them to hist_fincl1"
         )
+    for pool, values in zip(names, pools, strict=True):
+        _require_numbers(values, pool, fields.samples, name)
     return np.asarray(np.sum(pools, axis=0, dtype=np.float64))
+
+
+def _require_numbers(
+    values: NDArray[np.float64], pool: str, samples: Sequence[MonthSample], run: str
+) -> None:
+    """Refuse a month in which no land cell has a whole profile; lakes and glaciers never have one."""
+    for month, sample in zip(values, samples, strict=True):
+        if not np.isfinite(month).all(axis=0).any():
+            raise ValidationError(
+                f"run {run}: {sample.path}: {pool} has no whole profile on land in "
+                f"{sample.year:04d}-{sample.month:02d}; write that month again or leave its file out"
+            )
 
 
 def stocks_of_map(path: Path) -> tuple[Array, Array]:

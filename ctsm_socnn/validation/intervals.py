@@ -146,5 +146,5 @@ def _scores_of_sums(sums: Array) -> Array:
         nse = np.where(sst > 0.0, 1.0 - sse / sst, np.nan)
         r2 = np.where((sst > 0.0) & (ssm > 0.0), covariance**2 / (sst * ssm), np.nan)
         apart = sst + ssm + (m - o) ** 2 / n
-        ccc = np.where(apart > 0.0, 2.0 * covariance / apart, np.nan)
+        ccc = np.where(sst > 0.0, 2.0 * covariance / apart, np.nan)
     return np.stack([nse, r2, ccc, np.sqrt(np.maximum(sse, 0.0) / n), (m - o) / n], axis=1)

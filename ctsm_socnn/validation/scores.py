@@ -45,8 +45,8 @@ def scores(
     dict
         `n`; `nse` (1 - SSE/SST), `r2` (squared correlation), `ccc` (concordance), `rmse` and `bias`
         (modelled - observed), in the unit of the values; the same of log10 as `log_nse` and so on,
-        in decades. `nse` is NaN where all observations are equal, `r2` also where all modelled
-        values are, `ccc` where both are and agree.
+        in decades. `nse` and `ccc` are NaN where all observations are equal, `r2` also where all
+        modelled values are.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def _linear_scores(
     return {
         "nse": 1.0 - sse / sst if varied else float("nan"),
         "r2": covariance**2 / (sst * ssm) if both_varied else float("nan"),
-        "ccc": 2.0 * covariance / apart if apart > 0.0 else float("nan"),
+        "ccc": 2.0 * covariance / apart if varied else float("nan"),
         "rmse": float(np.sqrt(sse / total)),
         "bias": bias,
     }

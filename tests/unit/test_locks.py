@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,14 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
         locked(tmp_path / "nowhere" / "lock", AssimilationError("busy")),
     ):
         pass
+
+
+def test_a_file_system_without_locks_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked(tmp_path / "lock", AssimilationError("busy")):
+        assert "keeps no locks (Function not implemented)" in caplog.text

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.cli.main import main
+from ctsm_socnn.cli.named_files import training_directory
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import NetworkSettings, save_model, train, training
 
@@ -90,3 +91,14 @@ def test_a_killed_command_goes_on_from_the_fold_it_had_come_to(
     assert len(epochs) <= QUICK.epochs
     assert (files / "out" / "importance.json").read_text() == whole
     assert not (files / ".out.training").exists()
+
+
+def test_a_second_run_to_the_same_output_is_refused_at_once(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with training_directory(files / "out") as work:
+        assert importance(files, "sites.nc", "--folds", "2") == 2
+        assert "another run is working on" in capsys.readouterr().err
+        assert work.is_dir()
+    assert not work.exists()
+    assert importance(files, "other.nc", "--repeats", "1") == 0

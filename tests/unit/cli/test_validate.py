@@ -208,3 +208,19 @@ def test_sites_far_from_the_run_are_refused(world, tmp_path, capsys):
     write_dataset(sites, tmp_path / "far.nc")
     assert main(["validate", *_run(world), "--sites", str(tmp_path / "far.nc")]) == 2
     assert "no site lies within 100 km" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["--sites", "--totals"])
+def test_a_month_without_a_soil_pool_is_named(world, tmp_path, capsys, what):
+    for path in sorted(world.glob("history/twin.clm2.h0a.*.nc")):
+        run = xr.open_dataset(path, decode_times=False)
+        if "2002" in path.name:
+            run["SOM_SLO_C_vr"][4] = np.nan
+        run.to_netcdf(tmp_path / path.name)
+    words = [what, f"{world}/sites.nc"] if what == "--sites" else [what]
+    assert main(["validate", "--run", f"gap={tmp_path}/twin.clm2.h0a.*.nc", *words]) == 2
+    err = capsys.readouterr().err
+    assert (
+        "twin.clm2.h0a.2002-02-01-00000.nc: SOM_SLO_C_vr has no whole profile on land in 2002-05"
+        in err
+    )

@@ -11,6 +11,7 @@ import xarray as xr
 
 from ctsm_socnn.directories import CHECKSUMS, damaged_files
 from ctsm_socnn.errors import ExportError, FileError, SocnnError
+from ctsm_socnn.export.checking import check_usermods
 from ctsm_socnn.export.estimates import Estimate
 from ctsm_socnn.export.usermods import write_usermods
 from ctsm_socnn.parameters import PARAMETER_NAMES, TurnoverConvention
@@ -175,3 +176,29 @@ def test_only_own_directories_are_replaced(
 def test_needs_values_or_maps(template: Template, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="or maps"):
         write_usermods(tmp_path / "mods", version="ctsm5.4", template=template())
+
+
+def test_a_case_that_sets_the_paramfile_again_is_told_of(
+    template: Template, values: np.ndarray, tmp_path: Path
+) -> None:
+    directory, case = tmp_path / "mods", tmp_path / "case"
+    write_usermods(
+        directory, version="cesm2.2", template=template("cesm2.2"),
+        estimate=Estimate(values, UNNORMALISED),
+    )  # fmt: skip
+    (case / "SourceMods").mkdir(parents=True)
+    ours = (directory / "user_nl_clm").read_text()
+    later = 'paramfile = "/other/params.nc" ! of other usermods\n'
+
+    def problems(name: str, text: str) -> tuple[str, ...]:
+        for path in case.glob("user_nl_clm*"):
+            path.unlink()
+        (case / name).write_text(text)
+        return check_usermods(directory, case=case)[-1].problems
+
+    # Not taken yet, so that it will be appended; or taken last, as it is; or a comment.
+    for fine in (later, later + ours, ours, ours + "! " + later, ours + "hist_nhtfrq = 0, -24\n"):
+        assert problems("user_nl_clm", fine) == ()
+    for name in ("user_nl_clm", "user_nl_clm_0002"):
+        (problem,) = problems(name, ours + later)
+        assert f"{case / name} sets paramfile again, to '/other/params.nc'" in problem

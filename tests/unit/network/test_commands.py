@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.cli.main import main
+from ctsm_socnn.cli.named_files import training_directory
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.parameters import PARAMETER_NAMES
 from ctsm_socnn.schemas import FORCING_DIMENSIONS
@@ -170,6 +171,16 @@ def test_an_existing_model_is_kept(files: Path, capsys: pytest.CaptureFixture[st
     (files / "model").mkdir()
     assert train(files, "--method", "end-to-end") == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_a_second_training_of_the_same_model_is_refused_at_once(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with training_directory(files / "model") as work:
+        assert train(files, "--method", "end-to-end") == 2
+        assert "another run is working on" in capsys.readouterr().err
+    assert not work.exists()
+    assert train(files, "--method", "end-to-end") == 0
 
 
 def test_too_many_folds_are_told_before_the_training(

@@ -78,9 +78,11 @@ def test_the_mean_of_the_observations_has_nse_zero_and_no_r2():
     assert np.isnan(result["r2"])
 
 
-def test_equal_observations_have_no_nse():
-    result = scores([5.0, 5.0], [4.0, 6.0])
+@pytest.mark.parametrize(("observed", "modelled"), [([5.0, 5.0], [4.0, 6.0]), ([5.0], [4.0])])
+def test_equal_observations_have_neither_nse_nor_concordance(observed, modelled):
+    result = scores(observed, modelled)
     assert np.isnan(result["nse"])
+    assert np.isnan(result["ccc"])
     assert result["rmse"] == pytest.approx(1.0)
 
 
