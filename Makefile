@@ -11,7 +11,7 @@ PYTEST_FLAGS ?= --numprocesses=2 --dist=loadfile
 
 .PHONY: help demo test coverage lint bench experiments docs clean
 help:
-	@echo "make demo    build, then run the whole way on a made-up world (a few minutes)"
+	@echo "make demo    build, then run everything on a synthetic world (a few minutes)"
 	@echo "make test    build, then run the tests"
 	@echo "make lint    ruff, mypy and fortitude"
 	@echo "make coverage   run the tests and count the branches that they reach"

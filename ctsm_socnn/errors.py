@@ -81,4 +81,4 @@ def require_at_least(least: int, **counts: int) -> None:
     """
     for name, value in counts.items():
         if value < least:
-            raise ConfigError(f"{name.replace('_', ' ')} is {value}, must be at least {least}")
+            raise ConfigError(f"{name.replace('_', ' ')} is {value}; it must be at least {least}")

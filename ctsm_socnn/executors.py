@@ -214,5 +214,5 @@ def _address(scheduler: str) -> str:
         return str(json.loads(path.read_text(encoding="utf-8"))["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AssimilationError(
-            f"{scheduler} is no dask scheduler file: it does not name an `address`"
+            f"{scheduler} is not a dask scheduler file: it does not name an `address`"
         ) from error

@@ -67,7 +67,9 @@ def require_absent(path: str | Path, *, overwrite: bool) -> None:
     """
     require_place(path, overwrite=overwrite)
     if Path(path).exists() and not Path(path).is_file():
-        raise FileError(f"{path} is no ordinary file and cannot be replaced; choose another name")
+        raise FileError(
+            f"{path} is not an ordinary file and cannot be replaced; choose another name"
+        )
 
 
 def require_place(path: str | Path, *, overwrite: bool) -> None:

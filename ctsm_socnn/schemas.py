@@ -149,12 +149,12 @@ def validate_sites(sites: xr.Dataset, where: str = "sites") -> xr.Dataset:
     for name, dimensions in FORCING_DIMENSIONS.items():
         if sites[name].dims != dimensions:
             raise ProfileError(
-                f"{where}: {name} has dimensions {sites[name].dims}, must be {dimensions}"
+                f"{where}: {name} has dimensions {sites[name].dims}; it must be {dimensions}"
             )
     for dimension, size in (("month", N_MONTHS), ("layer", N_LAYERS)):
         if sites.sizes[dimension] != size:
             raise ProfileError(
-                f"{where}: dimension {dimension} is {sites.sizes[dimension]}, must be {size}"
+                f"{where}: dimension {dimension} is {sites.sizes[dimension]}; it must be {size}"
             )
     if "soc_depth" not in sites and not {"soc_top", "soc_bottom"} <= set(sites):
         raise ProfileError(
@@ -183,7 +183,7 @@ def require_units(dataset: xr.Dataset, units: Mapping[str, str], where: str) -> 
         found = dataset[name].attrs.get("units") if name in dataset else None
         if found is not None and canonical_unit(str(found)) != unit:
             raise ProfileError(
-                f"{where}: {name} is in '{found}', must be in '{unit}'; convert the values and the "
+                f"{where}: {name} is in '{found}'; it must be in '{unit}'; convert the values and the "
                 "attribute `units` together"
             )
 

@@ -68,7 +68,7 @@ def require_unit(found: str | None, accepted: tuple[str, ...], where: str) -> st
     unit = canonical_unit(found)
     if unit not in accepted:
         raise ForcingError(
-            f"{where} is in '{found}', must be in {wanted}; give the history as CLM wrote it, "
+            f"{where} is in '{found}'; it must be in {wanted}; give the history as CLM wrote it, "
             "or convert the values and the attribute `units` together"
         )
     return unit

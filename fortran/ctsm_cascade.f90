@@ -128,10 +128,12 @@ contains
       integer :: k
 
       change = input*dt
+      change(:, i_cwd) = 0.0_dp
       do k = 1, n_transitions
          change(:, donor(k)) = change(:, donor(k)) - (fluxes%respiration(:, k) + fluxes%transfer(:, k))*dt
          change(:, receiver(k)) = change(:, receiver(k)) + fluxes%transfer(:, k)*dt
       end do
+      change(:, i_cwd) = change(:, i_cwd) + input(:, i_cwd)*dt
    end subroutine add_sources_and_sinks
 
 end module ctsm_cascade

@@ -7,7 +7,7 @@ module ctsm_columns
    use soil_grid, only: n_layers, n_pools, layer_thickness
    use ctsm_parameters, only: ctsm_scheme, ctsm_switches, new_scheme, i_l1
    use ctsm_forcing, only: soil_column, soil_columns, soil_forcing, column_of, state_of, fpi_of, thaw_of, input_of
-   use ctsm_rates, only: environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
+   use ctsm_rates, only: environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms, mixing_terms
    use ctsm_cascade, only: cascade_fractions, cascade_fluxes, evaluate_fractions
    use ctsm_diffusivity, only: mixing_profile, evaluate_mixing
    use ctsm_transport, only: transport_rows, transport_solver, evaluate_rows, new_solver, transport_pools, &
@@ -106,7 +106,7 @@ contains
       do c = 1, size(columns%set)
          scheme = new_scheme(parameters(:, columns%set(c)), switches)
          call new_solver(scheme, mixing_of(scheme, columns, forcing, c), columns%nbedrock(c), &
-                         spinup_terms(scheme, columns%latitude(c)), dt, solver)
+                         mixing_terms(scheme, columns%latitude(c)), dt, solver)
          do call_number = 1, calls
             tendency(:, :, c) = -(pools(:, :, c) + change(:, :, c))
             call transport_pools(solver, change(:, :, c), pools(:, :, c))
@@ -134,7 +134,7 @@ contains
       !$omp parallel do num_threads(threads) private(scheme, rows, acceleration)
       do c = 1, size(columns%set)
          scheme = new_scheme(parameters(:, columns%set(c)), switches)
-         acceleration = spinup_terms(scheme, columns%latitude(c))
+         acceleration = mixing_terms(scheme, columns%latitude(c))
          call evaluate_rows(scheme, mixing_of(scheme, columns, forcing, c), columns%nbedrock(c), &
                             acceleration(i_l1), dt, rows)
          call matrix_block(rows, columns%nbedrock(c), dt, blocks(:, c))

@@ -11,7 +11,7 @@ module ctsm_rates
    private
 
    public :: environment_scalars
-   public :: evaluate_scalars, decomposition_rates, spinup_terms
+   public :: evaluate_scalars, decomposition_rates, spinup_terms, mixing_terms
 
    type :: environment_scalars
       real(dp), dimension(n_layers) :: temperature, water, oxygen
@@ -106,18 +106,34 @@ contains
       end do
    end subroutine decomposition_rates
 
-   !> Factor by which spin-up speeds up the decay and the mixing of each pool at a latitude (degrees north).
+   !> Factor by which spin-up speeds up the decay of each pool at a latitude (degrees north).
    pure function spinup_terms(scheme, latitude) result(term)
       type(ctsm_scheme), intent(in) :: scheme
       real(dp), intent(in) :: latitude
       real(dp) :: term(n_pools)
 
       term = 1.0_dp
-      if (.not. scheme%switches%spinup) return
-      where (abs(scheme%spinup_factor - 1.0_dp) > spinup_threshold)
-         term = scheme%spinup_factor*latitude_term(latitude)
-      end where
+      where (speeds_up(scheme)) term = mixing_terms(scheme, latitude)
    end function spinup_terms
+
+   !> The same for the mixing of each pool, which alone keeps a factor too near to 1 to speed up decay.
+   pure function mixing_terms(scheme, latitude) result(term)
+      type(ctsm_scheme), intent(in) :: scheme
+      real(dp), intent(in) :: latitude
+      real(dp) :: term(n_pools)
+
+      term = 1.0_dp
+      if (.not. scheme%switches%spinup) return
+      term = scheme%spinup_factor
+      where (speeds_up(scheme)) term = term*latitude_term(latitude)
+   end function mixing_terms
+
+   pure function speeds_up(scheme) result(pool)
+      type(ctsm_scheme), intent(in) :: scheme
+      logical :: pool(n_pools)
+
+      pool = abs(scheme%spinup_factor - 1.0_dp) > spinup_threshold
+   end function speeds_up
 
    !> Logistic rise from 1 in the tropics to 51 at the poles (CTSM: get_spinup_latitude_term).
    pure function latitude_term(latitude) result(term)

@@ -16,6 +16,10 @@ module ctsm_steady_state
    !> Pools of a layer and of the next: the only ones that a pool exchanges carbon with once those above are gone.
    integer, parameter :: window = 2*n_pools
 
+   !> What leaves more slowly (s-1) does not leave: its carbon, or the square of it in a derivative, would
+   !> exceed the range of numbers.
+   real(dp), parameter :: least_outflow = 1.0e-90_dp
+
    type :: elimination
       integer :: nbedrock
       !> 1 / (all that leaves a pool), s; 0 for a pool that nothing leaves.
@@ -81,7 +85,7 @@ contains
 
       leaving = exit_rate(pool) + sum(flow(pool, pool + 1:))
       turnover = 0.0_dp
-      if (leaving > 0.0_dp) turnover = 1.0_dp/leaving
+      if (leaving > least_outflow) turnover = 1.0_dp/leaving
       do other = pool + 1, window
          if (flow(other, pool) <= 0.0_dp) cycle
          share = flow(other, pool)*turnover

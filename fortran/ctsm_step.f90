@@ -6,7 +6,7 @@ module ctsm_step
    use soil_grid, only: n_layers, n_pools
    use ctsm_parameters, only: ctsm_scheme
    use ctsm_forcing, only: soil_column, soil_state
-   use ctsm_rates, only: environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms
+   use ctsm_rates, only: environment_scalars, evaluate_scalars, decomposition_rates, spinup_terms, mixing_terms
    use ctsm_cascade, only: cascade_fractions, cascade_fluxes, n_transitions, evaluate_fractions, &
                            evaluate_fluxes, add_sources_and_sinks, nitrogen_factor
    use ctsm_diffusivity, only: mixing_profile, evaluate_mixing
@@ -36,15 +36,13 @@ contains
       type(step_coefficients), intent(out) :: coefficients
       type(environment_scalars) :: scalars
       type(mixing_profile) :: mixing
-      real(dp) :: spinup(n_pools)
 
-      spinup = spinup_terms(scheme, column%latitude)
       call evaluate_scalars(scheme, state, scalars)
-      call decomposition_rates(scheme, scalars, spinup, coefficients%rate)
+      call decomposition_rates(scheme, scalars, spinup_terms(scheme, column%latitude), coefficients%rate)
       call evaluate_fractions(scheme, column%sand, coefficients%fractions)
       call nitrogen_factor(scheme, coefficients%fractions, column%donor_cn, fpi, coefficients%nitrogen)
       call evaluate_mixing(scheme, thaw, column%nbedrock, mixing)
-      call new_solver(scheme, mixing, column%nbedrock, spinup, dt, coefficients%solver)
+      call new_solver(scheme, mixing, column%nbedrock, mixing_terms(scheme, column%latitude), dt, coefficients%solver)
    end subroutine evaluate_coefficients
 
    !> Pools after one step (gC m-3) with an input rate (gC m-3 s-1), and the fluxes of that step.

@@ -41,9 +41,9 @@ module ctsm_transport
 
    !> The rows of every mobile pool, eliminated: lanes first, so that pools are solved side by side.
    type :: transport_solver
-      real(dp), dimension(n_mobile, n_layers) :: lower, inverse_pivot
+      real(dp), dimension(n_mobile, n_layers) :: lower, pivot
       real(dp), dimension(n_mobile, n_layers + 1) :: multiplier
-      real(dp) :: capacity(n_layers)
+      real(dp) :: capacity(n_layers), dt
       real(dp) :: surface_velocity(n_mobile)
    end type transport_solver
 
@@ -183,6 +183,7 @@ contains
          end do
       end associate
       solver%capacity = layer_thickness/dt
+      solver%dt = dt
    end subroutine new_solver
 
    pure subroutine repeat_lane(solver, lane)
@@ -190,7 +191,7 @@ contains
       integer, intent(in) :: lane
 
       solver%lower(lane, :) = solver%lower(lane - 1, :)
-      solver%inverse_pivot(lane, :) = solver%inverse_pivot(lane - 1, :)
+      solver%pivot(lane, :) = solver%pivot(lane - 1, :)
       solver%multiplier(lane, :) = solver%multiplier(lane - 1, :)
       solver%surface_velocity(lane) = solver%surface_velocity(lane - 1)
    end subroutine repeat_lane
@@ -205,13 +206,13 @@ contains
       integer :: j
 
       pivot = rows%diagonal(1) + rows%lower(1)
-      solver%inverse_pivot(lane, 1) = 1.0_dp/pivot
+      solver%pivot(lane, 1) = pivot
       solver%lower(lane, :) = rows%lower
       do j = 2, n_layers
          multiplier = rows%upper(j - 1)/pivot
          pivot = rows%diagonal(j) - rows%lower(j)*multiplier
          solver%multiplier(lane, j) = multiplier
-         solver%inverse_pivot(lane, j) = 1.0_dp/pivot
+         solver%pivot(lane, j) = pivot
       end do
       solver%multiplier(lane, n_layers + 1) = rows%upper(n_layers)/pivot
       solver%surface_velocity(lane) = rows%surface_velocity
@@ -219,6 +220,9 @@ contains
 
    !> Pools after one step of transport with the change that input and decomposition bring (gC m-3).
    !> Coarse woody debris stays where it is. What leaked below bedrock is still there.
+   !>
+   !> The model's order of operations, divisions included, gives its bits: where carbon passes through zero,
+   !> the rounding of a hundred steps is no longer small beside what is left.
    pure subroutine transport_pools(solver, change, pools)
       type(transport_solver), intent(in) :: solver
       real(dp), intent(in) :: change(n_layers, n_pools)
@@ -228,11 +232,11 @@ contains
 
       pools(:, i_cwd) = pools(:, i_cwd) + change(:, i_cwd)
       do j = 1, n_layers
-         x(:, j) = change(j, i_l1:)*solver%capacity(j) + solver%capacity(j)*pools(j, i_l1:)
+         x(:, j) = change(j, i_l1:)*layer_thickness(j)/solver%dt
       end do
-      x(:, 1) = (x(:, 1) - solver%surface_velocity*pools(1, i_l1:))*solver%inverse_pivot(:, 1)
+      x(:, 1) = (x(:, 1) + (solver%capacity(1) - solver%surface_velocity)*pools(1, i_l1:))/solver%pivot(:, 1)
       do j = 2, n_layers
-         x(:, j) = (x(:, j) - solver%lower(:, j)*x(:, j - 1))*solver%inverse_pivot(:, j)
+         x(:, j) = (x(:, j) + solver%capacity(j)*pools(j, i_l1:) - solver%lower(:, j)*x(:, j - 1))/solver%pivot(:, j)
       end do
       associate (last => solver%multiplier(:, n_layers + 1))
          bottom = x(:, n_layers)/(1.0_dp + last)

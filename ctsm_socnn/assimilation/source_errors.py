@@ -68,7 +68,7 @@ def read_source_errors(path: Path) -> dict[str, dict[str, float]]:
                     f"{path}: unknown {name!r} for {source}; choose from {', '.join(ERROR_VARIABLES)}"
                 )
             if not (isinstance(value, int | float) and value > 0.0):
-                raise ConfigError(f"{path}: {name} of {source} is {value!r}, must be above 0")
+                raise ConfigError(f"{path}: {name} of {source} is {value!r}; it must be above 0")
     return tables
 
 
@@ -135,7 +135,7 @@ def errors_of_sites(sites: xr.Dataset) -> dict[str, NDArray[np.float64]]:
         impossible = np.flatnonzero(values <= 0.0)
         if impossible.size:
             raise ProfileError(
-                f"{ERROR_VARIABLES[field]} of site {impossible[0]} is {values[impossible[0]]:g}, "
-                "must be above 0; leave it missing where the usual error is meant"
+                f"{ERROR_VARIABLES[field]} of site {impossible[0]} is {values[impossible[0]]:g}; "
+                "it must be above 0; leave it missing where the usual error is meant"
             )
     return found

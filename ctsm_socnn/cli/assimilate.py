@@ -1,8 +1,8 @@
-r"""Find parameters at soil profiles, from forcing and observed SOC.
+r"""Estimate parameters at soil profiles, from forcing and observed SOC.
 
   one-batch        one parameter vector for all profiles, by gradient descent
-  hierarchical     one for each class of sites (biome, climate, soil), shrunk to the whole
-  site-by-site     the posterior at every profile, by Markov chains; may be stopped and run again
+  hierarchical     one for each class of sites (biome, climate, soil), shrunk towards all sites
+  site-by-site     the posterior at every profile, by Markov chains; can be stopped and resumed
   random-sampling  parameters for other sites, drawn from the posteriors of a site-by-site run
 
 Example:
@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import xarray as xr
 
@@ -249,16 +249,20 @@ def _model(arguments: argparse.Namespace) -> Callable[[xr.Dataset], SoilModel]:
     return partial(StockCase.at_sites, paramfile=arguments.paramfile, version=arguments.ctsm)
 
 
+def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Give the options that one-batch and hierarchical fits share."""
+    return {
+        "cost": arguments.cost,
+        "starts": arguments.starts,
+        "seed": arguments.seed,
+        "below_bedrock": arguments.below_bedrock,
+        "prior": _prior(arguments),
+    }
+
+
 def _one_batch(arguments: argparse.Namespace) -> None:
     result = one_batch(
-        _sites(arguments),
-        cost=arguments.cost,
-        starts=arguments.starts,
-        seed=arguments.seed,
-        below_bedrock=arguments.below_bedrock,
-        prior=_prior(arguments),
-        model=_model(arguments),
-        progress=True,
+        _sites(arguments), **_fit_options(arguments), model=_model(arguments), progress=True
     )
     write_dataset(result, arguments.output, overwrite=arguments.overwrite)
     held = str(result.attrs.get("held_parameters", "")).split()
@@ -278,8 +282,8 @@ def _one_batch(arguments: argparse.Namespace) -> None:
     ]
     if outside:
         lines.append(
-            f"The best of {', '.join(outside)} lies outside its interval: the cost presses it to a\n"
-            "bound, where few draws of the posterior are."
+            f"The best value of {', '.join(outside)} lies outside its interval: the cost pushes it to\n"
+            "a bound, where few draws of the posterior lie."
         )
     if held:
         lines.append(f"{result.attrs['scheme']}: CTSM's own values of {', '.join(held)}")
@@ -297,15 +301,7 @@ def _one_batch(arguments: argparse.Namespace) -> None:
 def _hierarchical(arguments: argparse.Namespace) -> None:
     if arguments.by is None:
         raise ConfigError("hierarchical groups sites by a variable; name it with --by")
-    result = hierarchical(
-        _sites(arguments),
-        arguments.by,
-        cost=arguments.cost,
-        starts=arguments.starts,
-        seed=arguments.seed,
-        below_bedrock=arguments.below_bedrock,
-        prior=_prior(arguments),
-    )
+    result = hierarchical(_sites(arguments), arguments.by, **_fit_options(arguments))
     write_dataset(result, arguments.output, overwrite=arguments.overwrite)
     whole, spread = (result[name].values.tolist() for name in ("parameters", "class_spread"))
     of_class = result["class_parameters"]

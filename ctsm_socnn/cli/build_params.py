@@ -1,11 +1,11 @@
-"""From history files and soil profiles to usermods directories for CTSM cases.
+"""Run all stages, from history files and soil profiles to usermods directories for CTSM cases.
 
   ctsm-socnn build-params examples/northeast_us.toml --data DATA -o northeast
 
 The configuration names the CLM history files, the profiles, the covariates, the model grid and
 the cases. Relative paths in it are resolved against its own directory, or against --data. Each
-stage writes its result to the output directory; a run that was stopped goes on where it was when
-the same command is given again. At the end it prints scores and, for each case, the create_newcase
+stage writes its result to the output directory; a run that was stopped continues when the same
+command is given again. At the end it prints scores and, for each case, the create_newcase
 line that uses its usermods directory; with --json these are one JSON object on standard output, and
 the progress goes to standard error.
 """
@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ctsm_socnn.cli.configuration_options import add_configuration
 from ctsm_socnn.cli.json_text import add_json, to_json
 from ctsm_socnn.cli.workers_option import add_workers
 from ctsm_socnn.config import Config, load_config
@@ -28,16 +29,8 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
-    add("config", type=Path, metavar="CONFIG.toml", help="configuration")
+    add_configuration(parser)
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
-    add("--data", type=Path, metavar="DIR", help="directory that relative paths start from")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one entry of the configuration, for example --set assimilation.chains=3",
-    )
     add_workers(parser, "sites and folds")
     add("--overwrite", action="store_true", help="redo stages whose settings or inputs changed")
     add_json(parser)

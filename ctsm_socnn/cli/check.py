@@ -1,19 +1,19 @@
-"""Look at a configuration and all its inputs, and say what build-params would do with them.
+"""Check a configuration and all its inputs, and say what build-params would do with them.
 
 Example:
   ctsm-socnn check examples/northeast_us.toml --data DATA
 
 Takes seconds: headers, months, masks and grids are read, and a profile table up to 50 MB. Whatever
-build-params would refuse at once is refused here. The last line says how long the run will take and
-how much memory, by what runs of all sizes took; expect it within a factor of two.
+build-params would refuse at once is refused here. The last line estimates the time and memory of the
+run from runs of many sizes; expect it to be right within a factor of two.
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from ctsm_socnn.cli.configuration_options import add_configuration
 from ctsm_socnn.cli.json_text import add_json, print_result
 from ctsm_socnn.cli.workers_option import add_workers
 
@@ -22,16 +22,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    add = parser.add_argument
-    add("config", type=Path, metavar="CONFIG.toml", help="configuration")
-    add("--data", type=Path, metavar="DIR", help="directory that relative paths start from")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one entry of the configuration",
-    )
+    add_configuration(parser)
     add_workers(parser, "sites and folds of the run")
     add_json(parser)
 

@@ -1,16 +1,16 @@
-"""Go the whole way on a made-up world whose answer is known.
+"""Run everything on a synthetic world whose parameters are known.
 
   ctsm-socnn demo
   ctsm-socnn demo -o somewhere --seed 7
   ctsm-socnn demo -o paper --profiles 25444 --world-only
 
 Writes CLM history files, parameter files, a surface dataset, covariates and soil profiles of a
-region that does not exist to DIR/world, runs `build-params` on them exactly as on a user's files,
-with results in DIR/results, and compares the outcome with the truth. Exits 1 unless, out of sample,
-default < random sampling < one batch < network. Given again, it goes on where it was. With
+synthetic region to DIR/world, runs `build-params` on them exactly as on a user's files, with results
+in DIR/results, and compares these with the true parameters. Exits 1 unless, out of sample,
+default < random sampling < one batch < network. Run again, it continues where it stopped. With
 --world-only it stops when the files are written: DIR/world/twin.toml is then a configuration to try
 things on, with as many profiles as you ask for. With --json the outcome is one JSON object on
-standard output, and the progress goes to standard error.
+standard output, and progress goes to standard error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Look at this machine: kernel, compiler, threads, libraries, GPU, writable directories.
+"""Check this machine: kernel, compiler, threads, libraries, GPU, writable directories.
 
-Exits 1 if something is broken. What is merely absent is named with what it would give.
+Exits 1 if something is broken. For what is merely absent it says what is lost without it.
 
 Example:
   ctsm-socnn doctor

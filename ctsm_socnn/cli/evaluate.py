@@ -1,15 +1,15 @@
-"""Judge methods at sites that they have not seen, in one table.
+"""Compare methods at sites held out of training, in one table.
 
   ctsm-socnn evaluate sites.nc -o evaluation
   ctsm-socnn evaluate sites.nc --posterior posterior.nc --by block --block-km 200 -o evaluation
   ctsm-socnn evaluate sites.nc --methods default end-to-end "random forest, log" -o evaluation
 
-The sites are divided into folds; each fold is answered by what a method learnt from all others.
+The sites are divided into folds; each fold is predicted by what a method learnt from all others.
 --by says what is never split between folds: profiles of one location, of one square block, or of
-one region. Blocks are as large as the residuals of neighbours are alike, by their variogram, unless
---block-km says otherwise. By default all methods are compared that the files allow: random sampling
-and two-step learn from the posteriors that ctsm-socnn assimilate wrote. DIR gets comparison.nc,
-scores.json and a figure. An evaluation that was stopped goes on when the same command is given again.
+one region. The side of a block is the range of the residuals' variogram, unless --block-km gives it.
+By default all methods are compared for which there are files: random sampling and two-step learn
+from the posteriors that ctsm-socnn assimilate wrote. DIR gets comparison.nc, scores.json and a
+figure. An evaluation that was stopped continues when the same command is given again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     add = parser.add_argument
-    add("sites", type=Path, metavar="SITES.nc", help="sites to be folded")
+    add("sites", type=Path, metavar="SITES.nc", help="sites to divide into folds")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
     add("--methods", nargs="+", metavar="NAME", help=f"of: {'; '.join(METHODS)}")
     add("--classes", default="", metavar="VARIABLE", help="classes of sites, for hierarchical")
@@ -61,11 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ctsm_socnn.assimilation import class_labels
     from ctsm_socnn.assimilation.checkpoint import Checkpoint
     from ctsm_socnn.provenance import provenance_attributes
-    from ctsm_socnn.validation.comparison import (
-        compare_methods,
-        comparison_json,
-        format_comparison,
-    )
+    from ctsm_socnn.validation.comparison import compare_methods, comparison_json, format_comparison
     from ctsm_socnn.validation.evaluation import (
         predict_in_sample,
         predict_out_of_sample,

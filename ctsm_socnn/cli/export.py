@@ -1,8 +1,8 @@
-r"""Hand parameters to CTSM: paramfile, maps on the model grid, usermods directory, and more.
+r"""Write parameters for CTSM: paramfile, maps on the model grid, usermods directory, and more.
 
 Values come from a file (--estimate) or are those of the paramfile that your CTSM uses now;
-NAME=VALUE words replace single ones. Turnover times in them mean what they mean in the file: with
-CTSM's own paramfile what CTSM reads, so that tau_s3=400 arrives as 400.
+NAME=VALUE replaces single ones. Turnover times given so follow the convention of what they replace:
+in CTSM's own paramfile tau_s3=400 arrives as 400.
 
 Example:
   ctsm-socnn export paramfile -i clm5_params.nc -o mine.nc --ctsm cesm2.2 q10=1.8 tau_s3=400
@@ -42,7 +42,7 @@ from ctsm_socnn.schemas import open_file, open_sites
 
 __all__ = ["add_arguments", "run"]
 
-_Told = tuple[Any, str]
+_Result = tuple[Any, str]
 """What was delivered: as it goes into JSON, and as text."""
 
 
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--uniform", action="store_true", help="make maps of the values, the same in every cell"
     )
     usermods.add_argument(
-        "--case", type=Path, help="existing case: refuse if its own SourceMods stand against ours"
+        "--case", type=Path, help="existing case: refuse if its own SourceMods conflict with ours"
     )
     usermods.add_argument(
         "--keep-executable",
@@ -87,7 +87,7 @@ def _add_common(parser: argparse.ArgumentParser, source: str, target: str) -> No
     parser.add_argument(
         "--ctsm-root",
         type=Path,
-        help="checkout of CTSM or CESM: tells the version, and gives usermods their SourceMods",
+        help="checkout of CTSM or CESM: gives the version, and usermods their SourceMods",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     add_json(parser)
@@ -104,7 +104,7 @@ def _add_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sites",
         type=Path,
-        help="sites file: report at its sites what scalars lose in soil carbon",
+        help="sites file: report the change of soil carbon at its sites from what scalars cannot deliver",
     )
     parser.add_argument("assignments", nargs="*", metavar="NAME=VALUE", help="single values")
 
@@ -157,7 +157,7 @@ def _asked(arguments: argparse.Namespace, maps: xr.Dataset | None = None) -> tup
     return PARAMETER_NAMES
 
 
-def _paramfile(arguments: argparse.Namespace) -> _Told:
+def _paramfile(arguments: argparse.Namespace) -> _Result:
     version = _version(arguments)
     estimate = _estimate(arguments, version)
     delivery = write_paramfile(
@@ -184,7 +184,7 @@ def _paramfile(arguments: argparse.Namespace) -> _Told:
     return {"delivery": delivery, "loss": loss}, f"{delivery.table()}\n{loss.table()}"
 
 
-def _gridded(arguments: argparse.Namespace) -> _Told:
+def _gridded(arguments: argparse.Namespace) -> _Result:
     gridded = write_gridded_parameters(
         open_file(arguments.input),
         arguments.output,
@@ -196,7 +196,7 @@ def _gridded(arguments: argparse.Namespace) -> _Told:
     return {"gridded": gridded}, gridded.table()
 
 
-def _stream(arguments: argparse.Namespace) -> _Told:
+def _stream(arguments: argparse.Namespace) -> _Result:
     gridded = write_parameter_stream(
         open_file(arguments.input),
         arguments.output,
@@ -209,7 +209,7 @@ def _stream(arguments: argparse.Namespace) -> _Told:
     return {"gridded": gridded}, gridded.table()
 
 
-def _testmods(arguments: argparse.Namespace) -> _Told:
+def _testmods(arguments: argparse.Namespace) -> _Result:
     if arguments.ctsm_root is None:
         raise ConfigError("--ctsm-root is missing: it names the checkout to be tested")
     written = write_testmods(
@@ -223,7 +223,7 @@ def _testmods(arguments: argparse.Namespace) -> _Told:
     return {"directories": directories}, "\n".join(f"wrote {path}" for path in directories)
 
 
-def _usermods(arguments: argparse.Namespace) -> _Told:
+def _usermods(arguments: argparse.Namespace) -> _Result:
     maps = None if arguments.maps is None else open_file(arguments.maps)
     given = arguments.estimate is not None or arguments.assignments or maps is None
     estimate = _estimate(arguments, _version(arguments)) if given else None

@@ -39,7 +39,7 @@ def asked_folds(arguments: argparse.Namespace, sites: xr.Dataset, folds: int) ->
         that there are none of.
     """
     if arguments.block_km is not None and arguments.by != "block":
-        raise NetworkError(f"--block-km is of --by block; folds are by {arguments.by}")
+        raise NetworkError(f"--block-km is only for --by block; folds are by {arguments.by}")
     chosen = choose_folds(sites, arguments.by, folds, arguments.seed, arguments.block_km)
     if chosen.reason is not None:
         print(chosen.reason, file=sys.stderr)

@@ -3,9 +3,9 @@ r"""Average CLM history files into the monthly climatology that drives the kerne
   ctsm-socnn forcing --history 'run/*.clm2.h0a.*.nc' --pools 'run/*.clm2.h1i.*.nc' \
       --first-year 1991 --last-year 2010 -o climatology.nc
 
-Litter inputs that the files do not hold follow from the carbon budget of each litter pool; how
-well it closes against LITFALL is printed, and whether the run has come to rest. An interrupted
-run of the same command goes on where it stopped. `ctsm-socnn sites --climatology` reads the result.
+Litter inputs that the files do not hold are derived from the carbon budget of each litter pool; how
+well it closes against LITFALL is printed, and whether the run is spun up. An interrupted command
+continues where it stopped when it is given again. `ctsm-socnn sites --climatology` reads the result.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Find which covariates a network has learnt from, and how carbon answers to them.
+"""Show which covariates a network relies on, and how soil carbon responds to them.
 
   ctsm-socnn importance model sites.nc -o importance
   ctsm-socnn importance model other_sites.nc -o importance --group climate='BIO*,Koppen*'
 
-Groups of covariates are shuffled between sites, and the loss of skill is told. If the sites are those
-of the training, models are trained anew without each fold and judged there; at other sites the model
-itself is. Predicted parameters are shuffled likewise, one by one. Gradients of soil carbon (through
-the kernel's adjoint) and of the parameters are those of the model at the sites, by one standard
-deviation of an input. DIR gets importance.nc, importance.json and two figures. A command that was
-stopped goes on at the fold it had come to when it is given again.
+Groups of covariates are shuffled between sites, and the loss of skill is printed. At the training
+sites, models are trained again without each fold and judged on it; at other sites the model itself is
+judged. Predicted parameters are shuffled in the same way, one by one. Gradients of soil carbon
+(through the kernel's adjoint) and of the parameters are those of the model at the sites, for one
+standard deviation of an input. DIR gets importance.nc, importance.json and two figures. A command
+that was stopped continues with the fold it had reached when it is given again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `importance`."""
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="directory made by train")
-    add("sites", type=Path, metavar="SITES.nc", help="sites to judge with")
+    add("sites", type=Path, metavar="SITES.nc", help="sites to judge the model at")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for results")
     add(
         "--group",
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--folds", type=int, default=5, help="number of folds (default: %(default)s)")
     add_fold_options(parser)
     add("--repeats", type=int, default=5, help="shuffles of a group (default: %(default)s)")
-    add("--posterior", type=Path, metavar="FILE", help="for a two-step model, to train anew")
+    add("--posterior", type=Path, metavar="FILE", help="posteriors to train a two-step model again")
     add("--seed", type=int, default=0, help="seed of the permutations (0)")
     add_workers(parser, "the folds")
     add_json(parser)
@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     model, sites = load_model(arguments.model), open_sites(arguments.sites)
     groups = covariate_groups(model, _groups(arguments.group))
     work = training_directory(arguments.output)
+    gradients = covariate_gradients(model, sites)
     importance = permutation_importance(
         _judges(arguments, model, sites, work),
         sites,
@@ -77,7 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
         repeats=arguments.repeats,
         progress=lambda done: print(f"model {done} judged", file=sys.stderr, flush=True),
     )
-    gradients = covariate_gradients(model, sites)
     inputs = {"sites": arguments.sites, "model": arguments.model / "model.json"}
     made = provenance_attributes(seed=arguments.seed, inputs=inputs)
     write_importance(importance, gradients, arguments.output, made, overwrite=arguments.overwrite)

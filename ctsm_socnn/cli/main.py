@@ -35,40 +35,40 @@ EXIT_BROKEN_PIPE: Final = 141
 EXIT_TERMINATED: Final = 143
 
 EXIT_STATUS: Final = (
-    "exit status: 0 done, 1 a check failed, 2 the user must mend something, 130 interrupted,\n"
-    "141 the reader of the output went away, 143 terminated"
+    "exit status: 0 done, 1 a check failed, 2 wrong input or usage, 130 interrupted,\n"
+    "141 the reader of the output has gone, 143 terminated"
 )
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "demo": ("ctsm_socnn.cli.demo", "go the whole way on a made-up world"),
+    "demo": ("ctsm_socnn.cli.demo", "run everything on a synthetic world"),
     "check": ("ctsm_socnn.cli.check", "say what build-params would do with a configuration"),
-    "build-params": ("ctsm_socnn.cli.build_params", "from profiles and history to usermods"),
-    "forcing": ("ctsm_socnn.cli.forcing", "monthly climatology of CLM history files"),
-    "profiles": ("ctsm_socnn.cli.profiles", "look at soil profiles, or bring them into one form"),
-    "covariates": ("ctsm_socnn.cli.covariates", "rasters to covariates on a grid"),
-    "sites": ("ctsm_socnn.cli.sites", "forcing, observations and covariates at soil profiles"),
-    "assimilate": ("ctsm_socnn.cli.assimilate", "find parameters at soil profiles"),
-    "merge": ("ctsm_socnn.cli.merge", "put the parts of a divided assimilation together"),
-    "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where a CTSM reads them"),
+    "build-params": (
+        "ctsm_socnn.cli.build_params",
+        "run all stages, from profiles and history to usermods",
+    ),
+    "forcing": ("ctsm_socnn.cli.forcing", "average CLM history files into a monthly climatology"),
+    "profiles": ("ctsm_socnn.cli.profiles", "inspect soil profiles, or convert them to one form"),
+    "covariates": ("ctsm_socnn.cli.covariates", "bring rasters to a grid, as covariates"),
+    "sites": ("ctsm_socnn.cli.sites", "join forcing, observations and covariates at profiles"),
+    "assimilate": ("ctsm_socnn.cli.assimilate", "estimate parameters at soil profiles"),
+    "merge": ("ctsm_socnn.cli.merge", "put the shards of an assimilation together"),
+    "parameters": ("ctsm_socnn.cli.parameters", "list the parameters, or where CTSM reads them"),
     "train": ("ctsm_socnn.cli.train", "train a network from covariates to parameters"),
     "score": ("ctsm_socnn.cli.score", "score a trained network on soil profiles"),
-    "evaluate": ("ctsm_socnn.cli.evaluate", "judge methods at sites that they have not seen"),
-    "importance": (
-        "ctsm_socnn.cli.importance",
-        "which covariates a network has learnt from, and how",
-    ),
+    "evaluate": ("ctsm_socnn.cli.evaluate", "compare methods at sites held out of training"),
+    "importance": ("ctsm_socnn.cli.importance", "show which covariates a network relies on"),
     "predict": ("ctsm_socnn.cli.predict", "predict parameter maps from covariates on a grid"),
-    "regrid": ("ctsm_socnn.cli.regrid", "bring parameter maps to a model grid"),
+    "regrid": ("ctsm_socnn.cli.regrid", "regrid parameter maps to a model grid"),
     "export": ("ctsm_socnn.cli.export", "write paramfiles, gridded parameters, usermods"),
     "check-usermods": ("ctsm_socnn.cli.check_usermods", "check or relocate a usermods directory"),
-    "report": ("ctsm_socnn.cli.report", "one HTML page about a run of build-params"),
+    "report": ("ctsm_socnn.cli.report", "write an HTML page about a run of build-params"),
     "validate": ("ctsm_socnn.cli.validate", "check CTSM runs against profiles and paramfile"),
-    "stocks": ("ctsm_socnn.cli.stocks", "soil carbon of runs and maps in PgC, beside published"),
+    "stocks": ("ctsm_socnn.cli.stocks", "add up the soil carbon of runs and maps, in PgC"),
     "ilamb": ("ctsm_socnn.cli.ilamb", "write a run's soil carbon for ILAMB"),
     "show": ("ctsm_socnn.cli.show", "show how a file was made"),
     "verify": ("ctsm_socnn.cli.verify", "compare the compiled kernel with reference numbers"),
-    "completion": ("ctsm_socnn.cli.completion", "script that completes words in bash and zsh"),
-    "doctor": ("ctsm_socnn.cli.doctor", "look at this machine: kernel, threads, libraries, GPU"),
+    "completion": ("ctsm_socnn.cli.completion", "print a completion script for bash or zsh"),
+    "doctor": ("ctsm_socnn.cli.doctor", "check this machine: kernel, threads, libraries, GPU"),
 }
 """Command -> (module, one line for the overview), in the order in which they are shown."""
 
@@ -78,7 +78,7 @@ RESUMING: Final = frozenset(
 """Commands that keep what they have done when they are stopped."""
 
 _DESCRIPTION: Final = """\
-Soil-carbon parameters for CTSM/CLM5 from soil profiles.
+Calibrate the soil-carbon parameters of CTSM/CLM5 with soil profiles.
 
 The main job, from profiles and CLM history files to a usermods directory:
   ctsm-socnn build-params CONFIG.toml -o OUTPUT

@@ -1,4 +1,4 @@
-"""Predict maps of the 21 parameters, and of the soil carbon that they make, on a grid.
+"""Predict maps of the 21 parameters, and of the soil carbon they imply, on a grid.
 
   ctsm-socnn predict model covariates.nc -o maps.nc
   ctsm-socnn predict model covariates.nc --forcing 'history.clm2.h0.*.nc' -o maps.nc
@@ -8,8 +8,8 @@ A model that takes forcing summaries needs --forcing: CLM history files or what 
 wrote, unless the grid file holds the forcing. With --soil-carbon each cell's parameters are run
 through the kernel on its forcing: carbon by layer, stocks, their spread over the ensemble, and
 totals over land. Cells unlike all training sites, or without the forcing that the model takes,
-are marked in `extrapolated`, and hatched in figures. Written some cells at a time, so that the grid
-may have any size. Exits 1 if a physical limit is broken.
+are marked in `extrapolated`, and hatched in figures. Cells are processed in parts, so the grid may
+have any size. Exits 1 if a physical limit is broken.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _lines(summary: MapSummary) -> list[str]:
         return lines
     lines.append(f"soil carbon of {found['cells_with_soil_carbon']} cells")
     if "totals_pgc" not in found:
-        return [*lines, "the grid does not tell the areas of its cells, so nothing is added up"]
+        return [*lines, "the grid does not give the areas of its cells, so nothing is added up"]
     lines.append(f"over {found['land_km2']:,.0f} km2 of land ({summary.area_source}), in PgC:")
     for name, stock in found["totals_pgc"].items():
         spread = f" +- {stock['sd']:.2g} over the ensemble" if stock["sd"] > 0.0 else ""

@@ -1,4 +1,4 @@
-r"""Look at soil profiles before they are used, or bring them into one tidy form.
+r"""Inspect soil profiles before they are used, or convert them to one tidy form.
 
   ctsm-socnn profiles inspect wosis/ --format wosis-2019 --figures figures/
   ctsm-socnn profiles convert layers.csv --columns top='upper [cm]' bottom='lower [cm]' \
@@ -10,8 +10,8 @@ r"""Look at soil profiles before they are used, or bring them into one tidy form
 `inspect` counts what is wrong with the layers, by reason and by source, and draws depth profiles
 and a map. `convert` writes netCDF (CF discrete sampling, contiguous ragged): every layer with its
 flag, none left out; with --spline-depths, means over layers of your choice by the mass-preserving
-spline of Bishop et al. (1999). `merge` puts several of its files into one and flags profiles that an earlier
-file holds already.
+spline of Bishop et al. (1999). `merge` joins files that `convert` wrote and flags profiles that an
+earlier file already holds.
 """
 
 from __future__ import annotations

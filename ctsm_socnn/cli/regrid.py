@@ -1,4 +1,4 @@
-"""Bring parameter maps to a model grid.
+"""Regrid parameter maps to a model grid.
 
 Example:
   ctsm-socnn regrid maps.nc --to f09 --mask surfdata.nc -o maps_f09.nc
@@ -8,8 +8,8 @@ Example:
 
 The grid is a CESM name, an ESMF mesh, a SCRIP grid, a CESM domain file, a CLM surface dataset or
 history file, or any netCDF file with longitude and latitude. Grids that are not lat-lon need ESMPy.
-Land is what the file calls land, or the file given with --mask; a CESM name alone knows no land, so
-that all its cells are filled.
+Land is taken from that file, or from the file given with --mask; the name of a CESM grid implies no
+mask, so all its cells are filled.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Write one HTML page about a run of build-params: scores, maps, what was left out, provenance.
 
 Example:
-  ctsm-socnn report RESULTS
-  ctsm-socnn report RESULTS -o page.html --by USDA_Suborder --overwrite
+  ctsm-socnn report RESULTS --overwrite
+  ctsm-socnn report RESULTS -o page.html --by USDA_Suborder
 
-The page needs no network: figures and styles are inside it.
+build-params has written RESULTS/report.html already, so that without -o it takes --overwrite. The page
+needs no network: figures and styles are inside it.
 """
 
 from __future__ import annotations

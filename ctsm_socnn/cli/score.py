@@ -3,7 +3,7 @@
   ctsm-socnn score model sites.nc
   ctsm-socnn score model other_sites.nc --json
 
-Sites that the model was trained on give scores in sample; take others to judge it.
+Scores at the training sites are in sample; use other sites to judge the model.
 """
 
 from __future__ import annotations

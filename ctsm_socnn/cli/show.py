@@ -7,7 +7,7 @@ Example:
   ctsm-socnn show results/
 
 Works on every netCDF and JSON file that this package writes, and on its directories: results of
-build-params, usermods, models of train. A file from elsewhere shows what it says of itself.
+build-params, usermods, models of train. Of other files it shows the attributes.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ def _description(path: Path) -> Any:
             if (path / name).is_file():
                 return _read(path / name)
         raise FileError(
-            f"{path} is no results of build-params, usermods or model, which tell of themselves as "
-            "a whole; show a file in it"
+            f"{path} holds neither results of build-params nor usermods nor a model; name a file in it"
         )
     return _read(path) if path.suffix == ".json" else None
 

@@ -4,9 +4,9 @@ Example:
   ctsm-socnn stocks --run default='old/*.clm2.h0a.*.nc' --run ours='new/*.clm2.h0a.*.nc'
   ctsm-socnn stocks --map network=soil_carbon.nc --json
 
-A run counts with the mean of its last two years, a map as `predict --soil-carbon` writes it. Cells
-count with their land area. Published totals are of the globe or of the permafrost region: compare
-them with grids of the same land only.
+Of a run, the mean of its last two years is taken; maps are those of `predict --soil-carbon`. Cells are
+weighted by their land area. Published totals are for the globe or the permafrost region: compare
+them only with grids of the same land.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
   ctsm-socnn train sites.nc --method end-to-end -o model
   ctsm-socnn train sites.nc --method two-step --posterior posterior.nc -o model
 
-end-to-end trains through the kernel on the observed profiles; two-step trains on the parameters
-that ctsm-socnn assimilate found at the same sites (--preset published restates Tao et al. 2020).
---calibrate trains again without each of so many folds, by location unless --by says otherwise: their
-errors give the model intervals for soil carbon, and scores at sites not seen, kept in model.json.
-A training that was stopped goes on when the same command is given again.
+end-to-end trains through the kernel, on soil carbon that trees and a Gaussian process learnt from the
+profiles expect at imagined sites (or, with --from-profiles, on the profiles themselves); two-step
+trains on the parameters that ctsm-socnn assimilate found at the same sites (--preset published is the
+method of Tao et al. 2020). --calibrate trains again without each of the given number of folds, by
+location unless --by says otherwise: the errors there give the model intervals for soil carbon, and
+scores at held-out sites, kept in model.json. A training that was stopped continues when the same
+command is given again.
 """
 
 from __future__ import annotations
@@ -89,7 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="give each network locations of its own, drawn with replacement",
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="most epochs of a member")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="largest number of epochs of a member"
+    )
     parser.add_argument(
         "--from-profiles",
         action="store_true",
@@ -109,7 +113,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold", nargs="+", default=[], metavar="NAME", help="parameters kept at CLM5's value"
     )
     parser.add_argument(
-        "--tie", nargs="+", default=[], metavar="NAME", help="parameters of one value for all sites"
+        "--tie",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="parameters with one value for all sites",
     )
     parser.add_argument(
         "--unseen",
@@ -117,7 +125,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do that with parameters of which profiles tell next to nothing, by --posterior",
     )
     parser.add_argument(
-        "--calibrate", type=int, metavar="FOLDS", help="learn intervals from so many folds"
+        "--calibrate", type=int, metavar="FOLDS", help="learn intervals from this many folds"
     )
     add_fold_options(parser)
     add_workers(parser, "the folds of --calibrate")
@@ -240,12 +248,16 @@ def _scores_text(found: Mapping[str, Any]) -> str:
 
 def _settings(arguments: argparse.Namespace, posterior: xr.Dataset | None) -> NetworkSettings:
     if arguments.preset == "published" and arguments.method != "two-step":
-        raise NetworkError("--preset published is of the two-step method; give --method two-step")
+        raise NetworkError(
+            "--preset published is only for the two-step method; give --method two-step"
+        )
     if arguments.from_profiles and arguments.method != "end-to-end":
-        raise NetworkError("--from-profiles is of the end-to-end method; give --method end-to-end")
+        raise NetworkError(
+            "--from-profiles is only for the end-to-end method; give --method end-to-end"
+        )
     if arguments.loss is not None and arguments.method != "end-to-end":
         raise NetworkError(
-            "--loss is of the end-to-end method; two-step is judged by the parameters of --posterior"
+            "--loss is only for the end-to-end method; two-step is judged by the parameters of --posterior"
         )
     settings = _starting_settings(arguments)
     chosen = {

@@ -1,4 +1,4 @@
-r"""Check runs of CTSM: against soil profiles, and for the parameters that they were meant to use.
+r"""Compare runs of CTSM with soil profiles, and check that they used the intended parameters.
 
 Example:
   ctsm-socnn validate --sites sites.nc --run default='old/*.clm2.h0a.*.nc' --run ours='new/*.h0a.*.nc'
@@ -7,8 +7,8 @@ Example:
       --month-ends ours='new/*.h1i.*.nc' --surface surfdata.nc -o validation
 
 With --sites, the mean soil carbon of the last two years is compared with the profiles, runs side by
-side on the same profiles; --by names variables of the sites file that make groups of them, such
-as a biome, a climate class or a database (`depth` always works); --land-cover weights the profiles of
+side on the same profiles; --by scores them in groups by a variable of the sites file, such as a
+biome, a climate class or a database (`depth` always works); --land-cover weights the profiles of
 a cell by the share of the cell that is of their class. With --paramfile, each scalar that this version
 reads from that file is compared with what the run's decay rates, scalars and fluxes show; exits 1 if
 one was not used.
@@ -89,9 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RASTER",
         help="with --sites: GeoTIFF or netCDF of classes; FILE:VARIABLE where it holds several fields",
     )
-    add("--paramfile", type=Path, metavar="FILE", help="paramfile that the runs were meant to use")
+    add("--paramfile", type=Path, metavar="FILE", help="paramfile that the runs should have used")
     add("--ctsm", metavar="VERSION", help="CTSM version of the runs; needed with --paramfile")
-    add("--kernel", action="store_true", help="compare the offline kernel with the run, too")
+    add("--kernel", action="store_true", help="also compare the offline kernel with the runs")
     add(
         "--month-ends",
         action="append",

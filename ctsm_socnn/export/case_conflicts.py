@@ -36,7 +36,7 @@ def case_conflicts(case: Path, ours: Mapping[str, bytes]) -> Iterator[str]:
         One problem each: another file of the same name, or a decomposition that they do not know.
     """
     if not (case / "SourceMods").is_dir():
-        yield f"{case} is no case: it has no SourceMods"
+        yield f"{case} is not a case: it has no SourceMods"
         return
     for name in STOCK_FILES:
         theirs = case / SOURCE_MODS / name

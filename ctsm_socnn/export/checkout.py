@@ -116,7 +116,7 @@ def _find_root(path: Path) -> Path:
     for within in _WITHIN:
         if (path / within / _SOIL / STOCK_FILES[0]).is_file():
             return (path / within).resolve()
-    raise FileError(f"{path} is no checkout of CTSM: {_SOIL / STOCK_FILES[0]} is not in it")
+    raise FileError(f"{path} is not a checkout of CTSM: {_SOIL / STOCK_FILES[0]} is not in it")
 
 
 def _tag(root: Path) -> str | None:
@@ -160,7 +160,7 @@ def _git(root: Path, *words: str) -> str:
     inside = _run([git, "-C", str(root), "rev-parse"], environment)
     if inside.returncode != 0 and "not a git repository" not in inside.stderr:
         raise ExportError(
-            f"{root}: git does not tell its version and local changes: "
+            f"{root}: git cannot tell its version and local changes: "
             f"{' '.join(inside.stderr.split())}"
         )
     done = _run([git, "-C", str(root), *words], environment)

@@ -71,10 +71,12 @@ class Delivery:
         if self.side_effects:
             lines += ["Beside that:", *(f"  {effect}" for effect in self.side_effects)]
         if self.held:
-            lines.append(f"At CTSM's own value, as the estimate has them: {', '.join(self.held)}.")
+            lines.append(
+                f"At CTSM's own values, which the estimate assumes: {', '.join(self.held)}."
+            )
         lines.append("Not delivered:" if self.not_delivered else "Nothing was left out.")
         lines += [
-            f"  {entry.parameter:<22} asked {entry.asked:.6g}, arrives as {entry.arrives}: {entry.reason}"
+            f"  {entry.parameter:<22} wanted {entry.asked:.6g}, gets {entry.arrives}: {entry.reason}"
             for entry in self.not_delivered
         ]
         return "\n".join(lines)

@@ -116,7 +116,7 @@ def with_assignments(estimate: Estimate, assignments: Sequence[str]) -> Estimate
         name, _, number = word.partition("=")
         if name not in PARAMETER_NAMES:
             raise ExportError(
-                f"{word!r}: {name!r} is no parameter; choose from {', '.join(PARAMETER_NAMES)}"
+                f"{word!r}: {name!r} is not a parameter; choose from {', '.join(PARAMETER_NAMES)}"
             )
         try:
             value = float(number)

@@ -84,7 +84,7 @@ class FortranSource:
         if len(found) != 1:
             raise ExportError(
                 f"{self._where()}: {pattern!r} found in {len(found)} of the subroutines "
-                f"{', '.join(candidates)}, must be in one; {self._remedy()}"
+                f"{', '.join(candidates)}; it must be in one; {self._remedy()}"
             )
         return found[0]
 
@@ -100,7 +100,7 @@ class FortranSource:
         if len(names) != 1:
             raise ExportError(
                 f"{self._where()}: subroutine {routine} has {len(names)} arguments like "
-                f"{pattern!r}, must be one; {self._remedy()}"
+                f"{pattern!r}; there must be one; {self._remedy()}"
             )
         return names[0]
 
@@ -136,7 +136,7 @@ class FortranSource:
         if len(matches) != 1:
             raise ExportError(
                 f"{self._where()}: anchor {pattern!r} found {len(matches)} times in {routine}, "
-                f"must be once; {self._remedy()}"
+                f"it must be there once; {self._remedy()}"
             )
         end = "\r\n" if self.lines[matches[0]].endswith("\r\n") else "\n"
         marked = [f"{line} {MARK}{end}" for line in block]
@@ -150,7 +150,7 @@ class FortranSource:
         ends = self._all(rf"^\s*end\s*subroutine\s+{name}\b")
         if len(starts) != 1 or len(ends) != 1 or ends[0] < starts[0]:
             raise ExportError(
-                f"{self._where()}: subroutine {name} found {len(starts)} times, must be once; "
+                f"{self._where()}: subroutine {name} found {len(starts)} times; it must be there once; "
                 f"{self._remedy()}"
             )
         return _Span(starts[0], ends[0])

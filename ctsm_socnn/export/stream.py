@@ -124,7 +124,7 @@ def _mesh_of(grid: Grid) -> xr.Dataset:
 def _edges(grid: Grid) -> tuple[FloatArray, FloatArray]:
     if grid.lon_bounds is None or grid.lat_bounds is None:
         raise ExportError(
-            f"{grid.name} does not tell between which latitudes and longitudes its cells lie; "
+            f"{grid.name} does not say between which latitudes and longitudes its cells lie; "
             "give its ESMF mesh as the model grid"
         )
     return grid.lon_bounds, grid.lat_bounds

@@ -129,8 +129,8 @@ def checked_values(values: ArrayLike, where: str) -> Values:
     array = np.asarray(values, dtype=np.float64)
     if array.shape[-1:] != (len(PARAMETER_NAMES),):
         raise ExportError(
-            f"{where}: the parameter axis has length {array.shape[-1:] or 0}, "
-            f"must be {len(PARAMETER_NAMES)} in the registry's order"
+            f"{where}: the parameter axis has length {array.shape[-1:] or 0}; "
+            f"it must be {len(PARAMETER_NAMES)} in the registry's order"
         )
     named = {name: array[..., i] for i, name in enumerate(PARAMETER_NAMES)}
     impossible = ~np.isfinite(array) | (_IS_POSITIVE & (array <= 0.0))

@@ -30,7 +30,7 @@ def open_climatology(path: str | Path) -> xr.Dataset:
             lacking.append(f"{name} on {leading} (found {climatology[name].dims})")
     if lacking or "period" not in climatology.attrs:
         raise ForcingError(
-            f"{path} is no climatology of `ctsm-socnn forcing`: it lacks "
+            f"{path} is not a climatology of `ctsm-socnn forcing`: it lacks "
             f"{', '.join(lacking) or 'the attribute period'}; give history files with --history"
         )
     return climatology

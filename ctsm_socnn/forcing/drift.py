@@ -64,7 +64,7 @@ class CarbonDrift:
         unit = canonical_unit(getattr(dataset[SOIL_CARBON], "units", ""))
         if unit != _UNIT:
             raise ForcingError(
-                f"{dataset.filepath()}: {SOIL_CARBON} is in '{unit}', must be in '{_UNIT}'"
+                f"{dataset.filepath()}: {SOIL_CARBON} is in '{unit}'; it must be in '{_UNIT}'"
             )
         at = slice(block[0].index, block[-1].index + 1)
         for sample, values in zip(block, read_field(dataset, SOIL_CARBON, grid, at), strict=True):

@@ -160,8 +160,8 @@ def read_field(
         or len(levels) > 1
     ):
         raise ForcingError(
-            f"{dataset.filepath()}: {name} has dimensions {variable.dimensions}, "
-            f"must be ([time,] [{'|'.join(_LEVEL_DIMENSIONS)},] {', '.join(grid.dims)})"
+            f"{dataset.filepath()}: {name} has dimensions {variable.dimensions}; "
+            f"it must be ([time,] [{'|'.join(_LEVEL_DIMENSIONS)},] {', '.join(grid.dims)})"
         )
     selection: list[slice] = [] if samples is None else [samples]
     selection += [slice(N_LAYERS)] * len(levels)

@@ -211,12 +211,12 @@ def _time_bounds(dataset: netCDF4.Dataset, path: Path) -> tuple[Any, str, str]:
         )
     units = getattr(time, "units", "")
     if " since " not in units:
-        raise ForcingError(f"{path}: time has units '{units}', must be 'days since ...'")
+        raise ForcingError(f"{path}: time has units '{units}'; it must be 'days since ...'")
     calendar = str(getattr(time, "calendar", "standard")).lower()
     bounds = stored_values(dataset, name).astype(np.float64)
     if bounds.shape != (*time.shape, 2):
         raise ForcingError(
-            f"{path}: {name} has dimensions {dataset[name].dimensions} of sizes {bounds.shape}, must be "
+            f"{path}: {name} has dimensions {dataset[name].dimensions} of sizes {bounds.shape}; it must be "
             "(time, 2): start and end of each month"
         )
     return bounds, units, calendar

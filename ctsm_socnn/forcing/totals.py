@@ -51,7 +51,7 @@ class MonthlyMean:
         if (self.count == 0).any():
             absent = ", ".join(str(month) for month in np.flatnonzero(self.count == 0) + 1)
             raise ForcingError(
-                f"no sample of months {absent} allows to derive {what}; give a longer record, or "
+                f"no sample of months {absent} lets {what} be derived; give a longer record, or "
                 "the instantaneous pools of the run with --pools"
             )
         shape = (N_MONTHS, *[1] * (self.total.ndim - 1))

@@ -61,7 +61,7 @@ def thread_count(threads: int | None) -> int:
         asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
         return int(asked) if asked.isdigit() and int(asked) else len(os.sched_getaffinity(0))
     if threads < 1:
-        raise KernelError(f"threads is {threads}, must be 1 or more")
+        raise KernelError(f"threads is {threads}; it must be 1 or more")
     return threads
 
 
@@ -77,7 +77,9 @@ def checked_rows(
     """
     rows = np.ascontiguousarray(np.atleast_2d(np.asarray(parameters, dtype=np.float64)))
     if rows.ndim != 2 or rows.shape[1] != len(PARAMETERS):
-        raise KernelError(f"parameters have shape {rows.shape}, must be (rows, {len(PARAMETERS)})")
+        raise KernelError(
+            f"parameters have shape {rows.shape}; they must be (rows, {len(PARAMETERS)})"
+        )
     _require_possible(rows, threads)
     return rows, column_of_row(len(columns), len(rows), index)
 
@@ -97,7 +99,7 @@ def column_of_row(columns: int, rows: int, index: ArrayLike | None) -> NDArray[n
     chosen = np.asarray(index)
     if chosen.shape != (rows,) or chosen.dtype.kind not in "iu":
         raise KernelError(
-            f"index has shape {chosen.shape} and type {chosen.dtype}, must be {rows} integers"
+            f"index has shape {chosen.shape} and type {chosen.dtype}; it must be {rows} integers"
         )
     outside = (chosen < 0) | (chosen >= columns)
     if outside.any():
@@ -179,7 +181,7 @@ def require_finite(name: str, array: NDArray[np.float64]) -> None:
         return
     row, *place = (int(i) for i in np.argwhere(~finite)[0])
     raise KernelError(
-        f"row {row}: {name}[{', '.join(map(str, place))}] is {array[row, *place]}, must be finite"
+        f"row {row}: {name}[{', '.join(map(str, place))}] is {array[row, *place]}; it must be finite"
     )
 
 
@@ -214,11 +216,9 @@ def _complaint(row: NDArray[np.float64]) -> str:
     for parameter, value, low, high in zip(PARAMETERS, row, _LOWEST, _HIGHEST, strict=True):
         if not low <= value <= high:
             return (
-                f"{parameter.name} ({parameter.meaning}) is {with_unit(value, parameter.units)}, "
-                f"must be finite and positive, at most {high:g}"
+                f"{parameter.name} ({parameter.meaning}) is {with_unit(value, parameter.units)}; "
+                f"it must be finite and positive, at most {high:g}"
             )
     totals = {" + ".join(names): sum(row[_COLUMN[name]] for name in names) for names in SPLITS}
     names, total = max(totals.items(), key=lambda outflow: float(outflow[1]))
-    return (
-        f"{names} is {total:g}; more carbon would leave the pool than it loses, must be at most 1"
-    )
+    return f"{names} is {total:g}; it must be at most 1: more carbon would leave the pool than it loses"

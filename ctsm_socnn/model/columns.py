@@ -176,7 +176,7 @@ class Columns:
             layers = np.repeat(layers[:, np.newaxis], N_MONTHS, axis=1)
         if len(inputs) != len(POOLS_WITH_INPUT):
             raise KernelError(
-                f"inputs holds {len(inputs)} arrays, must hold {len(POOLS_WITH_INPUT)}: "
+                f"inputs holds {len(inputs)} arrays; it must hold {len(POOLS_WITH_INPUT)}: "
                 f"{', '.join(POOLS_WITH_INPUT)}"
             )
         by_pool = [
@@ -208,7 +208,7 @@ def _checked(values: ArrayLike, field: _Field, count: int | None) -> NDArray[np.
     wanted = tuple(sizes[axis] for axis in field.axes)
     if array.shape[1:] != wanted or (count is not None and array.shape[0] != count):
         shape = ", ".join(("columns" if count is None else str(count), *map(str, wanted)))
-        raise KernelError(f"{field.name} has shape {array.shape}, must be ({shape})")
+        raise KernelError(f"{field.name} has shape {array.shape}; it must be ({shape})")
     possible = (array >= field.lowest) & (array <= field.highest)  # false for NaN
     if not possible.all():
         raise KernelError(_complaint(array, possible, field))
@@ -227,7 +227,7 @@ def _complaint(array: NDArray[np.float64], possible: NDArray[np.bool_], field: _
     value = array[where]
     problem = "is missing" if np.isnan(value) else f"is {with_unit(value, field.units)}"
     return (
-        f"column {where[0]}: {field.name} {problem} ({place}), must be within "
+        f"column {where[0]}: {field.name} {problem} ({place}); it must be within "
         f"{max(field.lowest, 0.0) if field.lowest < 0 else field.lowest:g}.."
         f"{with_unit(field.highest, field.units)}; {field.remedy} "
         f"({columns} of {len(array)} columns)"
@@ -239,7 +239,7 @@ def _whole_numbers(bedrock: NDArray[np.float64]) -> NDArray[np.int32]:
     if fractional.any():
         column, month = (int(i) for i in np.argwhere(fractional)[0])
         raise KernelError(
-            f"column {column}: nbedrock is {bedrock[column, month]:g} (month {month + 1}), "
-            f"must be a whole number; {_BEDROCK.remedy}"
+            f"column {column}: nbedrock is {bedrock[column, month]:g} (month {month + 1}); "
+            f"it must be a whole number; {_BEDROCK.remedy}"
         )
     return bedrock.astype(np.int32)

@@ -214,7 +214,7 @@ def _year_of_records(
 def _require_at_least_one(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
-            raise KernelError(f"{name} is {count}, must be 1 or more")
+            raise KernelError(f"{name} is {count}; it must be 1 or more")
 
 
 def _relative(change: Array, pools: Array) -> float:

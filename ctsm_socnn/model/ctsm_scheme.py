@@ -246,7 +246,7 @@ def transport(
     """
     _require_same_columns(columns, forcing)
     if calls < 1:
-        raise KernelError(f"calls is {calls}, must be 1 or more")
+        raise KernelError(f"calls is {calls}; it must be 1 or more")
     n = len(columns)
     switches, parameters, sets, count = kernel_arguments(scheme, columns, threads)
     after, tendency = _kernel.ctsm_transport(

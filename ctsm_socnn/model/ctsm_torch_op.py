@@ -60,7 +60,7 @@ def pools(
     names = CtsmParameters.names()
     if parameters.ndim != 2 or parameters.shape[1] != len(names):
         raise KernelError(
-            f"parameters have shape {tuple(parameters.shape)}, must be (sets, {len(names)})"
+            f"parameters have shape {tuple(parameters.shape)}; they must be (sets, {len(names)})"
         )
     carbon = torch.tensor(climatology.inputs) if inputs is None else inputs
     result: torch.Tensor = _SteadyPools.apply(  # type: ignore[no-untyped-call]

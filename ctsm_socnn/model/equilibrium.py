@@ -154,7 +154,7 @@ def steady_state_vjp(
     rows, column = checked_rows(columns, parameters, index, count)
     bar = np.ascontiguousarray(soc_bar, dtype=np.float64)
     if bar.shape != (len(rows), N_LAYERS):
-        raise KernelError(f"soc_bar has shape {bar.shape}, must be ({len(rows)}, {N_LAYERS})")
+        raise KernelError(f"soc_bar has shape {bar.shape}; it must be ({len(rows)}, {N_LAYERS})")
     require_finite("soc_bar", bar)
     soc, parameters_bar, _ = adjoint(columns, rows, column, bar, count, out or (None, None))
     return soc, parameters_bar

@@ -47,19 +47,19 @@ def covariate_gradients(model: Model, sites: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         `soc_gradient` (site, target, input): change of ln(soil carbon) in a layer, or of the
         0-1 m stock, by one standard deviation of the input; `parameter_gradient` (site,
-        parameter, input): change of the parameter as a share of its range.
+        parameter, input): change of the parameter as a share of its range. A model that knows
+        classes only has no such input.
 
     Raises
     ------
     NetworkError
-        If no site is left or the model has no numeric input.
+        If no site is left.
     """
     inputs = model.transform(sites)
     rows = np.flatnonzero(inputs.usable & ~without_forcing(sites))
-    if rows.size == 0 or not model.transform.numeric:
+    if rows.size == 0:
         raise NetworkError(
-            f"{rows.size} of {len(inputs)} sites have covariates and forcing, and the model has "
-            f"{len(model.transform.numeric)} numeric inputs; gradients need both"
+            f"{rows.size} of {len(inputs)} sites have covariates and forcing; gradients need both"
         )
     chosen = inputs.take(rows)
     numeric = torch.from_numpy(chosen.numeric).requires_grad_()

@@ -27,7 +27,7 @@ from ctsm_socnn.model.torch_op import observe
 from ctsm_socnn.model.torch_op import soc as soc_op
 from ctsm_socnn.model.torch_steady_state import torch_soil_carbon
 from ctsm_socnn.network.device import CPU, Device
-from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ensemble
+from ctsm_socnn.network.ensemble import MemberTask, Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
 from ctsm_socnn.network.inputs import Inputs
@@ -100,16 +100,16 @@ def train_end_to_end(
     if not settings.bootstrap:
         everywhere = taught(everywhere)
 
-    def lesson(rows: NDArray[np.intp]) -> Lesson:
+    def member_task(rows: NDArray[np.intp]) -> MemberTask:
         sample = everywhere
         if settings.bootstrap:
             sample = taught(_Sample.of(training, rows, settings))
-        return Lesson(sample.learnt, sample.objective(settings, device))
+        return MemberTask(sample.learnt, sample.objective(settings, device))
 
     model = train_ensemble(
         "end-to-end",
         training,
-        lesson,
+        member_task,
         settings,
         seed,
         start=start,

@@ -7,7 +7,7 @@ with the same weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.training import Objective, ParameterNetwork, fit_network, seeded
 from ctsm_socnn.network.training_key import training_key
 
-__all__ = ["Lesson", "Progress", "TrainingSet", "train_ensemble"]
+__all__ = ["MemberTask", "Progress", "TrainingSet", "train_ensemble"]
 
 Progress = Callable[[int, int, float], None]
 """Called with member, epoch and validation loss."""
@@ -89,7 +89,7 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class MemberTask:
     """What a member learns from.
 
     Attributes
@@ -105,10 +105,20 @@ class Lesson:
     objective: Objective
 
 
+@dataclass(frozen=True)
+class _Member:
+    """A trained network, its best epoch and the loss there, and the rows of its training sites."""
+
+    network: ParameterNetwork
+    epoch: int
+    loss: float
+    sites: NDArray[np.intp]
+
+
 def train_ensemble(
     method: str,
     training: TrainingSet,
-    lesson: Callable[[NDArray[np.intp]], Lesson],
+    member_task: Callable[[NDArray[np.intp]], MemberTask],
     settings: NetworkSettings,
     seed: int,
     *,
@@ -123,8 +133,8 @@ def train_ensemble(
     ----------
     method : {"two-step", "end-to-end"}
     training : TrainingSet
-    lesson : callable
-        Gives a member's lesson for its rows of the training sites: all of them in their order, or
+    member_task : callable
+        Gives a member's task for its rows of the training sites: all of them in their order, or
         with `settings.bootstrap` those of the locations drawn, some of them more than once.
     settings : NetworkSettings
     seed : int
@@ -144,14 +154,11 @@ def train_ensemble(
         if work is None
         else training_key(how, training.sites, training.inputs, settings, seed, start)
     )
-    members: list[ParameterNetwork] = []
-    epochs: list[int] = []
-    losses: list[float] = []
-    drawn: list[NDArray[np.intp]] = []
-    for number, sequence in enumerate(seeds):
+
+    def trained(number: int, sequence: np.random.SeedSequence) -> _Member:
         generator = np.random.default_rng(sequence)
         sites = _sites_of_member(groups, settings, sequence)
-        given = lesson(sites)
+        given = member_task(sites)
         validation = _validation(groups[sites], len(given.inputs), settings, generator)
         with seeded(int(generator.integers(2**31))):
             network = build_network(training.transform, settings, start)
@@ -165,19 +172,18 @@ def train_ensemble(
                 checkpoint=_member_file(work, number, key),
                 progress=_of_member(progress, number),
             )
-        members.append(network)
-        epochs.append(curve.best_epoch)
-        losses.append(curve.validation[curve.best_epoch - 1])
-        drawn.append(sites)
+        return _Member(network, curve.best_epoch, curve.validation[curve.best_epoch - 1], sites)
+
+    members = [trained(number, sequence) for number, sequence in enumerate(seeds)]
     return Model(
         method=method,
         settings=settings,
         transform=training.transform,
         domain=TrainingDomain.fit(training.inputs),
-        members=tuple(members),
+        members=tuple(member.network for member in members),
         seed=seed,
         training={
-            **_record(training, epochs, losses, drawn if settings.bootstrap else None),
+            **_record(training, members, bootstrap=settings.bootstrap),
             "device": device.name,
         },
     )
@@ -226,10 +232,7 @@ def _member_file(work: Path | None, number: int, key: str) -> Path | None:
 
 
 def _record(
-    training: TrainingSet,
-    epochs: list[int],
-    losses: list[float],
-    drawn: list[NDArray[np.intp]] | None,
+    training: TrainingSet, members: Sequence[_Member], *, bootstrap: bool
 ) -> dict[str, Any]:
     sites = training.sites
     n = sites.sizes["site"]
@@ -238,10 +241,10 @@ def _record(
         "sites": n,
         "excluded": training.excluded,
         "profile_id": ids,
-        "epochs": epochs,
-        "validation_loss": losses,
+        "epochs": [member.epoch for member in members],
+        "validation_loss": [member.loss for member in members],
     }
-    if drawn is not None:
+    if bootstrap:
         # How often each member's sample holds each training site, in their order.
-        record["times_drawn"] = [np.bincount(rows, minlength=n).tolist() for rows in drawn]
+        record["times_drawn"] = [np.bincount(m.sites, minlength=n).tolist() for m in members]
     return record

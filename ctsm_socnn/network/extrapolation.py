@@ -54,7 +54,12 @@ class TrainingDomain:
         return cls(points, limit)
 
     def distance(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Mean distance to the five nearest training sites, shape (n,), scaled inputs."""
+        """Mean distance to the five nearest training sites, shape (n,), scaled inputs.
+
+        Classes have no distance: where there are no numbers, every place is 0 away.
+        """
+        if self.points.shape[1] == 0:
+            return np.zeros(len(inputs))
         neighbours = min(_NEIGHBOURS, len(self.points))
         distance, _ = cKDTree(self.points).query(_within_reach(inputs.numeric), k=neighbours)
         return np.asarray(np.reshape(distance, (len(inputs), neighbours)).mean(axis=1))

@@ -179,7 +179,7 @@ def _of_locations(sites: xr.Dataset, fold: NDArray[np.intp]) -> NDArray[np.intp]
 def _require_folds(folds: int) -> None:
     if folds < 2:
         raise NetworkError(
-            f"folds: {folds} asked for, but each is tested by what others taught; ask for 2 or more"
+            f"folds: {folds} asked for, but each is predicted from the others; ask for 2 or more"
         )
 
 

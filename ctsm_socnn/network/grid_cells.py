@@ -19,6 +19,7 @@ from ctsm_socnn.network.grid_pieces import (
     pieces,
     raveled,
 )
+from ctsm_socnn.network.inputs import require_numbers
 from ctsm_socnn.network.nearest_forcing import NearestForcing
 from ctsm_socnn.schemas import COVARIATE_PREFIX, FORCING_DIMENSIONS
 
@@ -92,8 +93,8 @@ class GridCells:
         Raises
         ------
         NetworkError
-            If covariates, positions or the forcing are missing, or hold more than one value a
-            cell.
+            If covariates, positions or the forcing are missing, are no numbers, or hold more than
+            one value a cell.
         """
         covariates = _prefixed(covariates, names)
         missing = [name for name in (*names, *_POSITION) if name not in covariates.variables]
@@ -102,6 +103,7 @@ class GridCells:
                 f"the grid lacks {', '.join(missing)}; the model needs them, covariates under these names "
                 "or without cov_"
             )
+        require_numbers(covariates, (*names, *_POSITION))
         covariates = covariates.set_coords(_POSITION)
         wanted = [name for name in names if name not in _POSITION]
         dimensions = horizontal_dimensions(covariates, (*wanted, *_POSITION)[0])

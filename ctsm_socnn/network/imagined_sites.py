@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network.inputs import Inputs, InputTransform
-from ctsm_socnn.network.teachers import Teachers
+from ctsm_socnn.network.teachers import Teachers, likeness_features
 
 __all__ = ["ImaginedSites", "imagined_sites"]
 
@@ -77,7 +77,7 @@ def imagined_sites(
     seed : int
     """
     generator = np.random.default_rng(seed)
-    nearest = _most_alike(inputs)
+    nearest = _most_alike(inputs, transform)
     mixtures = [_mixed(inputs, nearest, transform, generator) for _ in range(per_site)]
     expected = [teachers.expect(each, operator.site, operator.depth) for each in mixtures]
     values = np.concatenate([each.average for each in expected])
@@ -97,10 +97,12 @@ def _joined(parts: list[Inputs]) -> Inputs:
     )
 
 
-def _most_alike(inputs: Inputs) -> NDArray[np.intp]:
-    """Rows of the sites most like each, itself among them, shape (n, any)."""
-    n = len(inputs)
-    _, found = cKDTree(inputs.numeric).query(inputs.numeric, min(n, _NEIGHBOURS + 1))
+def _most_alike(inputs: Inputs, transform: InputTransform) -> NDArray[np.intp]:
+    """Rows of the sites most like each in numbers or, without any, in classes, shape (n, any)."""
+    n, points = len(inputs), inputs.numeric
+    if not transform.numeric:
+        points = likeness_features(inputs, transform.class_counts)
+    _, found = cKDTree(points).query(points, min(n, _NEIGHBOURS + 1))
     return np.reshape(found, (n, -1))
 
 

@@ -8,7 +8,7 @@ Parameters are shuffled one by one: what is lost shows which of them have to var
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,23 +115,12 @@ def permutation_importance(
     names = list(groups)
     variants = 1 + (len(names) + len(PARAMETER_NAMES)) * repeats
     soc = np.full((variants, sites.sizes["site"], N_LAYERS), np.nan)
-    generator, of_parameters = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    generators = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     for done, (tested, model) in enumerate(models, start=1):
         answer = _Answer.prepare(model, sites.isel(site=tested))
         at = tested[answer.rows]
-        parameters = answer.parameters(answer.inputs)
-        shuffled = [
-            answer.parameters(_shuffled(answer.inputs, _columns(model, groups[name]), generator))
-            for name in names
-            for _ in range(repeats)
-        ]
-        shuffled += [
-            _with_shuffled_column(parameters, column, of_parameters)
-            for column in range(len(PARAMETER_NAMES))
-            for _ in range(repeats)
-        ]
-        for variant, values in enumerate([parameters, *shuffled]):
-            soc[variant, at] = soil_carbon(answer.columns, values)
+        for variant, parameters in enumerate(answer.variants(groups, repeats, generators)):
+            soc[variant, at] = soil_carbon(answer.columns, parameters)
         if progress is not None:
             progress(done)
     below_bedrock = model.settings.below_bedrock
@@ -175,6 +164,24 @@ class _Answer:
     def parameters(self, inputs: Inputs) -> NDArray[np.float64]:
         """Parameters, shape (row, 21), in the registry's units."""
         return self.model.predict(inputs, self.sites).centre
+
+    def variants(
+        self,
+        groups: Mapping[str, Sequence[str]],
+        repeats: int,
+        generators: tuple[np.random.Generator, np.random.Generator],
+    ) -> Iterator[NDArray[np.float64]]:
+        """Parameters as they are; with each group of inputs shuffled; each shuffled itself."""
+        of_inputs, of_parameters = generators
+        parameters = self.parameters(self.inputs)
+        yield parameters
+        for members in groups.values():
+            columns = _columns(self.model, members)
+            for _ in range(repeats):
+                yield self.parameters(_shuffled(self.inputs, columns, of_inputs))
+        for column in range(len(PARAMETER_NAMES)):
+            for _ in range(repeats):
+                yield _with_shuffled_column(parameters, column, of_parameters)
 
 
 def _scores(operator: ObservationOperator, soc: NDArray[np.float64]) -> list[float]:

@@ -27,6 +27,7 @@ __all__ = [
     "Inputs",
     "NumericInput",
     "finite_or_missing",
+    "require_numbers",
 ]
 
 _LOCATION = ("lon", "lat")
@@ -229,6 +230,22 @@ def _require(sites: xr.Dataset, names: Sequence[str]) -> None:
     if missing:
         raise NetworkError(
             f"the dataset lacks {len(missing)} of the model's inputs: {', '.join(missing)}"
+        )
+    require_numbers(sites, names)
+
+
+def require_numbers(dataset: xr.Dataset, names: Sequence[str]) -> None:
+    """Refuse covariates that hold text or dates.
+
+    Raises
+    ------
+    NetworkError
+    """
+    other = [name for name in names if dataset[name].dtype.kind not in "biuf"]
+    if other:
+        raise NetworkError(
+            f"{', '.join(other)}: text or dates instead of numbers; number the classes of a "
+            "covariate, or leave it out"
         )
 
 

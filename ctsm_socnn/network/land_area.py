@@ -26,6 +26,8 @@ _SQUARE_METRES: Final[Mapping[str, float]] = {
     "km^2": 1e6,
     "km**2": 1e6,
 }
+_WHOLE: Final = 1.0 + 1e-6
+"""A share of 1, as single precision rounds it."""
 _LAND_NAMES: Final = ("landfrac", "LANDFRAC_PFT", "landmask")
 """In order of preference; a cell's land is its area times the first of them that is there."""
 
@@ -87,8 +89,18 @@ class LandArea:
             unit = _SQUARE_METRES[str(self.area.attrs["units"])]
             metres = self._values(self.area, place) * unit
         if self.land is not None:
-            metres = metres * self._values(self.land, place)
+            metres = metres * self._share(self.land, place)
         return np.asarray(np.nan_to_num(metres))
+
+    def _share(self, land: xr.DataArray, place: Place) -> NDArray[np.float64]:
+        share = self._values(land, place)
+        wrong = np.flatnonzero((share < 0.0) | (share > _WHOLE))
+        if wrong.size:
+            raise NetworkError(
+                f"the grid's {land.name} is {share[wrong[0]]:g} in {wrong.size} cells or more, "
+                "must be a share of the cell between 0 and 1 (percent?); mend it, or leave it out"
+            )
+        return share
 
     def _values(self, field: xr.DataArray, place: Place) -> NDArray[np.float64]:
         part = field.isel(dict(zip(self.dimensions, place, strict=True)))

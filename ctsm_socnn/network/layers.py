@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "ClassEmbedding", "Dropout", "small_output"]
+__all__ = ["ACTIVATIONS", "ClassEmbedding", "Dropout", "make_small", "small_output"]
 
 ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 """By the name in `EncoderSettings.activation`."""
@@ -79,6 +79,11 @@ def small_output(before: int, n_outputs: int) -> nn.Linear:
     so that their mean is a solution too.
     """
     layer = nn.Linear(before, n_outputs)
-    with torch.no_grad():
-        layer.weight.mul_(_SMALL)
+    make_small(layer.weight)
     return layer
+
+
+def make_small(weights: Tensor, terms: int = 1) -> None:
+    """Shrink weights in place, so that the sum of so many terms like these begins small."""
+    with torch.no_grad():
+        weights.mul_(_SMALL / terms**0.5)

@@ -186,8 +186,8 @@ def write_maps(
     Raises
     ------
     NetworkError
-        Naming what the grid or the forcing lacks; also if something is made of the forcing, and no
-        cell has any.
+        Naming what the grid or the forcing lacks; also if no cell has enough covariates, or
+        something is made of the forcing and no cell has any.
     FileError
         If a file exists or cannot be written. No file appears then, nor after any other error.
     """
@@ -219,6 +219,11 @@ def write_maps(
             raise NetworkError(
                 f"none of the {summary.without_forcing} cells with covariates has forcing within "
                 f"{FARTHEST_KM:.0f} km: {', '.join(summary.lost)}; give forcing of the same region"
+            )
+        if not summary.cells:
+            raise NetworkError(
+                "no cell of the grid has half of the model's covariates, so that there is nothing to "
+                f"predict; the grid must hold values of {', '.join(model.transform.covariates)}"
             )
     return summary
 

@@ -136,7 +136,7 @@ def _read_description(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise FileError(f"{path} is not a directory; a model is one, made by ctsm-socnn train")
     if not file.is_file():
-        raise FileError(f"{path} holds no {DESCRIPTION}, so it is no model of ctsm-socnn train")
+        raise FileError(f"{path} holds no {DESCRIPTION}, so it is not a model of ctsm-socnn train")
     try:
         description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         found = description["format"], tuple(description["parameters"])

@@ -22,7 +22,7 @@ from ctsm_socnn.network.inputs import Inputs, InputTransform
 from ctsm_socnn.network.profile_process import ProfileProcess, Profiles
 from ctsm_socnn.network.relevance import relevances
 
-__all__ = ["Expectation", "Teachers"]
+__all__ = ["Expectation", "Teachers", "likeness_features"]
 
 _LEAST_SOC: Final = 1.0
 _SHALLOWEST: Final = 0.01
@@ -106,7 +106,7 @@ class Teachers:
                 for name, leaves in _LEAVES.items()
             }
             counts = transform.class_counts
-            features, group = _features(inputs, counts), _input_of_features(transform)
+            features, group = likeness_features(inputs, counts), _input_of_features(transform)
             layers = Profiles(features, positions, operator.site, operator.depth)
             relevance = relevances(layers, values["log"], group, seed)
             scaled = replace(layers, features=relevance * features)
@@ -134,7 +134,7 @@ class Teachers:
     def _roots_and_logs(self, inputs: Inputs, site: NDArray[np.intp], depth: Array) -> Array:
         """Expect root and logarithm, shape (m, 2)."""
         rows = _with_depth(inputs, site, depth)
-        features = self.relevance * _features(inputs, self.class_counts)
+        features = self.relevance * likeness_features(inputs, self.class_counts)
         with threadpool_limits(1):
             smooth = self.process.expect(features, site, depth)
         boxes = [
@@ -209,7 +209,7 @@ def _with_depth(inputs: Inputs, site: NDArray[np.intp], depth: Array) -> Array:
     return np.column_stack([by_site[site], np.log(depth + _SHALLOWEST)])
 
 
-def _features(inputs: Inputs, class_counts: Sequence[int]) -> Array:
+def likeness_features(inputs: Inputs, class_counts: Sequence[int]) -> Array:
     """Give numbers whose distances say how much alike two sites are, shape (n, any)."""
     numbers = np.clip(inputs.numeric, -_FARTHEST, _FARTHEST)
     classes = [
@@ -219,6 +219,6 @@ def _features(inputs: Inputs, class_counts: Sequence[int]) -> Array:
 
 
 def _input_of_features(transform: InputTransform) -> NDArray[np.intp]:
-    """Say of which input each of the `_features` is."""
+    """Say of which input each of the `likeness_features` is."""
     sizes = [1] * len(transform.numeric) + list(transform.class_counts)
     return np.repeat(np.arange(len(sizes)), sizes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import pickle
 import struct
 import time
@@ -158,7 +159,7 @@ def fit_network(
     Raises
     ------
     NetworkError
-        If the loss stops being a number.
+        If the loss or its gradient stops being a number.
     """
     run = _Run(network.to(device.place), objective, inputs, validation, settings)
     if checkpoint is not None and checkpoint.exists():
@@ -209,27 +210,33 @@ class _Run:
     def one_epoch(self) -> None:
         """Go once through the training rows, then look at the validation rows."""
         self.network.train()
+        self.epoch += 1
         losses = []
         for rows in self._batches():
             self.optimiser.zero_grad()
             loss = self._loss(self.network, rows)
             torch.autograd.backward(loss)
-            if self.settings.largest_gradient is not None:
-                torch.nn.utils.clip_grad_norm_(self.learnt, self.settings.largest_gradient)
-            self.optimiser.step()
+            largest = self.settings.largest_gradient or math.inf
+            norm = torch.nn.utils.clip_grad_norm_(self.learnt, largest)
             losses.append(float(loss.detach()))
-        self.epoch += 1
+            # A step along such a gradient would leave weights that are no numbers.
+            self._require_finite("the loss", losses[-1])
+            self._require_finite("the gradient of the loss", float(norm))
+            self.optimiser.step()
         self._update_average()
         value = self._validation_loss() if self.validation_rows.size else float(np.mean(losses))
-        if not np.isfinite(value):
-            raise NetworkError(
-                f"the loss is {value} after epoch {self.epoch}; try a smaller learning rate"
-            )
+        self._require_finite("the loss", value)
         self.curve.append(value)
         # Without validation rows nothing tells epochs apart, and the last one is kept.
         if value < self.best_loss or self.validation_rows.size == 0:
             self.best_loss, self.best_epoch = value, self.epoch
             self.best_weights = _copy(self.average.state_dict())
+
+    def _require_finite(self, what: str, value: float) -> None:
+        if not np.isfinite(value):
+            raise NetworkError(
+                f"{what} is {value} after epoch {self.epoch}; try a smaller learning rate"
+            )
 
     def _validation_loss(self) -> float:
         with torch.no_grad():

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctsm_socnn.network.device import CPU, Device
-from ctsm_socnn.network.ensemble import Lesson, Progress, TrainingSet, train_ensemble
+from ctsm_socnn.network.ensemble import MemberTask, Progress, TrainingSet, train_ensemble
 from ctsm_socnn.network.model import Model
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.site_selection import require_same_sites
@@ -78,19 +78,19 @@ def train_two_step(
     target = to_unit(training.sites["posterior_mean"].values)
     spread = training.sites["posterior_sd"].values / (upper_bounds() - lower_bounds())
 
-    def lesson(chosen: NDArray[np.intp]) -> Lesson:
+    def member_task(chosen: NDArray[np.intp]) -> MemberTask:
         loss = (
             _Product(target[chosen], device)
             if settings.preset == "published"
             else _Weighted(target[chosen], spread[chosen], device)
         )
-        return Lesson(training.inputs.take(chosen), loss)
+        return MemberTask(training.inputs.take(chosen), loss)
 
     typical = np.clip(np.median(target, axis=0), 0.0, 1.0)
     return train_ensemble(
         "two-step",
         training,
-        lesson,
+        member_task,
         settings,
         seed,
         start=typical,

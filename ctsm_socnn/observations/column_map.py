@@ -186,7 +186,7 @@ def numbers(values: pd.Series[str], name: str, where: str) -> pd.Series[float]:
         row = int(np.flatnonzero(wrong)[0])
         raise ProfileError(
             f"{where}: column {name} holds {values.iloc[row]!r} in data row {row + 1}, "
-            "which is no number; correct it or leave the field empty"
+            "which is not a number; correct it or leave the field empty"
         )
     return read.astype(np.float64)
 

@@ -89,7 +89,7 @@ def _read_flat_netcdf(path: Path) -> pd.DataFrame:
     dims = {str(item.dims[0]) for item in dataset.data_vars.values() if item.ndim == 1}
     if len(dims) != 1:
         raise FileError(
-            f"{path} is no flat table: its variables must lie on one dimension, one row a sample; "
+            f"{path} is not a flat table: its variables must lie on one dimension, one row a sample; "
             f"found {', '.join(sorted(dims)) or 'none'}. What `ctsm-socnn profiles convert` wrote has "
             "the format tidy"
         )

@@ -64,7 +64,7 @@ def grid_of(dataset: xr.Dataset, name: str) -> Grid:
         return _from_domain(dataset, name)
     centres = centre_variables(dataset)
     if centres is None:
-        raise GridError(f"{name} holds no grid; none of these is in it: {_FORMS}")
+        raise GridError(f"{name} holds no grid; it has none of: {_FORMS}")
     return _from_centres(dataset, *centres, name)
 
 

@@ -211,7 +211,7 @@ def _common_form(dataset: xr.Dataset, path: Path) -> xr.Dataset:
     missing = [name for name in _NEEDED if name not in dataset.variables]
     if missing:
         raise GridError(
-            f"{path}: {', '.join(missing)} missing; it is no weight file of "
+            f"{path}: {', '.join(missing)} missing; it is not a weight file of "
             "ESMF_RegridWeightGen, CDO or ctsm-socnn regrid --save-weights"
         )
     return dataset
@@ -266,7 +266,7 @@ def _of_another(
     ]
     made = f"{dataset.attrs.get('method')} {dataset.attrs.get('normalization')}"
     if made != asked:
-        wrong.append(f"method ({made}, asked {asked})")
+        wrong.append(f"method ({made}, not {asked})")
     return GridError(
         f"{path}: these weights were made for another {' and another '.join(wrong)}. "
         "Make them again without --weights"
@@ -281,10 +281,10 @@ def _require_method(
     made = str(dataset.attrs.get(attribute, "")).lower()
     said = str(dataset.attrs.get("normalization", "")).lower()
     if made and _WORD[method] not in made:
-        raise GridError(f"{path}: its method is {made!r}, asked was {method}")
+        raise GridError(f"{path}: its method is {made!r}, not {method}")
     if method is Method.CONSERVATIVE and said and said != _spelled(normalisation):
         raise GridError(
-            f"{path}: its normalization is {said!r}, asked was {_spelled(normalisation)}; "
+            f"{path}: its normalization is {said!r}, not {_spelled(normalisation)}; "
             "parameters are intensive and need fracarea (ESMF_RegridWeightGen --norm_type fracarea)"
         )
 

@@ -226,7 +226,7 @@ def known_everywhere(sites: xr.Dataset, predictions: Sequence[Prediction]) -> ND
     for prediction in predictions:
         key = (prediction.method, prediction.sample)
         if key in seen:
-            raise ValidationError(f"method {key[0]!r} comes twice for sample {key[1]!r}")
+            raise ValidationError(f"method {key[0]!r} is given twice for sample {key[1]!r}")
         seen.add(key)
         if prediction.soc.shape != shape:
             raise ValidationError(

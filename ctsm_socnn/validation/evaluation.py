@@ -22,7 +22,7 @@ from ctsm_socnn.network.site_selection import require_same_sites
 from ctsm_socnn.schemas import N_LAYERS
 from ctsm_socnn.validation.comparison import Prediction, comparison_json
 from ctsm_socnn.validation.figures import draw_observed_modelled
-from ctsm_socnn.validation.methods import Lesson, MethodSettings, answer, require_methods
+from ctsm_socnn.validation.methods import MethodSettings, TrainingData, answer, require_methods
 
 __all__ = [
     "COMPARISON_FILE",
@@ -62,8 +62,10 @@ def predict_in_sample(
         If a method is not given what it learns from.
     """
     require_methods(rows.values(), settings, posterior=posterior is not None)
-    lesson = Lesson(sites, posterior, settings)
-    return [Prediction(name, "in", answer(method, lesson, sites)) for name, method in rows.items()]
+    training = TrainingData(sites, posterior, settings)
+    return [
+        Prediction(name, "in", answer(method, training, sites)) for name, method in rows.items()
+    ]
 
 
 def predict_out_of_sample(
@@ -124,8 +126,8 @@ def predict_out_of_sample(
             known, tested = np.flatnonzero(fold != cell.fold), np.flatnonzero(fold == cell.fold)
             past = None if posterior is None else posterior.isel(site=known)
             work = None if finished is None else finished.scratch(cell.index)
-            lesson = Lesson(sites.isel(site=known), past, settings, cell.fold, work)
-            yield _Task(cell, lesson, sites.isel(site=tested))
+            training = TrainingData(sites.isel(site=known), past, settings, cell.fold, work)
+            yield _Task(cell, training, sites.isel(site=tested))
 
     workers = max(1, min(workers, sum(cell.method in NETWORK_METHODS for cell in missing)))
     with open_executor(workers) as executor:
@@ -154,12 +156,12 @@ class _Task:
     """What is to be answered, what may be learnt from, and the sites to answer for."""
 
     cell: _Cell
-    lesson: Lesson
+    training: TrainingData
     tested: xr.Dataset
 
 
 def _answer(task: _Task) -> tuple[int, Block]:
-    return task.cell.index, {_ANSWER: answer(task.cell.method, task.lesson, task.tested)}
+    return task.cell.index, {_ANSWER: answer(task.cell.method, task.training, task.tested)}
 
 
 def _finished(checkpoint: Checkpoint, cells: Iterable[_Cell]) -> dict[int, Block]:

@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ctsm_socnn.errors import ValidationError
+from ctsm_socnn.forcing.fields import DENSITY_UNIT
 from ctsm_socnn.forcing.land_grid import LandGrid
 from ctsm_socnn.forcing.months import MonthSample, open_history
 from ctsm_socnn.model import SOIL_GRID
@@ -121,9 +122,11 @@ def soil_carbon_of(fields: HistoryFields, name: str) -> Array:
     ------
     ValidationError
         If a soil pool is missing.
+    ForcingError
+        If one is not in gC m-3.
     """
     names = [f"{pool}{fields.generation.carbon}_vr" for pool in fields.generation.soil]
-    pools = fields.get(*names)
+    pools = fields.get(*names, unit=DENSITY_UNIT)
     if pools is None:
         raise ValidationError(
             f"run {name}: {fields.samples[0].path} lacks one of {', '.join(names)}, so its soil "
@@ -188,7 +191,7 @@ def _land_area(dataset: xr.Dataset, dims: tuple[str, ...], path: Path) -> LandCe
     land = LandArea.from_grid(dataset, dims)
     if land is None:
         raise ValidationError(
-            f"{path} does not tell how large its cells are: it needs a variable area, or evenly "
+            f"{path} does not say how large its cells are: it needs a variable area, or evenly "
             "spaced lat and lon"
         )
     shape = tuple(dataset.sizes[dim] for dim in dims)

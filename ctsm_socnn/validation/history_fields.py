@@ -19,6 +19,7 @@ from ctsm_socnn.forcing.months import (
     order_months,
     read_months,
 )
+from ctsm_socnn.units import require_unit
 
 __all__ = ["LAST_MONTHS", "HistoryFields"]
 
@@ -61,23 +62,32 @@ class HistoryFields:
             self._names = set(dataset.variables)
         self.generation = max(GENERATIONS, key=self._hits)
 
-    def get(self, *names: str) -> list[NDArray[np.float64]] | None:
-        """Fields by name, cut as CLM cuts names; None if one is absent."""
+    def get(self, *names: str, unit: str | None = None) -> list[NDArray[np.float64]] | None:
+        """Fields by name, cut as CLM cuts names; None if one is absent.
+
+        Raises
+        ------
+        ForcingError
+            If one is not in the canonical `unit`, where that is given.
+        """
         wanted = [name[:FIELD_NAME_LENGTH] for name in names]
         if not set(wanted) <= self._names:
             return None
-        return [self._read(name) for name in wanted]
+        return [self._read(name, unit) for name in wanted]
 
     def _hits(self, generation: Generation) -> int:
         pools = (*generation.litter, *generation.soil)
         names = (*(f"K_{pool}" for pool in pools), *(f"{p}{generation.carbon}_vr" for p in pools))
         return len(self._names.intersection(names))
 
-    def _read(self, name: str) -> NDArray[np.float64]:
+    def _read(self, name: str, unit: str | None) -> NDArray[np.float64]:
         parts = []
         for path, samples in groupby(self.samples, key=attrgetter("path")):
             indices = [sample.index for sample in samples]
             with open_history(path) as dataset:
+                if unit is not None:
+                    found = getattr(dataset[name], "units", None)
+                    require_unit(found, (unit,), f"{path}: {name}")
                 values = read_field(dataset, name, self.grid, slice(0, max(indices) + 1))
             parts.append(values[indices])
         return np.concatenate(parts)

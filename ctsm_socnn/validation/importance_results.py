@@ -30,6 +30,8 @@ def write_importance(
 ) -> None:
     """Write importance and gradients with their numbers as JSON and two figures, all or nothing.
 
+    A model that knows classes only has no gradients to draw.
+
     Parameters
     ----------
     importance : xarray.Dataset
@@ -52,7 +54,8 @@ def write_importance(
         write_dataset(whole, temporary / _FILE)
         write_json(temporary / "importance.json", importance_json(importance, gradients))
         draw_importance(importance, temporary / "importance.png")
-        draw_gradients(gradients, temporary / "gradients.png")
+        if gradients.sizes["input"]:
+            draw_gradients(gradients, temporary / "gradients.png")
         write_checksums(temporary)
 
 
@@ -72,23 +75,21 @@ def importance_section(directory: Path) -> Section:
         "deviation of an input. They say how the network answers, not what would happen in the field."
     )
     table = Table("Groups of covariates", ["group", *_HEADINGS, "inputs"], _rows(found))
-    return Section(
-        "What matters",
-        [text],
-        tables=[table],
-        figures=[
-            Picture.drawn(
-                "Loss of skill when shuffled, by group of covariates and by parameter.",
-                lambda path: draw_importance(found, path),
-                broad=True,
-            ),
-            Picture.drawn(
-                "Answer of soil carbon and of parameters to the inputs.",
-                lambda path: draw_gradients(found, path),
-                broad=True,
-            ),
-        ],
-    )
+    figures = [
+        Picture.drawn(
+            "Loss of skill when shuffled, by group of covariates and by parameter.",
+            lambda path: draw_importance(found, path),
+            broad=True,
+        )
+    ]
+    if found.sizes["input"]:
+        answer = Picture.drawn(
+            "Answer of soil carbon and of parameters to the inputs.",
+            lambda path: draw_gradients(found, path),
+            broad=True,
+        )
+        figures.append(answer)
+    return Section("What matters", [text], tables=[table], figures=figures)
 
 
 _HEADINGS: Final = ("NSE", "NSE of log10", "NSE of stocks")

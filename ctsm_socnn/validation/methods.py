@@ -44,8 +44,8 @@ __all__ = [
     "HIERARCHICAL",
     "METHODS",
     "NEEDS_POSTERIOR",
-    "Lesson",
     "MethodSettings",
+    "TrainingData",
     "answer",
     "default_parameters",
     "require_methods",
@@ -91,7 +91,7 @@ class MethodSettings:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """What a method may learn from.
 
     Attributes
@@ -114,14 +114,14 @@ class Lesson:
     work: Path | None = None
 
 
-def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
+def answer(method: str, training: TrainingData, tested: xr.Dataset) -> Array:
     """Soil carbon at sites, by a method that has learnt from others.
 
     Parameters
     ----------
     method : str
         Of `METHODS`.
-    lesson : Lesson
+    training : TrainingData
     tested : xarray.Dataset
         Sites to answer for; of their observations nothing is used.
 
@@ -137,8 +137,8 @@ def answer(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
     NetworkError, AssimilationError
         As the methods themselves.
     """
-    require_methods([method], lesson.settings, posterior=lesson.posterior is not None)
-    return METHODS[method](lesson, tested)
+    require_methods([method], training.settings, posterior=training.posterior is not None)
+    return METHODS[method](training, tested)
 
 
 def require_methods(methods: Iterable[str], settings: MethodSettings, *, posterior: bool) -> None:
@@ -177,29 +177,29 @@ def default_parameters(sites: xr.Dataset) -> Array:
     return clm5_defaults(sand / SOIL_GRID.thickness[top].sum())
 
 
-def _default(_: Lesson, tested: xr.Dataset) -> Array:
+def _default(_: TrainingData, tested: xr.Dataset) -> Array:
     return soc_of_parameters(tested, default_parameters(tested))
 
 
-def _random_sampling(lesson: Lesson, tested: xr.Dataset) -> Array:
+def _random_sampling(training: TrainingData, tested: xr.Dataset) -> Array:
     """Median over draws of the SOC that randomly drawn parameters give.
 
     Not the mean: where a draw has an e-folding depth near 0, nothing decays at depth, and one such
     draw decides the mean.
     """
-    assert lesson.posterior is not None  # `answer` has seen to it
-    n_sites, draws = tested.sizes["site"], lesson.settings.draws
-    drawn = random_sampling(lesson.posterior, n_sites, draws=draws, seed=lesson.settings.seed)
+    assert training.posterior is not None  # `answer` has seen to it
+    n_sites, draws = tested.sizes["site"], training.settings.draws
+    drawn = random_sampling(training.posterior, n_sites, draws=draws, seed=training.settings.seed)
     parameters = drawn["parameters"].transpose("site", "draw", "parameter").values
     index = np.repeat(np.arange(n_sites), draws)
     soc = soil_carbon(Columns.from_sites(tested), parameters.reshape(index.size, -1), index)
     return np.asarray(np.median(soc.reshape(n_sites, draws, -1), axis=1))
 
 
-def _one_batch(lesson: Lesson, tested: xr.Dataset) -> Array:
-    settings = lesson.settings
+def _one_batch(training: TrainingData, tested: xr.Dataset) -> Array:
+    settings = training.settings
     fitted = one_batch(
-        lesson.sites,
+        training.sites,
         cost=settings.cost,
         starts=settings.starts,
         seed=settings.seed,
@@ -210,10 +210,10 @@ def _one_batch(lesson: Lesson, tested: xr.Dataset) -> Array:
     return soc_of_parameters(tested, np.broadcast_to(fitted, (tested.sizes["site"], fitted.size)))
 
 
-def _hierarchical(lesson: Lesson, tested: xr.Dataset) -> Array:
-    settings = lesson.settings
+def _hierarchical(training: TrainingData, tested: xr.Dataset) -> Array:
+    settings = training.settings
     fitted = hierarchical(
-        lesson.sites,
+        training.sites,
         settings.classes,
         cost=settings.cost,
         starts=settings.starts,
@@ -224,24 +224,24 @@ def _hierarchical(lesson: Lesson, tested: xr.Dataset) -> Array:
     return soc_of_parameters(tested, parameters_by_class(fitted, tested))
 
 
-def _network(method: str, lesson: Lesson, tested: xr.Dataset) -> Array:
-    settings = lesson.settings
+def _network(method: str, training: TrainingData, tested: xr.Dataset) -> Array:
+    settings = training.settings
     model = train(
-        lesson.sites,
+        training.sites,
         method,
         settings.networks[method],
-        settings.seed + lesson.fold,
-        posterior=lesson.posterior if method in NEEDS_POSTERIOR else None,
-        work=lesson.work,
+        settings.seed + training.fold,
+        posterior=training.posterior if method in NEEDS_POSTERIOR else None,
+        work=training.work,
     )
     return soc_of_parameters(tested, model.predict_sites(tested))
 
 
-def _baseline(name: str, lesson: Lesson, tested: xr.Dataset) -> Array:
-    return predict_baseline(name, lesson.sites, tested, lesson.settings.seed)
+def _baseline(name: str, training: TrainingData, tested: xr.Dataset) -> Array:
+    return predict_baseline(name, training.sites, tested, training.settings.seed)
 
 
-METHODS: Final[Mapping[str, Callable[[Lesson, xr.Dataset], Array]]] = {
+METHODS: Final[Mapping[str, Callable[[TrainingData, xr.Dataset], Array]]] = {
     "default": _default,
     "random sampling": _random_sampling,
     "one batch": _one_batch,
@@ -249,7 +249,7 @@ METHODS: Final[Mapping[str, Callable[[Lesson, xr.Dataset], Array]]] = {
     **{method: partial(_network, method) for method in NETWORK_METHODS},
     **{name: partial(_baseline, name) for name in BASELINES},
 }
-"""Name -> function that learns from a lesson and answers for other sites."""
+"""Name -> function that learns from training data and answers for other sites."""
 
 NEEDS_POSTERIOR: Final = ("random sampling", "two-step")
 """Methods that learn from the posteriors of the known sites."""

@@ -64,7 +64,7 @@ def report_run(
     absent = [name for name in _REQUIRED if not (results / name).is_file()]
     if absent:
         raise ValidationError(
-            f"{results} lacks {', '.join(absent)}: it is no finished run of build-params; "
+            f"{results} lacks {', '.join(absent)}: it is not a finished run of build-params; "
             "give its --output directory, and let the run end first"
         )
     sites, comparison = (open_file(results / name) for name in ("sites.nc", _COMPARISON))

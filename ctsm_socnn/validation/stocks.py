@@ -73,7 +73,7 @@ def score_stocks(
             means = {"observed": float(seen.mean()), "modelled": float(made.mean())}
             head = {"method": prediction.method, "sample": prediction.sample, "depth": depth}
             rows.append({**head, **means, **scores(seen, made)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["method", "sample", "depth"])
 
 
 def depth_name(depth: float) -> str:
@@ -83,6 +83,8 @@ def depth_name(depth: float) -> str:
 
 def format_stocks(table: pd.DataFrame) -> str:
     """Table for the terminal, kgC m-2."""
+    if table.empty:
+        return f"No stocks: no depth is reached by {_LEAST_PROFILES} profiles."
     width = max(len("method"), *(len(str(name)) for name in table["method"])) + 2
     columns = ("profiles", "observed", "modelled", "NSE", "R²", "RMSE")
     lines = ["method".ljust(width) + f"{'to':>6}" + "".join(f"{name:>10}" for name in columns)]

@@ -98,7 +98,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(sites_file: Path, tmp_path: Path
         (["--sampler", "published"], "goes with the published likelihood"),
         (["--prior-of", "q10=1.5"], "write a name, its centre and its standard deviation"),
         (["--prior-of", "q10=1.5,0"], "prior of q10 has the width 0"),
-        (["--chains", "0"], "chains is 0, must be at least 1"),
+        (["--chains", "0"], "chains is 0; it must be at least 1"),
         (["--figure-sites", "3"], "give both"),
         (["--figure-sites", "40", "--figures", "."], "has the sites 0 to 39"),
         (["--method", "one-batch", "--shard", "1/2"], "--shard is not for --method one-batch"),

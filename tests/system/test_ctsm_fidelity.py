@@ -28,6 +28,9 @@ def test_every_block_of_a_reference_file_is_met(shared_data: Path, short: str, b
     )
     assert len(found) == blocks
     assert not beyond_limit(found)
+    transport = {block.name: block.error for block in found if block.name.startswith("transport")}
+    assert len(transport) >= 6
+    assert not any(transport.values()), "transport must give the model's bits"
 
 
 @pytest.mark.parametrize("paramfile", [None, "data/ctsm_run/ctsm54_form_params.nc"])

@@ -66,7 +66,7 @@ def test_a_case_without_maps_agrees_better_with_the_profiles_than_before(
     assert after["log_nse"] > before["log_nse"] + 0.15
     readme = (result / "usermods" / case / "README").read_text()
     assert "fitted in the equations of" in readme
-    assert "At CTSM's own value, as the estimate has them:" in readme
+    assert "At CTSM's own values, which the estimate assumes:" in readme
     assert "Nothing was left out." in readme
     assert "What that loses" not in readme
 

@@ -107,7 +107,7 @@ def test_a_symbolic_link_stays_and_leads_to_the_output(tmp_path: Path) -> None:
 def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
-        with pytest.raises(FileError, match="no ordinary file"):
+        with pytest.raises(FileError, match="not an ordinary file"):
             write_dataset(dataset([1.0]), tmp_path / name, overwrite=True)
 
 

@@ -20,7 +20,9 @@ def test_sites_in_another_unit_are_refused(
     sites: xr.Dataset, name: str, unit: str, wanted: str
 ) -> None:
     sites[name].attrs["units"] = unit
-    with pytest.raises(ProfileError, match=f"my.nc: {name} is in '{unit}', must be in '{wanted}'"):
+    with pytest.raises(
+        ProfileError, match=f"my.nc: {name} is in '{unit}'; it must be in '{wanted}'"
+    ):
         validate_sites(sites, "my.nc")
 
 

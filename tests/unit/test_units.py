@@ -29,7 +29,7 @@ def test_spellings_become_one(text, canonical):
 
 
 def test_kilograms_of_carbon_are_not_grams():
-    with pytest.raises(ForcingError, match="'kgC/m\\^2/s', must be in 'gC m-2 s-1'"):
+    with pytest.raises(ForcingError, match="'kgC/m\\^2/s'; it must be in 'gC m-2 s-1'"):
         require_unit("kgC/m^2/s", ("gC m-2 s-1",), "file.nc: LITFALL")
 
 

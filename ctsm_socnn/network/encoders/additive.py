@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ctsm_socnn.network.layers import ACTIVATIONS, Dropout
+from ctsm_socnn.network.layers import ACTIVATIONS, Dropout, make_small
 from ctsm_socnn.network.settings import EncoderSettings
 
 __all__ = ["Encoder"]
@@ -45,8 +45,12 @@ class Encoder(nn.Module):
                 ACTIVATIONS[settings.activation](),
                 Dropout(settings.dropout),
             ]
-        self.curves = nn.Sequential(*layers, _Curves(n_numeric, widths[-1], n_outputs))
-        self.tables = nn.ModuleList(nn.Embedding(count, n_outputs) for count in class_counts)
+        last = _Curves(n_numeric, widths[-1], n_outputs)
+        tables = [nn.Embedding(count, n_outputs) for count in class_counts]
+        for weights in (last.weight, last.bias, *(table.weight for table in tables)):
+            make_small(weights, n_numeric + len(class_counts))
+        self.curves = nn.Sequential(*layers, last)
+        self.tables = nn.ModuleList(tables)
 
     def forward(self, numeric: Tensor, classes: Tensor) -> Tensor:
         """Scores, shape (n, n_outputs)."""

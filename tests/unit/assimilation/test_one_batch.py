@@ -125,7 +125,7 @@ def test_an_unknown_cost_is_refused(twin: tuple[xr.Dataset, np.ndarray]) -> None
 def test_numbers_that_are_too_small_are_refused(
     name: str, value: int, twin: tuple[xr.Dataset, np.ndarray]
 ) -> None:
-    with pytest.raises(ConfigError, match=f"{name} is {value}, must be at least"):
+    with pytest.raises(ConfigError, match=f"{name} is {value}; it must be at least"):
         one_batch(twin[0], **{name: value})
 
 

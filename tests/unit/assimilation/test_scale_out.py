@@ -121,7 +121,7 @@ def test_a_file_that_is_no_scheduler_file_is_an_error(
     pytest.importorskip("distributed", reason="needs the extra `cluster`")
     path = tmp_path / "scheduler.json"
     path.write_text(text)
-    with pytest.raises(AssimilationError, match=r"scheduler\.json is no dask scheduler file"):
+    with pytest.raises(AssimilationError, match=r"scheduler\.json is not a dask scheduler file"):
         site_by_site(sites, SHORT, output=tmp_path / "p.nc", scheduler=str(path))
 
 

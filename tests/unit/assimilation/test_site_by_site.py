@@ -228,10 +228,10 @@ def test_unknown_names_are_refused(options: dict[str, str], message: str) -> Non
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: SamplingPlan(0, 10, 10), "chains is 0, must be at least 1"),
-        (lambda: SamplingPlan(4, -1, 10), "warmup is -1, must be at least 0"),
-        (lambda: SamplingPlan(4, 10, 1), "draws is 1, must be at least 2"),
-        (lambda: Settings(seed=-1), "seed is -1, must be at least 0"),
+        (lambda: SamplingPlan(0, 10, 10), "chains is 0; it must be at least 1"),
+        (lambda: SamplingPlan(4, -1, 10), "warmup is -1; it must be at least 0"),
+        (lambda: SamplingPlan(4, 10, 1), "draws is 1; it must be at least 2"),
+        (lambda: Settings(seed=-1), "seed is -1; it must be at least 0"),
         (lambda: random_sampling(posterior_of([1]), 2, draws=0), "draws per site is 0"),
         (lambda: random_sampling(posterior_of([1]), 2, seed=-1), "seed is -1"),
     ],
@@ -242,7 +242,7 @@ def test_numbers_that_are_too_small_are_refused(made: Callable[[], object], mess
 
 
 def test_too_few_workers_are_refused(twin: tuple[xr.Dataset, np.ndarray], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="workers is 0, must be at least 1"):
+    with pytest.raises(ConfigError, match="workers is 0; it must be at least 1"):
         site_by_site(twin[0], SHORT, output=tmp_path / "p.nc", workers=0)
 
 

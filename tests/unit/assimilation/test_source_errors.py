@@ -97,7 +97,7 @@ def test_each_observation_has_its_own_stated_error_and_0_states_none(sites: xr.D
     [
         ("observation_sd = 0.3", "observation_sd stands alone; put it into a table"),
         ("[NEON]\nsd = 0.1", "unknown 'sd' for NEON; choose from observation_sd"),
-        ("[NEON]\nobservation_sd = 0", "observation_sd of NEON is 0, must be above 0"),
+        ("[NEON]\nobservation_sd = 0", "observation_sd of NEON is 0; it must be above 0"),
         ("[KSSL]\nobservation_sd = 0.2", "no site has the source KSSL; sources there are: NEON"),
         ("[NEON", "errors.toml: "),
     ],
@@ -133,5 +133,7 @@ def test_impossible_errors_of_a_site_are_refused_before_it_is_run(
     of_sites = np.full(twin[0].sizes["site"], 0.3)
     of_sites[4] = value
     sites = twin[0].assign({variable: ("site", of_sites)})
-    with pytest.raises(ProfileError, match=f"{variable} of site 4 is {value:g}, must be above 0"):
+    with pytest.raises(
+        ProfileError, match=f"{variable} of site 4 is {value:g}; it must be above 0"
+    ):
         screen_sites(sites, "deepest", 2)

@@ -119,7 +119,7 @@ def test_covariates_of_the_sites_that_the_map_lacks_are_named_at_once(
 @pytest.mark.parametrize(
     ("checkout", "paramfile", "message"),
     [
-        ("absent", "ctsm54_params.nc", "absent is no checkout of CTSM"),
+        ("absent", "ctsm54_params.nc", "absent is not a checkout of CTSM"),
         ("older", "ctsm54_params.nc", "older reads parameters like CTSM ctsm1.0.dev101"),
         ("", "clm50_params.nc", "this is not a paramfile of CTSM ctsm5.4"),
     ],

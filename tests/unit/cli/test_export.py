@@ -58,7 +58,7 @@ def test_paramfile_with_assignments(
     assert value(output, "bgc_rf_l1s1") == pytest.approx(0.7)
     told = capsys.readouterr().out
     assert "Not delivered:\n  beta " in told
-    assert "At CTSM's own value, as the estimate has them: fs1s2, fs1s3.\n" in told
+    assert "At CTSM's own values, which the estimate assumes: fs1s2, fs1s3.\n" in told
     assert "q10_mr: also sets the Q10 of plant maintenance respiration" in told
     assert "spin-up" not in told  # no turnover time was changed
 
@@ -164,7 +164,7 @@ def test_version_must_be_named(
     assert main(words) == 2
     assert "--ctsm" in capsys.readouterr().err
     assert main([*words, "--ctsm-root", str(tmp_path)]) == 2
-    assert "no checkout of CTSM" in capsys.readouterr().err
+    assert "not a checkout of CTSM" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -64,8 +64,8 @@ def missing_months(dataset):
     ("edit", "said"),
     [
         (celsius_called_kelvin, "these are degrees Celsius"),
-        (celsius, "TSOI is in 'degC', must be in"),
-        (stock_of_layers, "W_SCALAR is in 'g/m2', must be in"),
+        (celsius, "TSOI is in 'degC'; it must be in"),
+        (stock_of_layers, "W_SCALAR is in 'g/m2'; it must be in"),
         (other_component, "Is it of another component"),
         (other_calendar, "different calendars (noleap in "),
         (other_grid, "is on another grid or mask"),
@@ -148,7 +148,7 @@ def test_history_is_no_climatology(words, tmp_path, capsys):
     history = str(tmp_path / "case.clm2.h0.0001.nc")
     profiles = ["--profiles", str(tmp_path / "layers.csv")]
     assert main(["sites", *profiles, "--climatology", history, "-o", str(tmp_path / "a.nc")]) == 2
-    assert "is no climatology of `ctsm-socnn forcing`" in capsys.readouterr().err
+    assert "is not a climatology of `ctsm-socnn forcing`" in capsys.readouterr().err
 
 
 def test_what_made_a_climatology_is_refused_beside_it(words, tmp_path, capsys):

@@ -94,4 +94,6 @@ def test_json_files_are_shown_and_damaged_ones_refused(tmp_path, capsys):
 
 def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
     assert main(["show", str(tmp_path)]) == 2
-    assert "is no results of build-params, usermods or model" in capsys.readouterr().err
+    assert (
+        "holds neither results of build-params nor usermods nor a model" in capsys.readouterr().err
+    )

@@ -137,7 +137,7 @@ def test_all_missing_fields_are_named_in_one_message(history_file):
 def test_wrong_units_are_refused(history_file, set_units, name, units):
     path = history_file()
     set_units(path, name, units)
-    with pytest.raises(ForcingError, match=f"{name} is in '{units}', must be in"):
+    with pytest.raises(ForcingError, match=f"{name} is in '{units}'; it must be in"):
         read_climatology([path])
 
 
@@ -330,7 +330,7 @@ def test_sand_as_a_fraction_is_refused(history_file, name):
         share = (dataset["CELLSAND"] / 100.0).assign_attrs(units="unitless")
         return dataset.drop_vars("CELLSAND").assign({name: share})
 
-    with pytest.raises(ForcingError, match=f"{name} is in 'unitless', must be in 'percent'"):
+    with pytest.raises(ForcingError, match=f"{name} is in 'unitless'; it must be in 'percent'"):
         read_climatology([history_file(edit=fraction)])
 
 
@@ -355,7 +355,7 @@ def test_sand_before_the_period_is_checked_like_the_rest(history_file):
         return dataset.assign_coords(lon=dataset["lon"] + 5.0)
 
     paths = sand_only_in_the_first_year(history_file, fraction)
-    with pytest.raises(ForcingError, match=r"1\.nc: CELLSAND is in '1', must be in 'percent'"):
+    with pytest.raises(ForcingError, match=r"1\.nc: CELLSAND is in '1'; it must be in 'percent'"):
         read_climatology(paths, first_year=2)
     paths = sand_only_in_the_first_year(history_file, elsewhere)
     with pytest.raises(GridError, match=r"1\.nc is on another grid"):

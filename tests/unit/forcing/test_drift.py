@@ -63,5 +63,5 @@ def test_part_of_a_year_does_not_count(history_file):
 
 def test_carbon_in_kilograms_is_refused(history_file):
     path = history_file(edit=with_carbon([0.0] * 5, units="kgC/m^2"))
-    with pytest.raises(ForcingError, match="TOTSOMC is in 'kgC m-2', must be in 'gC m-2'"):
+    with pytest.raises(ForcingError, match="TOTSOMC is in 'kgC m-2'; it must be in 'gC m-2'"):
         read_climatology([path])

@@ -181,7 +181,7 @@ def test_negative_months_of_a_pulse_give_way_to_the_positive(history_file):
 def test_monthly_budget_in_kilograms_is_refused_before_any_work(history_file, set_units, name):
     path = history_file(edit=lambda dataset: with_budget(dataset, GENERATIONS[0], 0.0))
     set_units(path, name, "kgC/m^3")
-    with pytest.raises(ForcingError, match=f"{name} is in 'kgC/m\\^3', must be in"):
+    with pytest.raises(ForcingError, match=f"{name} is in 'kgC/m\\^3'; it must be in"):
         check_history([path], None, None, None)
 
 
@@ -222,7 +222,7 @@ def test_months_without_an_instant_are_left_out_or_refused(history_file, tmp_pat
     pools = write_pools(tmp_path / "pools.nc", history, generation)
     with xr.open_dataset(pools, decode_times=False) as dataset:
         dataset.load().isel(time=slice(1, None)).to_netcdf(tmp_path / "short.nc")
-    with pytest.raises(ForcingError, match="no sample of months 1 allows to derive CWD_INPUT"):
+    with pytest.raises(ForcingError, match="no sample of months 1 lets CWD_INPUT be derived"):
         read_climatology([history], pools=[tmp_path / "short.nc"])
 
 

@@ -117,12 +117,12 @@ def test_negative_input_is_refused(make_forcing: MakeForcing) -> None:
 def test_wrong_shapes_are_named(make_forcing: MakeForcing) -> None:
     forcing = make_forcing(3)
     with pytest.raises(
-        KernelError, match=r"W_SCALAR has shape \(3, 20, 12\), must be \(3, 12, 20\)"
+        KernelError, match=r"W_SCALAR has shape \(3, 20, 12\); it must be \(3, 12, 20\)"
     ):
         Columns.from_arrays(**forcing | {"water": forcing["water"].transpose(0, 2, 1)})
-    with pytest.raises(KernelError, match=r"ALTMAX has shape \(2, 12\), must be \(3, 12\)"):
+    with pytest.raises(KernelError, match=r"ALTMAX has shape \(2, 12\); it must be \(3, 12\)"):
         Columns.from_arrays(**forcing | {"thaw": forcing["thaw"][:2]})
-    with pytest.raises(KernelError, match="inputs holds 3 arrays, must hold 4"):
+    with pytest.raises(KernelError, match="inputs holds 3 arrays; it must hold 4"):
         Columns.from_arrays(**forcing | {"inputs": forcing["inputs"][:3]})
 
 

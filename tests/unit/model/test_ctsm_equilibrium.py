@@ -133,6 +133,12 @@ def test_carbon_that_nothing_removes_is_an_error_that_names_the_layer() -> None:
         mean_steady_state(CtsmScheme.of("ctsm5.4"), soil_columns(), frozen)
 
 
+def test_debris_that_decays_beyond_the_range_of_numbers_is_an_error_that_names_the_layer() -> None:
+    steep = CtsmParameters(decomp_depth_efolding=0.01, som_diffus=1e-12)
+    with pytest.raises(KernelError, match=r"layer 12 of column 0 .* no steady state"):
+        mean_steady_state(CtsmScheme.of("ctsm5.4", steep), soil_columns(), monthly_forcing())
+
+
 def test_weights_and_cycle_limits_are_checked() -> None:
     arguments = CtsmScheme.of("ctsm5.4"), soil_columns(), monthly_forcing()
     with pytest.raises(KernelError, match="12 shares"):
@@ -159,9 +165,9 @@ def test_impossible_years_are_named() -> None:
         periodic_steady_state(scheme, columns, forcing, record=np.array([-1, 0], dtype=np.int32))
     with pytest.raises(KernelError, match="dt is 0"):
         periodic_steady_state(scheme, columns, forcing, dt=0.0)
-    with pytest.raises(KernelError, match="max_cycles is 0, must be 1 or more"):
+    with pytest.raises(KernelError, match="max_cycles is 0; it must be 1 or more"):
         periodic_steady_state(scheme, columns, forcing, max_cycles=0)
-    with pytest.raises(KernelError, match="accelerated_years is 0, must be 1 or more"):
+    with pytest.raises(KernelError, match="accelerated_years is 0; it must be 1 or more"):
         accelerated_spinup(
             scheme, columns, forcing, np.ones((7, 7, 20)), accelerated_years=0, final_years=1
         )

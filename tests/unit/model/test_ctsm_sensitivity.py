@@ -169,7 +169,7 @@ def test_seeds_and_directions_must_be_finite() -> None:
         steady_state_gradient(*case, bar)
     direction = np.zeros((7, 31))
     direction[3, 30] = np.inf
-    with pytest.raises(KernelError, match=r"row 3: parameters\[30\] is inf, must be finite"):
+    with pytest.raises(KernelError, match=r"row 3: parameters\[30\] is inf; it must be finite"):
         steady_state_change(*case, parameters=direction)
 
 

@@ -79,7 +79,9 @@ def test_single_precision_goes_in_and_out() -> None:
 
 def test_bad_arguments_are_named() -> None:
     scheme, forcing = SCHEMES[0], monthly_forcing()
-    with pytest.raises(KernelError, match=r"parameters have shape \(31,\), must be \(sets, 31\)"):
+    with pytest.raises(
+        KernelError, match=r"parameters have shape \(31,\); they must be \(sets, 31\)"
+    ):
         pools(scheme, COLUMNS, forcing, vectors()[0])
     with pytest.raises(KernelError, match=r"parameter_set is 1 in column 1"):
         pools(scheme, COLUMNS, forcing, vectors()[:1])

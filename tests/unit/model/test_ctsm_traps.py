@@ -101,6 +101,23 @@ def test_trap_03_spinup_factors_follow_the_file_and_the_latitude(version: str) -
     assert_allclose(factors, expected, rtol=1e-14)
 
 
+def test_trap_03_mixing_keeps_a_factor_too_near_to_1_to_speed_up_decay() -> None:
+    near = 1.0 + 5e-7
+    slow = CtsmParameters(tau_s2=near, som_diffus=1e-6)
+    faster_mixing = CtsmParameters(tau_s2=near, som_diffus=1e-6 * near)
+    runs = [
+        CtsmScheme.of("ctsm5.4", slow, CtsmSwitches(spinup=True)),
+        CtsmScheme.of("ctsm5.4", faster_mixing, CtsmSwitches()),
+    ]
+    mixed = [
+        transport(scheme, column(), forcing(), carbon(), np.zeros((1, 7, 20)), dt=DAY).pools[:, S2]
+        for scheme in runs
+    ]
+    assert_array_equal(*mixed)
+    decay = [rates(scheme, column(), forcing()).decomposition[:, S2] for scheme in runs]
+    assert_array_equal(*decay)
+
+
 def test_trap_04_clm50_hard_codes_diffusivities() -> None:
     odd = CtsmParameters(som_diffus=1e-10, cryoturb_diffusion_k=2e-10)
     thin = forcing(altmax=1.0, altmax_lastyear=1.0)

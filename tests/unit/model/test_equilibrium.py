@@ -162,14 +162,14 @@ def test_frozen_and_dry_all_year_is_finite(
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("q10", 0.0, r"row 1: q10 .* is 0, must be finite and positive"),
-        ("q10", 200.0, r"row 1: q10 .* is 200, .* at most 100"),
+        ("q10", 0.0, r"row 1: q10 .* is 0; it must be finite and positive"),
+        ("q10", 200.0, r"row 1: q10 .* is 200; .* at most 100"),
         ("tau_s2", np.inf, r"row 1: tau_s2 .* is inf yr"),
         ("q10", np.nan, r"row 1: q10 .* is nan"),
         ("tau_s3", -1.0, r"row 1: tau_s3 .* is -1 yr"),
-        ("fl1s1", 1.2, r"row 1: fl1s1 .* is 1\.2, .* at most 1"),
+        ("fl1s1", 1.2, r"row 1: fl1s1 .* is 1\.2; .* at most 1"),
         ("beta", 1.5, r"row 1: beta"),
-        ("fs1s2", 0.99, r"row 1: fs1s2 \+ fs1s3 is .*, must be at most 1"),
+        ("fs1s2", 0.99, r"row 1: fs1s2 \+ fs1s3 is .*; it must be at most 1"),
     ],
 )
 def test_impossible_parameters_are_named(
@@ -190,7 +190,9 @@ def test_the_first_impossible_row_is_named_whatever_the_threads(
     parameters[[998, 500, 321], PARAMETER_NAMES.index("fs2s3")] = 1.0
     parameters[321, PARAMETER_NAMES.index("fs2s1")] = 0.5
     parameters[322, PARAMETER_NAMES.index("tau_l1")] = np.nan
-    with pytest.raises(KernelError, match=r"row 321: fs2s1 \+ fs2s3 is 1\.5; more carbon"):
+    with pytest.raises(
+        KernelError, match=r"row 321: fs2s1 \+ fs2s3 is 1\.5; it must be at most 1: more carbon"
+    ):
         soil_carbon(columns, parameters, np.zeros(1000, dtype=int), threads)
 
 
@@ -205,7 +207,9 @@ def test_fractions_may_exceed_one_by_rounding(
 
 def test_wrong_shapes_are_named(columns: Columns, make_parameters: MakeParameters) -> None:
     parameters = make_parameters(3)
-    with pytest.raises(KernelError, match=r"parameters have shape \(3, 20\), must be \(rows, 21\)"):
+    with pytest.raises(
+        KernelError, match=r"parameters have shape \(3, 20\); they must be \(rows, 21\)"
+    ):
         soil_carbon(columns, parameters[:, :20])
     with pytest.raises(KernelError, match="2 parameter rows and 3 columns need an index"):
         soil_carbon(columns, parameters[:2])
@@ -213,7 +217,7 @@ def test_wrong_shapes_are_named(columns: Columns, make_parameters: MakeParameter
         soil_carbon(columns, parameters, np.array([0, 1, 3]))
     with pytest.raises(KernelError, match=r"index has shape \(2,\)"):
         soil_carbon(columns, parameters, np.array([0, 1]))
-    with pytest.raises(KernelError, match=r"soc_bar has shape \(3,\), must be \(3, 20\)"):
+    with pytest.raises(KernelError, match=r"soc_bar has shape \(3,\); it must be \(3, 20\)"):
         steady_state_vjp(columns, parameters, np.ones(3))
     with pytest.raises(KernelError, match="threads is 0"):
         soil_carbon(columns, parameters, threads=0)

@@ -205,5 +205,5 @@ def test_a_seed_that_is_not_finite_is_refused_with_its_row(
 ) -> None:
     bar = np.ones((6, 20))
     bar[4, 7] = value
-    with pytest.raises(KernelError, match=rf"row 4: soc_bar\[7\] is {value}, must be finite"):
+    with pytest.raises(KernelError, match=rf"row 4: soc_bar\[7\] is {value}; it must be finite"):
         steady_state_vjp(Columns.from_arrays(**cases), well_conditioned, bar)

@@ -156,9 +156,9 @@ def test_seeds_and_directions_must_be_finite(
     columns, parameters = Columns.from_arrays(**forcing), make_parameters(ROWS)
     bar = np.ones((ROWS, 20))
     bar[11, 3] = np.nan
-    with pytest.raises(KernelError, match=r"row 11: soc_bar\[3\] is nan, must be finite"):
+    with pytest.raises(KernelError, match=r"row 11: soc_bar\[3\] is nan; it must be finite"):
         full_gradient(columns, parameters, bar)
     climate = np.zeros((ROWS, 4, 12, 20))
     climate[2, 1, 11, 19] = np.inf
-    with pytest.raises(KernelError, match=r"row 2: climate_change\[1, 11, 19\] is inf, must be"):
+    with pytest.raises(KernelError, match=r"row 2: climate_change\[1, 11, 19\] is inf; it must be"):
         soil_carbon_change(columns, parameters, climate_change=climate)

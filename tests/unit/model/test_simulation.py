@@ -232,7 +232,7 @@ def test_impossible_runs_are_named() -> None:
         one_step(scheme, columns, forcing, start(), dt=np.nan)
     with pytest.raises(KernelError, match="dt is -1"):
         transfer_matrix(scheme, columns, forcing, dt=-1.0)
-    with pytest.raises(KernelError, match="calls is 0, must be 1 or more"):
+    with pytest.raises(KernelError, match="calls is 0; it must be 1 or more"):
         transport(scheme, columns, forcing, start(), start(), dt=DAY, calls=0)
     six = CtsmForcing.from_arrays(np.full((6, 20), 280.0), -1.0, altmax=1.0, altmax_lastyear=1.0)
     with pytest.raises(KernelError, match="7 columns, but forcing of 6"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.netcdf import write_dataset
 from ctsm_socnn.network import NetworkSettings, default_settings, ensemble, train, two_step
-from ctsm_socnn.network.ensemble import Lesson, train_ensemble
+from ctsm_socnn.network.ensemble import MemberTask, train_ensemble
 from ctsm_socnn.network.folds import location_groups
 from ctsm_socnn.network.inputs import Inputs
 from ctsm_socnn.network.model import Model
@@ -84,10 +84,10 @@ def test_a_member_learns_from_the_sites_that_it_drew(
 ) -> None:
     lessons: list[NDArray[np.intp]] = []
 
-    def watched(method: str, training: object, lesson: object, *rest: object, **more: object):
-        def remembering(rows: NDArray[np.intp]) -> Lesson:
+    def watched(method: str, training: object, member_task: object, *rest: object, **more: object):
+        def remembering(rows: NDArray[np.intp]) -> MemberTask:
             lessons.append(rows)
-            given = lesson(rows)
+            given = member_task(rows)
             np.testing.assert_array_equal(given.inputs.numeric, training.inputs.numeric[rows])
             assert len(given.objective.target) == len(rows)
             return given

@@ -111,10 +111,10 @@ def test_two_step_trains_on_posteriors(files: Path) -> None:
         (("--method", "two-step"), "give a posterior file"),
         (("--method", "end-to-end", "--preset", "published"), "give --method two-step"),
         (("--method", "two-step", "--from-profiles"), "give --method end-to-end"),
-        (("--method", "two-step", "--loss", "sqrt"), "--loss is of the end-to-end method"),
+        (("--method", "two-step", "--loss", "sqrt"), "--loss is only for the end-to-end method"),
         (
             ("--method", "end-to-end", "--calibrate", "2", "--block-km", "50"),
-            "--block-km is of --by block; folds are by location",
+            "--block-km is only for --by block; folds are by location",
         ),
         (("--method", "end-to-end", "--members", "0"), "network setting members"),
         (("--method", "end-to-end", "--hold", "q11"), "unknown parameter 'q11' among held"),

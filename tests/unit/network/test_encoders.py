@@ -35,6 +35,16 @@ def test_no_classes_will_do(name: str) -> None:
     assert network(NUMERIC, CLASSES[:, :0]).shape == (7, 5)
 
 
+@pytest.mark.parametrize("name", encoder_names())
+def test_first_scores_are_small_however_many_inputs_there_are(name: str) -> None:
+    """Members then start at the parameters that suit all sites best: a score of 1 would be far off."""
+    with seeded(0):
+        network = build_encoder(50, (9,) * 10, 21, EncoderSettings(name=name)).double().eval()
+        numeric = torch.randn(200, 50, dtype=torch.float64)
+        scores = network(numeric, torch.randint(0, 9, (200, 10)))
+    assert float(scores.detach().abs().max()) < 1.0
+
+
 def test_linear_is_linear() -> None:
     network = encoder("linear")
     same = CLASSES[:1].expand(7, 2)

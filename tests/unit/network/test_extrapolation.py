@@ -50,6 +50,13 @@ def test_nothing_infinite_and_no_training_site_breaks_it() -> None:
     np.testing.assert_array_equal(same.nearness(there_and_off), [1.0, 0.0])
 
 
+def test_places_of_which_only_classes_are_known_are_all_in_the_domain() -> None:
+    domain = TrainingDomain.fit(inputs_at(np.zeros((9, 0))))
+    distance = domain.distance(inputs_at(np.zeros((3, 0))))
+    assert not domain.outside(distance).any()
+    np.testing.assert_array_equal(domain.nearness(distance), np.ones(3))
+
+
 def test_profiles_of_a_few_cells_do_not_make_every_other_place_strange() -> None:
     cells = np.arange(20.0)[:, None]
     domain = TrainingDomain.fit(inputs_at(np.repeat(cells, 30, axis=0)))

@@ -12,6 +12,7 @@ from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.model import Columns
 from ctsm_socnn.model.observation import ObservationOperator
 from ctsm_socnn.network import NetworkSettings, end_to_end, score_model, train_end_to_end
+from ctsm_socnn.network.covariate_gradients import covariate_gradients
 from ctsm_socnn.network.end_to_end import ProfileObjective
 from ctsm_socnn.network.folds import positions_km
 from ctsm_socnn.network.imagined_sites import ImaginedSites, imagined_sites
@@ -83,6 +84,19 @@ def test_classes_are_mixed_too(sites: xr.Dataset) -> None:
     assert np.isin(classes, inputs.classes).all()
     # Half are taken from another site, of whose three classes two are different.
     assert (classes != np.tile(inputs.classes, (20, 1))).mean() == pytest.approx(1 / 3, abs=0.06)
+
+
+def test_classes_alone_are_enough_to_learn_from(sites: xr.Dataset) -> None:
+    sites = sites.drop_vars(["cov_warmth", "cov_noise"])
+    settings = TAUGHT.with_changes(epochs=2, inputs={"forcing_summaries": False})
+    model = train_end_to_end(sites, settings, seed=0)
+    assert not model.transform.numeric
+    parameters = model.predict_sites(sites)
+    by_class = sites["cov_Land_Cover"].values
+    for name in np.unique(by_class):
+        np.testing.assert_array_equal(np.ptp(parameters[by_class == name], axis=0), 0.0)
+    assert np.ptp(parameters, axis=0).max() > 0.0
+    assert covariate_gradients(model, sites).sizes["input"] == 0
 
 
 def test_what_is_expected_at_a_training_site_is_near_what_its_profile_shows(

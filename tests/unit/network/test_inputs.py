@@ -132,6 +132,15 @@ def test_missing_covariates_are_named(sites: xr.Dataset) -> None:
         transform(sites.drop_vars(["cov_noise", "cov_Land_Cover"]))
 
 
+@pytest.mark.parametrize("values", [["a"] * 40, np.arange(40).astype("datetime64[D]")])
+def test_text_and_dates_are_no_covariates(sites: xr.Dataset, values: object) -> None:
+    transform = InputTransform.fit(sites, PLAIN)
+    other = sites.assign(cov_warmth=("site", values))
+    for prepare in (lambda: InputTransform.fit(other, PLAIN), lambda: transform(other)):
+        with pytest.raises(NetworkError, match="cov_warmth: text or dates instead of numbers"):
+            prepare()
+
+
 def test_forcing_summaries_and_location_can_be_added(sites: xr.Dataset) -> None:
     transform = InputTransform.fit(sites, InputSettings(location=True))
     assert transform.needs_forcing

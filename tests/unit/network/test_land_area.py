@@ -54,6 +54,16 @@ def test_land_is_a_share_of_the_cell() -> None:
     assert area.source == "boxes times landfrac"
 
 
+@pytest.mark.parametrize("share", [25.0, -0.25])
+def test_a_share_of_land_beyond_one_is_refused(share: float) -> None:
+    land = np.full((36, 72), 0.25)
+    land[5, 7] = share
+    area = LandArea.from_grid(globe().assign(landfrac=(("lat", "lon"), land)), ("lat", "lon"))
+    assert area is not None
+    with pytest.raises(NetworkError, match=rf"landfrac is {share:g} .* between 0 and 1"):
+        area.of_cells()
+
+
 def test_rows_from_north_to_south_are_as_large() -> None:
     turned = LandArea.from_grid(globe().isel(lat=slice(None, None, -1)), ("lat", "lon"))
     assert turned is not None

@@ -99,6 +99,22 @@ def test_carbon_is_the_kernel_s_on_the_cell_s_forcing(
     assert summary.warnings() == []
 
 
+def test_a_grid_without_values_is_refused(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
+    for name in model.transform.covariates:
+        grid[name].values[:] = np.nan
+    with pytest.raises(
+        NetworkError, match="no cell of the grid has half of the model's covariates"
+    ):
+        write_maps(model, grid, tmp_path / "maps.nc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_text_on_a_grid_is_refused(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
+    grid["cov_Land_Cover"] = (("lat", "lon"), np.full((N_LAT, N_LON), "forest"))
+    with pytest.raises(NetworkError, match="cov_Land_Cover: text or dates instead of numbers"):
+        write_maps(model, grid, tmp_path / "maps.nc")
+
+
 def test_totals_are_stocks_times_land(model: Model, grid: xr.Dataset, tmp_path: Path) -> None:
     grid["area"] = (("lat", "lon"), np.full((N_LAT, N_LON), 50.0), {"units": "km2"})
     summary = write_maps(model, grid, tmp_path / "maps.nc", soil_carbon=tmp_path / "soc.nc")

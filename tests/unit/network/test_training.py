@@ -116,6 +116,23 @@ def test_long_gradients_are_shortened_if_asked(never_reached: float) -> None:
         assert not torch.equal(one, other)
 
 
+class Steep(Target):
+    """A loss that is finite where its slope is not."""
+
+    def loss(self, unit: Tensor, rows: np.ndarray) -> Tensor:
+        return super().loss(unit, rows) + torch.sqrt(self.offset)
+
+
+@pytest.mark.parametrize("largest", [None, 1.0])
+def test_a_gradient_that_is_no_number_ends_the_training(largest: float | None) -> None:
+    """Before a step along it makes weights that are none: a kernel would then complain of these."""
+    inputs, settings = make_inputs(), SETTINGS.with_changes(largest_gradient=largest)
+    network = ParameterNetwork(Linear(), nn.Identity())
+    with pytest.raises(NetworkError, match="the gradient of the loss is inf after epoch 1"):
+        fit_network(network, Steep(inputs.numeric[:, :2]), inputs, VALIDATION, settings)
+    assert all(torch.isfinite(each).all() for each in network.parameters())
+
+
 def test_a_network_is_judged_by_what_it_is_trained_on_and_not_by_what_is_clipped_later() -> None:
     free, clipped = fit(), fit(head=ClippedHead(ParameterSettings(held=(), bounds={})))
     assert clipped[1] == free[1]

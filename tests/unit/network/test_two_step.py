@@ -10,7 +10,7 @@ import xarray as xr
 
 from ctsm_socnn.errors import NetworkError
 from ctsm_socnn.network import NetworkSettings, published_settings, train_two_step, two_step
-from ctsm_socnn.network.ensemble import Lesson
+from ctsm_socnn.network.ensemble import MemberTask
 from ctsm_socnn.parameters import lower_bounds, to_unit, upper_bounds
 
 QUICK = NetworkSettings(
@@ -99,7 +99,7 @@ def test_losses_are_those_that_are_stated(
     generator = np.random.default_rng(2)
     span = upper_bounds() - lower_bounds()
     posterior["sd"].values[:] = generator.uniform(0.01, 0.3, posterior["sd"].shape) * span
-    given: list[Lesson] = []
+    given: list[MemberTask] = []
 
     def no_training(*arguments: Any, **_: Any) -> None:
         given.append(arguments[2](np.arange(39)))

@@ -297,7 +297,7 @@ def kilograms(profiles: xr.Dataset) -> xr.Dataset:
         (lambda p: p.drop_vars("top"), "lacks depth, or top and bottom"),
         (lambda p: p.drop_vars(["top", "flag"]), "lacks flag, depth, or top and bottom"),
         (lambda p: p.isel(profile=slice(0), sample=slice(0)), "holds no profile"),
-        (kilograms, "soc is in 'kgC m-3', must be in 'gC m-3'"),
+        (kilograms, "soc is in 'kgC m-3'; it must be in 'gC m-3'"),
         (lambda p: p.assign(row_size=p["row_size"] + 1), "row_size does not divide"),
     ],
 )

@@ -102,7 +102,7 @@ def test_flat_netcdf(tmp_path):
 
 
 def test_netcdf_of_another_shape_is_refused(history_file):
-    with pytest.raises(FileError, match="is no flat table"):
+    with pytest.raises(FileError, match="is not a flat table"):
         read_table(history_file())
 
 

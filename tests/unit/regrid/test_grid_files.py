@@ -236,7 +236,7 @@ def test_files_without_a_grid(tmp_path: Path) -> None:
     with pytest.raises(GridError, match="neither a file"):
         read_grid(path)
     xr.Dataset({"rain": ("time", [1.0])}).to_netcdf(path)
-    with pytest.raises(GridError, match="holds no grid; none of these is in it: nodeCoords"):
+    with pytest.raises(GridError, match="holds no grid; it has none of: nodeCoords"):
         read_grid(path)
     path.write_bytes(b"not netCDF")
     with pytest.raises(FileError, match="cannot be read as netCDF"):

@@ -7,7 +7,8 @@ from ctsm_socnn.validation.cell_means import cell_means, format_cell_scores, sco
 from ctsm_socnn.validation.comparison import Prediction
 from ctsm_socnn.validation.land_cover import LandCover
 from ctsm_socnn.validation.model_runs import RunAtSites
-from ctsm_socnn.validation.stocks import AS_SAMPLED, score_stocks
+from ctsm_socnn.validation.report_sections import stock_section
+from ctsm_socnn.validation.stocks import AS_SAMPLED, format_stocks, score_stocks
 
 NODES = [0, 3, 6, 8]
 DEPTHS = [0.01, 0.16, 0.58, 1.06]
@@ -102,6 +103,16 @@ def test_sites_far_from_the_run_and_too_few_cells_are_left_out():
     assert means["profiles"].sum() == 2
     assert score_cell_means(means).empty
     assert "fewer than three cells" in format_cell_scores(score_cell_means(means))
+
+
+def test_a_run_of_one_point_is_told_to_have_no_stocks():
+    sites = _sites(np.full((3, 4), 1e4), [10.0, 20.0, 30.0])
+    run = _run(sites, [0, 1, 2], [1e9] * 3)
+    run.prediction.soc[1:] = np.nan
+    table = score_stocks(sites, [run.prediction])
+    assert table.empty
+    assert format_stocks(table) == "No stocks: no depth is reached by 3 profiles."
+    assert stock_section(table).tables[0].rows == []
 
 
 def test_all_that_was_sampled_reaches_to_the_deepest_sample_of_each_profile():

@@ -122,7 +122,7 @@ def test_each_score_stands_below_its_name_in_its_unit(sites, soc):
     ("make", "message"),
     [
         (lambda _: [], "no prediction"),
-        (lambda soc: [Prediction("a", "in", soc)] * 2, "'a' comes twice"),
+        (lambda soc: [Prediction("a", "in", soc)] * 2, "'a' is given twice"),
         (lambda soc: [Prediction("a", "in", soc[1:])], r"shape \(11, 20\)"),
         (lambda soc: [Prediction("a", "in", np.full_like(soc, np.nan))], "no observation"),
     ],

@@ -18,7 +18,13 @@ from ctsm_socnn.parameters import clm5_defaults
 from ctsm_socnn.validation import evaluation
 from ctsm_socnn.validation.comparison import Prediction, soc_of_parameters
 from ctsm_socnn.validation.evaluation import predict_in_sample, predict_out_of_sample
-from ctsm_socnn.validation.methods import METHODS, NEEDS_POSTERIOR, Lesson, MethodSettings, answer
+from ctsm_socnn.validation.methods import (
+    METHODS,
+    NEEDS_POSTERIOR,
+    MethodSettings,
+    TrainingData,
+    answer,
+)
 
 QUICK = NetworkSettings(members=1, epochs=3)
 SETTINGS = MethodSettings(
@@ -72,7 +78,7 @@ def test_every_site_gets_an_answer_that_carbon_may_have(
 
 def test_the_default_needs_no_sand(sites: xr.Dataset) -> None:
     sites["CELLSAND"].values[3] = np.nan
-    soc = answer("default", Lesson(sites, None, SETTINGS), sites)
+    soc = answer("default", TrainingData(sites, None, SETTINGS), sites)
     typical = soc_of_parameters(sites, np.tile(clm5_defaults(), (40, 1)))
     np.testing.assert_array_equal(soc[3], typical[3])
     assert (soc[4] != typical[4]).any()
@@ -82,7 +88,7 @@ def test_in_sample_is_learnt_from_all_sites(sites: xr.Dataset) -> None:
     rows = {"curve": "depth only"}
     (inside,) = predict_in_sample(sites, None, rows, SETTINGS)
     assert (inside.method, inside.sample) == ("curve", "in")
-    whole = answer("depth only", Lesson(sites, None, SETTINGS), sites)
+    whole = answer("depth only", TrainingData(sites, None, SETTINGS), sites)
     np.testing.assert_array_equal(inside.soc, whole)
     assert (whole != _out_of_sample(sites, None, rows)["curve"]).any()
 
@@ -99,7 +105,7 @@ def test_a_method_without_its_posterior_says_so_before_others_have_run(
 
 def test_hierarchical_without_its_classes_says_so(sites: xr.Dataset) -> None:
     with pytest.raises(ValidationError, match="name the variable that holds them"):
-        answer("hierarchical", Lesson(sites, None, MethodSettings()), sites)
+        answer("hierarchical", TrainingData(sites, None, MethodSettings()), sites)
 
 
 def test_posteriors_of_other_sites_are_refused(sites: xr.Dataset, posterior: xr.Dataset) -> None:
@@ -110,7 +116,7 @@ def test_posteriors_of_other_sites_are_refused(sites: xr.Dataset, posterior: xr.
 
 def test_an_unknown_method_is_named(sites: xr.Dataset) -> None:
     with pytest.raises(ValidationError, match="unknown method 'oracle'; choose from default"):
-        answer("oracle", Lesson(sites, None, SETTINGS), sites)
+        answer("oracle", TrainingData(sites, None, SETTINGS), sites)
 
 
 @pytest.mark.parametrize("fold", [np.zeros(40, dtype=int), np.arange(39) % 2])
@@ -126,11 +132,11 @@ def test_folds_done_before_an_interruption_are_not_done_again(
     undisturbed = _out_of_sample(sites, None, rows)
     asked: list[tuple[str, int]] = []
 
-    def interrupted(method: str, lesson: Lesson, tested: xr.Dataset) -> np.ndarray:
+    def interrupted(method: str, training: TrainingData, tested: xr.Dataset) -> np.ndarray:
         if len(asked) == 3:
             raise KeyboardInterrupt
-        asked.append((method, lesson.fold))
-        return answer(method, lesson, tested)
+        asked.append((method, training.fold))
+        return answer(method, training, tested)
 
     def run() -> list[Prediction]:
         with Checkpoint(tmp_path / "out", {}) as finished:

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.demo import make_twin_world
-from ctsm_socnn.errors import FileError, ValidationError
+from ctsm_socnn.errors import FileError, ForcingError, ValidationError
 from ctsm_socnn.model import SOIL_GRID
 from ctsm_socnn.validation.gridded_carbon import STOCKS, stocks_of_map, stocks_of_run
 from ctsm_socnn.validation.ilamb import write_configuration, write_ilamb_files
@@ -49,6 +49,15 @@ def test_the_stock_of_the_column_is_the_total_that_the_run_wrote(history):
     column = series.grid.spread(series.stocks[:12, list(STOCKS).index("column")], ("time",))
     np.testing.assert_allclose(column.values, written, rtol=1e-5)
     assert (np.diff(series.stocks, axis=1) >= 0.0).all()
+
+
+def test_soil_pools_in_another_unit_are_refused(history, tmp_path):
+    path = tmp_path / history[0].name
+    shutil.copy(history[0], path)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["SOM_SLO_C_vr"].units = "kgC/m^3"
+    with pytest.raises(ForcingError, match=r"SOM_SLO_C_vr is in 'kgC/m\^3', must be in 'gC m-3'"):
+        stocks_of_run("run", [path])
 
 
 def test_a_run_is_added_up_with_its_land(history):

@@ -310,7 +310,7 @@ def test_ctsm_within_cesm(checkout_at: Callable[..., Path], tmp_path: Path, name
 
 
 def test_no_checkout_at_all(tmp_path: Path, checkout_at: Callable[..., Path]) -> None:
-    with pytest.raises(FileError, match="is no checkout of CTSM"):
+    with pytest.raises(FileError, match="is not a checkout of CTSM"):
         Checkout.open(tmp_path)
     root = checkout_at()
     (root / "src" / "soilbiogeochem" / PROFILE).unlink()

@@ -222,7 +222,7 @@ def test_stray_source_directory(directory: Path) -> None:
 
 def test_case_with_own_sourcemods_or_other_decomposition(directory: Path, tmp_path: Path) -> None:
     case = tmp_path / "case"
-    assert any("is no case" in p for p in failures(directory, case=case))
+    assert any("is not a case" in p for p in failures(directory, case=case))
     (case / SOURCE_MODS).mkdir(parents=True)
     assert failures(directory, case=case) == []
     (case / SOURCE_MODS / STOCK_FILES[0]).write_text("theirs")
