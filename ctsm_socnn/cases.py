@@ -1,6 +1,6 @@
-"""The CTSM cases of a configuration: their scalars, what they hold at the sites, their usermods.
+"""The CTSM cases of a configuration: their scalars, their soil carbon at the sites, their usermods.
 
-A case with a checkout reads the maps. Any other takes one value a parameter and not every
+A case with a checkout reads the maps. Any other takes one value per parameter and not every
 parameter: what has been estimated with all of them would mean other carbon there. So the values of
 such a case are fitted to all profiles in its own equations, with what it takes.
 """
@@ -117,7 +117,7 @@ def fit_cases(
     sites : xarray.Dataset
         The sites schema.
     directory : Path
-        Gets one file a case, NAME.nc.
+        Gets one file per case, NAME.nc.
     attributes : dict
         Say in each file how it was made.
 

@@ -55,29 +55,32 @@ class _Section(BaseModel):
 class ForcingConfig(_Section):
     """CLM history files that drive the kernel."""
 
-    history: list[Path] = Field(description="monthly history files; names may hold * and ?")
+    history: list[Path] = Field(description="monthly history files; names may contain * and ?")
     pools: list[Path] = Field(
-        default_factory=list, description="history files with litter pools at the ends of months"
+        default_factory=list,
+        description="history files with instantaneous litter pools at the ends of months",
     )
-    surface: Path | None = Field(None, description="surface dataset: sand and bedrock")
+    surface: Path | None = Field(None, description="surface dataset, for sand and bedrock")
     first_year: int | None = Field(None, description="first year of the climatology")
     last_year: int | None = Field(None, description="last year of the climatology")
 
 
 class ProfilesConfig(_Section):
-    """Soil profiles: a table of measured layers, or a sites file made before."""
+    """Soil profiles: a table of measured layers, or an existing sites file."""
 
     file: Path | None = Field(None, description="profile table, or directory of a database")
-    format: str = Field("generic", description="name of the reader of the profile table")
+    format: str = Field("generic", description="format of the profile table (see Profiles)")
     columns: dict[str, str] = Field(
-        default_factory=dict, description="quantity -> 'column [unit]' of a generic table"
+        default_factory=dict, description="quantity -> 'column [unit]', for a generic table"
     )
     bulk_density_from: str | None = Field(
         None, description="pedotransfer function for missing bulk density; by default none"
     )
     sites: Path | None = Field(None, description="sites file: forcing and observations at sites")
     max_distance_km: float = Field(
-        100.0, gt=0, description="farthest land cell that a profile may be driven by"
+        100.0,
+        gt=0,
+        description="largest distance of a profile from the land cell that gives its forcing",
     )
 
     @model_validator(mode="after")
@@ -95,7 +98,7 @@ class CovariatesConfig(_Section):
     categorical: list[str] = Field(
         default_factory=list, description="covariates whose values are classes"
     )
-    missing: MissingRule = Field("drop", description="what to do where a covariate is missing")
+    missing: MissingRule = Field("drop", description="what to do where a site lacks a covariate")
 
 
 class AssimilationConfig(_Section):
@@ -109,30 +112,32 @@ class AssimilationConfig(_Section):
         default_factory=dict, description="as `prior_of`"
     )
     errors: Path | None = Field(
-        None, description="TOML table of the errors of the profiles by `source`"
+        None, description="TOML file with the errors of the profiles by `source`"
     )
     sampler: str = Field("hamiltonian", description="site-by-site sampler")
     likelihood: str = Field("student-t", description="likelihood of the site-by-site sampler")
     prior: str = Field("uniform", description="prior of the site-by-site sampler")
     prior_width: float = Field(
-        PRIOR_WIDTH, gt=0, description="width of the normal prior, as a share of the range"
+        PRIOR_WIDTH, gt=0, description="width of the normal prior, as a fraction of the range"
     )
     prior_of: dict[str, tuple[float, float]] = Field(
         default_factory=dict,
         description="parameter -> centre and standard deviation of its normal prior, in its units",
     )
-    chains: int | None = Field(None, ge=2, description="chains a site; by default the sampler's")
+    chains: int | None = Field(None, ge=2, description="chains per site; by default the sampler's")
     warmup: int | None = Field(
-        None, ge=100, description="iterations a chain thrown away; by default the sampler's"
+        None,
+        ge=100,
+        description="warm-up iterations per chain, discarded; by default the sampler's",
     )
     draws: int | None = Field(
-        None, ge=100, description="iterations a chain kept; by default the sampler's"
+        None, ge=100, description="iterations kept per chain; by default the sampler's"
     )
     largest_rhat: float = Field(1.05, gt=1, description="largest R-hat of a converged site")
     smallest_ess: float = Field(
         100.0, ge=0, description="smallest effective sample size of a converged site"
     )
-    random_draws: int = Field(50, ge=1, description="draws a site of random sampling")
+    random_draws: int = Field(50, ge=1, description="draws per site in random sampling")
 
     @model_validator(mode="after")
     def _known_methods(self) -> Self:
@@ -155,7 +160,9 @@ class NetworkConfig(NetworkSettings):
         description="learn through the kernel, or as published, in two steps, from site posteriors",
     )
     calibrate: int | None = Field(
-        None, ge=2, description="folds to learn intervals of soil carbon from; by default none"
+        None,
+        ge=2,
+        description="number of folds from which intervals of soil carbon are learnt; by default no intervals",
     )
 
 
@@ -164,23 +171,25 @@ class EvaluationConfig(_Section):
 
     folds: int = Field(5, ge=2, description="number of folds")
     by: FoldKind = Field(
-        "location", description="what is never split: a location, a block, a region"
+        "location", description="unit that is held out as a whole: location, block or region"
     )
     block_km: float | None = Field(
-        None, gt=0, description="side of a block; by default the range of the residuals"
+        None, gt=0, description="side of a block; by default the range of the residuals' variogram"
     )
     also: list[OtherMethod] = Field(
-        default_factory=list, description="methods to compare beside those of the paper"
+        default_factory=list, description="methods to compare in addition to the default ones"
     )
     importance: bool = Field(
-        False, description="also find which covariates and parameters matter, by shuffling them"
+        False, description="also compute the permutation importance of covariates and parameters"
     )
-    classes: str = Field("", description="variable of the sites, for the classes of hierarchical")
+    classes: str = Field(
+        "", description="variable of the sites file with the classes of `hierarchical`"
+    )
 
     @model_validator(mode="after")
     def _classes_are_named(self) -> Self:
         if "hierarchical" in self.also and not self.classes:
-            raise ValueError("hierarchical needs `classes`, the variable that holds them")
+            raise ValueError("hierarchical needs `classes`, a variable of the sites file")
         return self
 
 
@@ -189,11 +198,11 @@ class GridConfig(_Section):
 
     target: str = Field("f09", description="f09, f19, f45, f05, or a grid, mesh or surface file")
     mask: Path | None = Field(
-        None, description="file of the same cells that says which are land; by default the target"
+        None, description="file with the land mask of the same cells; by default the target"
     )
     method: Literal["conservative", "bilinear", "nearest"] = "conservative"
     min_fraction: float = Field(
-        0.01, ge=0, le=1, description="least share of a cell that must be covered by data"
+        0.01, ge=0, le=1, description="minimum fraction of a cell that must be covered by data"
     )
 
 
@@ -204,19 +213,19 @@ class CaseConfig(_Section):
     version: str = Field(description="CTSM version, for example release-clm5.0 or ctsm5.4")
     paramfile: Path = Field(description="parameter file to start from; only values are changed")
     checkout: Path | None = Field(
-        None, description="CTSM checkout from which SourceMods are made, so that it reads the maps"
+        None, description="CTSM checkout from which SourceMods that read the maps are made"
     )
     scalars: Literal["one-batch", "map-median"] = Field(
         "one-batch",
-        description="where the model takes one value for all cells: one batch, in a case without "
-        "checkout fitted in its own equations with what it takes, or the medians of the maps",
+        description="values of parameters that the model reads as scalars: the one-batch fit (in the case's "
+        "own equations if it has no checkout), or the medians of the maps",
     )
 
 
 class Config(_Section):
     """The whole configuration."""
 
-    seed: int = Field(20200603, ge=0, description="seed of every random draw")
+    seed: int = Field(20200603, ge=0, description="seed of all random numbers")
     forcing: ForcingConfig
     profiles: ProfilesConfig
     covariates: CovariatesConfig
@@ -281,7 +290,7 @@ def parse_config(table: Mapping[str, Any], *, where: str, directory: Path) -> Co
     Raises
     ------
     ConfigError
-        Naming each wrong key, with the nearest known one.
+        Naming each wrong key and the closest known one.
     """
     try:
         config = Config.model_validate(table)

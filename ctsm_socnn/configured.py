@@ -1,4 +1,4 @@
-"""What a configuration means for the rooms: the settings that it gives to each of them."""
+"""What a configuration means for each room: its settings."""
 
 from __future__ import annotations
 

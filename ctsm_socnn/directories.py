@@ -1,4 +1,4 @@
-"""Directories of results: they appear whole or not at all, with checksums of what is in them."""
+"""Result directories: they appear whole or not at all, with checksums of their files."""
 
 from __future__ import annotations
 

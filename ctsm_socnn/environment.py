@@ -1,4 +1,4 @@
-"""What this machine offers to ctsm-socnn, and what to do where something is missing."""
+"""What this machine offers to ctsm-socnn, and how to get what is missing."""
 
 from __future__ import annotations
 

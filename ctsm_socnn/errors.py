@@ -1,4 +1,4 @@
-"""The one family of errors that users see.
+"""The exceptions that users see.
 
 Every message says what was wrong, the value, where it was found (file, variable, site) and what
 to do about it. The command line prints the message in one line and exits with status 2.

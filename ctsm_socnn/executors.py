@@ -1,4 +1,4 @@
-"""Where independent tasks are computed: in this process, in others on this machine, on a cluster."""
+"""Where independent tasks run: in this process, in others on this machine, on a cluster."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 LOCAL_CLUSTER = "local"
 """Name of a dask cluster that is started on this machine."""
 
-_GO_ON = "what is done so far is kept and the same command goes on from there"
+_GO_ON = "what is done so far is kept and the same command continues from there"
 
 
 @contextmanager

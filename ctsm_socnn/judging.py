@@ -1,4 +1,4 @@
-"""How a run of build-params is judged: its methods at sites that they have not seen, and its inputs.
+"""How build-params scores its methods at unseen sites, and what it takes as their inputs.
 
 Each function reads what the stages before have written, and writes the directory of one stage.
 """
@@ -103,7 +103,7 @@ def judge_inputs(
     gradients = covariate_gradients(model, sites)
     write_importance(found, gradients, path, attributes | chosen.attributes)
     most = found["loss"].mean("repeat").sel(score="log_nse").idxmax("group").item()
-    return f"{found.sizes['group']} groups of covariates; most hangs on {most}"
+    return f"{found.sizes['group']} groups of covariates; the most important is {most}"
 
 
 def _fitted(run: Path, sites: xr.Dataset) -> list[Prediction]:

@@ -1,4 +1,4 @@
-"""The order in which ESMPy and netCDF4 are loaded, which decides whether Python survives.
+"""The order in which ESMPy and netCDF4 are loaded; the wrong one crashes Python.
 
 ESMPy opens ESMF's library to all of the process, with the netCDF and HDF5 that ESMF was built
 with. A netCDF4 from PyPI brings its own; loaded after ESMPy, it takes ESMF's functions for its own

@@ -1,4 +1,4 @@
-"""The one place where netCDF files are written.
+"""The only module that writes netCDF files.
 
 Two kinds of file leave the package. Files for people and later stages are netCDF-4, compressed,
 with CLM's fill value 1e36 where values are missing. Files that CTSM reads are 64-bit-offset
@@ -125,7 +125,7 @@ def atomic_output(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
 
 
 def write_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a dataset for people and later stages (netCDF-4, compressed).
+    """Write a dataset for users and later stages (netCDF-4, compressed).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The one place where the netCDF library is asked for files, so that damage is told clearly.
+"""The only module that opens netCDF files, so that damage is reported clearly.
 
 The library reports damage when a file is opened, and also later, when values or attributes are
 read; both become the same error.

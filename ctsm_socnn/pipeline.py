@@ -1,4 +1,4 @@
-"""The main job: the stages in order, from history files and profiles to usermods.
+"""The stages of build-params in order, from history files and profiles to usermods.
 
 Nothing is computed here. Each stage reads what the ones before it wrote, calls one room, and
 writes one file or directory.
@@ -118,7 +118,7 @@ class _Run:
         inputs = [path for stage in stages for path in stage.inputs]
         last = Stage(
             "reproduce",
-            "what reproduces the results",
+            "files to reproduce the results",
             "reproduce",
             partial(self.reproduce, inputs=inputs),
             after=[stage.name for stage in stages],
@@ -216,7 +216,7 @@ class _Run:
             ),
             Stage(
                 "soil_carbon",
-                "soil carbon that these parameters make",
+                "soil carbon with these parameters",
                 "soil_carbon",
                 self.soil_carbon,
                 after=["network", "forcing"],
@@ -255,7 +255,7 @@ class _Run:
         versions = {case.name: case.version for case in cases}
         return Stage(
             "case_scalars",
-            "one batch in the equations of each case that reads no maps",
+            "one batch for each case that reads no maps, in its equations",
             "case_scalars",
             self.case_scalars,
             after=["sites"],
@@ -267,7 +267,7 @@ class _Run:
         config = self.config
         return Stage(
             "importance",
-            "covariates and parameters that matter",
+            "importance of covariates and parameters",
             "importance",
             self.importance,
             after=["sites", "site_by_site", "network"],
@@ -388,7 +388,7 @@ class _Run:
         draw_parameter_maps(maps, path.with_name("maps.png"), overwrite=True)
         known = np.isfinite(maps["q10"].values)
         outside = int(maps["extrapolated"].values[known].sum())
-        return f"{int(known.sum())} cells, {outside} of them unlike any site"
+        return f"{int(known.sum())} cells, {outside} of them extrapolated"
 
     def soil_carbon(self, path: Path) -> str:
         """Carbon that the predicted parameters make, on the grid of the covariates."""

@@ -1,4 +1,4 @@
-"""What a configuration would do, found out before hours are spent on it."""
+"""What a configuration would do, found before the run."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def preview(config: Config, workers: int) -> Iterator[Look]:
         yield _errors(config.assimilation.errors)
     yield from map(_case, config.case)
     if not config.case:
-        yield Look("case", {}, "cases: none, so that no usermods will be written")
+        yield Look("case", {}, "cases: none, so no usermods will be written")
     counts = {key: value for look in looks for key, value in look.values.items()}
     yield _cost(config, workers, counts)
 
@@ -188,7 +188,7 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     """Time and memory as measured on runs with the default settings."""
     sites = counts.get("profiles")
     if sites is None:
-        text = "cost: a large database is not read here; count a quarter of a second a profile"
+        text = "cost: a large database is not read here; allow 0.25 s per profile"
         return Look("cost", {"workers": workers}, text)
     seconds = _SECONDS_AT_LEAST + sites * _SECONDS_PER_SITE / workers
     starts = config.assimilation.one_batch_starts * len(fitted_cases(config))

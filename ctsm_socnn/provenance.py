@@ -1,4 +1,4 @@
-"""What each output says of how it was made."""
+"""How each output was made, recorded in its attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is needed to get the results of a run again, in one directory beside them."""
+"""What is needed to reproduce a run, in one directory beside its results."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _LIBRARIES: Final = (
 )
 
 _README: Final = """\
-What reproduces the results in {results}
+To reproduce the results in {results}, run
 
   ctsm-socnn build-params {configuration} -o AGAIN
 
-makes them again with ctsm-socnn {version}. The same values have come out where
+with ctsm-socnn {version}. The values are the same if
   diff {values} AGAIN/reproduce/{values_name}
-says nothing: it compares values, not the bytes of files, which hold the time.
+prints nothing: it compares values, not the bytes of files, which contain time stamps.
 
-configuration.toml  the configuration with all that --set and --data changed; paths are absolute
-inputs.sha256       inputs; `sha256sum -c` tells whether they are still the same
-inputs_large.txt    inputs that are too large to be read once more
-versions.txt        Python, libraries and processor; on others the last digits may differ
+configuration.toml  the configuration, including --set and --data; paths are absolute
+inputs.sha256       inputs; `sha256sum -c` checks that they are unchanged
+inputs_large.txt    inputs too large for checksums: size only
+versions.txt        Python, libraries and processor; with others the last digits may differ
 values.sha256       checksum of the values of each result
 """
 

@@ -1,4 +1,4 @@
-"""The datasets that pass between stages: what each must hold, and how a file of it is opened.
+"""The datasets that pass between stages: what each must contain, and how its file is opened.
 
 A stage is a function from Dataset to Dataset. What it may rely on is written here, once; a file
 that a user made or that an older version wrote is brought into this form on opening.
@@ -87,8 +87,8 @@ def open_file(path: str | Path, *, load: bool = True) -> xr.Dataset:
     ----------
     path : Path
     load : bool
-        Whether to read all of it now and close it; otherwise values are read, each time anew, where
-        they are used: for files larger than the memory.
+        Whether to read the whole file now and close it; otherwise values are read on demand, for
+        files larger than memory.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def validate_posterior(posterior: xr.Dataset, where: str = "posterior") -> xr.Da
 def validate_maps(maps: xr.Dataset, where: str = "parameter maps") -> xr.Dataset:
     """Return the dataset if it meets the schema of parameter maps.
 
-    Dimensions `lat, lon` (or `cell`); one variable a parameter, by the registry's name, with
+    Dimensions `lat, lon` (or `cell`); one variable per parameter, by the registry's name, with
     `units`, `valid_min`, `valid_max`; optionally `<name>_sd`; `extrapolated` (0 or 1); global
     attribute `turnover_time_convention`.
 

@@ -1,4 +1,4 @@
-"""Files that are shipped with the package but are not Python: for CTSM, not for us."""
+"""Files for CTSM that come with the package."""
 
 from __future__ import annotations
 

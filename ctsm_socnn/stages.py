@@ -1,4 +1,4 @@
-"""Stages with memory: a run that was stopped goes on where it was, and only there.
+"""Resumable stages: an interrupted run continues where it stopped, if nothing relevant changed.
 
 Each stage writes one output (a file or a directory) and is known by a fingerprint of all that
 decides its result: package version, its settings, the bytes of its input files and the fingerprints
@@ -122,7 +122,7 @@ def run_stages(
             output = directory / stage.output
             state = ledger.state(stage.name, fingerprints[stage.name])
             if state == "done" and output.exists():
-                report(f"{label}: done before, kept")
+                report(f"{label}: already done, kept")
                 continue
             goes_on = stage.resumes and state == "started"
             for name in (stage.output, *stage.leftovers):
@@ -202,7 +202,7 @@ def _refuse_changed(
         state = ledger.state(stage.name, fingerprints[stage.name])
         if state == "unknown" and output.exists():
             raise FileError(
-                f"{output} exists already and is not of this run; choose another output"
+                f"{output} exists already and is not from this run; choose another output"
             )
         if state == "other":
             raise FileError(

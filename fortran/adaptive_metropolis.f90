@@ -1,7 +1,7 @@
 !> Adaptive Metropolis (Haario et al. 2001) for several chains that learn one proposal covariance together.
 !>
-!> The covariance and the size of the steps are learnt while warming up and then held, so that what is kept
-!> is an ordinary Markov chain whose stationary density is the target.
+!> The covariance and the step size are adapted during warm-up and then fixed, so the draws kept form an
+!> ordinary Markov chain whose stationary density is the target.
 module adaptive_metropolis
    use kinds, only: dp
    use random_numbers, only: generator

@@ -1,4 +1,4 @@
-!> A block of columns side by side: the coefficients and the solution of each, lane by lane.
+!> A block of columns: the coefficients and the solution of each, one per lane.
 module column_block
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, n_pools

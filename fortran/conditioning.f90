@@ -1,9 +1,9 @@
-!> Where the published code calls its matrix singular.
+!> Where the published code treats its matrix as singular.
 !>
-!> It solves one dense system of 140 unknowns and asks whether a warning came: whether the reciprocal condition number
-!> is below the machine's precision. In the 1-norm that number is min(k_cwd, k_s3) xi_20 / ||A K - V||, because the
+!> It solves one dense system of 140 unknowns and checks for a warning, that is, whether the reciprocal condition number
+!> is below machine precision. In the 1-norm that number is min(k_cwd, k_s3) xi_20 / ||A K - V||, because the
 !> slowest loss is that of the bottom layer. The kernel's elimination has no such limit; only the reproduction of the
-!> published scheme needs to know.
+!> published scheme needs this.
 module conditioning
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers

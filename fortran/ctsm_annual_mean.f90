@@ -1,8 +1,8 @@
 !> Mean coefficients of a CTSM scheme over the records of a climatology.
 !>
 !> Everything is linear in the pools, so the state in which the mean losses, transfers, transport and input of
-!> a year balance follows from mean coefficients. The lower boundary is closed: as the step becomes short, what the
-!> model's open boundary lets into bedrock within a step and folds back after it vanishes.
+!> a year balance follows from mean coefficients. The lower boundary is closed: for short steps, the
+!> carbon that enters bedrock through the model's open boundary and is moved back after the step vanishes.
 module ctsm_annual_mean
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools, layer_thickness

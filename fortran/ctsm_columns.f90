@@ -1,4 +1,4 @@
-!> The CTSM schemes over many columns, one thread a block of columns: each process by itself, one full step, and runs
+!> The CTSM schemes over many columns, one thread per block of columns: each process by itself, one full step, and runs
 !> through many steps.
 !>
 !> `parameters(:, set)` are those of one parameter set; each column says which set it runs with.

@@ -1,4 +1,4 @@
-!> How fast soil carbon is mixed: bioturbation, cryoturbation, frozen soil, bedrock.
+!> Diffusivity of soil carbon: bioturbation, cryoturbation, frozen soil, bedrock.
 !>
 !> CTSM: first part of SoilBiogeochemLittVertTransp; CLM5 tech note, chapter Decomposition, section Vertical
 !> Distribution and Transport of Decomposing C and N pools.

@@ -1,4 +1,4 @@
-!> Steady states of the CTSM schemes over many columns, one thread a block of columns.
+!> Steady states of the CTSM schemes over many columns, one thread per block of columns.
 module ctsm_equilibrium
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools, layer_thickness

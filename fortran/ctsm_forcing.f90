@@ -1,6 +1,6 @@
-!> Soil columns and their forcing as the kernel's callers hold them, and access to one column and record.
+!> Soil columns and their forcing in the callers' layout, and access to one column and record.
 !>
-!> Arrays have the column last and the record of forcing behind it. A field with one record is constant.
+!> Arrays have the column last, followed by the forcing record where there is one. A field with one record is constant.
 module ctsm_forcing
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools

@@ -1,4 +1,4 @@
-!> What tangent and adjoint of the annual mean share: values and derivatives of one record.
+!> Common to tangent and adjoint of the annual mean: values and derivatives of one record.
 module ctsm_linearisation
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools

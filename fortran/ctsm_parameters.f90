@@ -1,5 +1,5 @@
-!> What every column of a CTSM run shares: parameters under their CTSM names, switches, and what the
-!> model derives from both once, at its start.
+!> Data common to all columns of a CTSM run: parameters with their CTSM names, switches, and what the
+!> model derives from both at start-up.
 !>
 !> Two generations: release-clm5.0 hard-codes the turnover times of the rates (as single-precision
 !> quotients) and the two diffusivities, whatever the parameter file says; ctsm5.4 reads them.

@@ -1,4 +1,4 @@
-!> Steady state of mean coefficients, and of its transpose, by elimination without a single subtraction.
+!> Steady state of mean coefficients, and of its transpose, by elimination without subtraction.
 !>
 !> Carbon moves between the pools of a layer and between neighbouring layers like a Markov chain with exit by
 !> respiration. Pools are taken out one by one, from the top down; the flow through one that is taken out is

@@ -1,4 +1,4 @@
-!> Tangent of the annual mean and of its balance: what a small change of parameters, scalars and input does.
+!> Tangent of the annual mean and of its balance: the effect of a small change of parameters, scalars and input.
 module ctsm_tangent
    use kinds, only: dp
    use soil_grid, only: n_layers, n_pools, layer_thickness

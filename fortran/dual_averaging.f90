@@ -1,4 +1,4 @@
-!> Step size that gives a wanted acceptance: Nesterov's dual averaging (Hoffman and Gelman 2014, section 3.2).
+!> Step size for a target acceptance rate: Nesterov's dual averaging (Hoffman and Gelman 2014, section 3.2).
 module dual_averaging
    use kinds, only: dp
    implicit none (type, external)

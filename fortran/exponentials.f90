@@ -1,6 +1,6 @@
-!> Exponentials of whole arrays, written so that compilers turn the loop into vector instructions.
+!> Exponentials of whole arrays, written so that compilers vectorise the loop.
 !>
-!> A library `exp` is called once a value; this one costs a few additions and multiplications, is
+!> A library `exp` is called once per value; this one costs a few additions and multiplications, is
 !> accurate to one unit in the last place, and gives the same bits on every machine.
 module exponentials
    use kinds, only: dp, i8

@@ -274,7 +274,7 @@ subroutine published_condition(n_columns, climate, exchange, carbon_input, n_row
    call batch_condition(n_columns, climate, exchange, carbon_input, n_rows, parameters, column, condition)
 end subroutine published_condition
 
-!> The published sampler at up to eight sites (published_batch); `words` seeds one stream a site.
+!> The published sampler at up to eight sites (published_batch); `words` seeds one stream per site.
 subroutine published_sites(n_sites, n_obs, n_chains, climate, exchange, carbon_input, lower, upper, count, depth, &
                            observed, weights, words, n_first, n_second, n_stored, draws, costs, mean, sd, carbon, &
                            accepted, evaluations, abandoned)

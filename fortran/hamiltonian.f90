@@ -1,8 +1,8 @@
-!> Hamiltonian Monte Carlo (Neal 2011) for several chains in step, one a vector lane.
+!> Hamiltonian Monte Carlo (Neal 2011) for several chains in parallel, one per vector lane.
 !>
-!> The chains move in logits of the unit cube; the density there carries the Jacobian u (1 - u). All chains make the
-!> same number of leapfrog steps, drawn anew at every iteration so that no orbit closes on itself; step size (by dual
-!> averaging) and covariance are learnt by all chains together while warming up, and then held.
+!> The chains move in logits of the unit cube; the density there includes the Jacobian u (1 - u). All chains make the
+!> same number of leapfrog steps, redrawn at every iteration to avoid periodic orbits; step size (by dual
+!> averaging) and covariance are adapted by all chains together during warm-up, and then fixed.
 module hamiltonian
    use, intrinsic :: ieee_arithmetic, only: ieee_is_finite
    use kinds, only: dp

@@ -1,8 +1,8 @@
-!> Laplace's approximation: the mode of a density, its curvature there, and draws from the normal that they make.
+!> Laplace approximation: the mode of a density, its curvature there, and draws from the resulting normal distribution.
 !>
-!> All is done in probits of the prior (prior_probits), where the prior is standard normal: directions of which the data
-!> say nothing are exact. The mode is that of the density of the probits. Curvature comes from central differences of
-!> the exact gradient.
+!> Everything is computed in probits of the prior (prior_probits), where the prior is standard normal: directions that
+!> the data do not constrain are exact. The mode is that of the density of the probits. Curvature comes from central
+!> differences of the exact gradient.
 module laplace
    use, intrinsic :: ieee_arithmetic, only: ieee_is_finite
    use kinds, only: dp, lanes

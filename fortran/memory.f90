@@ -1,4 +1,4 @@
-!> Hints to the processor about memory.
+!> Prefetch hints to the processor.
 module memory
    use, intrinsic :: iso_c_binding, only: c_double, c_int
    implicit none (type, external)

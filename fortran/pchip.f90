@@ -1,9 +1,9 @@
 !> Monotone piecewise cubic interpolation between the layer nodes (Fritsch and Butland 1984), as the
-!> published assimilation uses it: beyond the end nodes the end polynomials go on, as in MATLAB.
+!> published assimilation uses it: beyond the end nodes the end polynomials are extrapolated, as in MATLAB.
 !>
 !> Where carbon falls by orders of magnitude from node to node, the value just above the lower one is a small difference
 !> of large numbers: the operations are in the order of the published code's (SLATEC's PCHIM, then Horner's scheme in
-!> the distance to the node above), so that even its rounding is met.
+!> the distance to the node above), so that even its rounding is reproduced.
 module pchip
    use kinds, only: dp
    use soil_grid, only: n_layers, node_at => decimal_node_depth

@@ -1,6 +1,6 @@
 !> Probits of a prior: coordinates z in which it is standard normal, u = F^-1(Phi(z)) with F its distribution function.
 !>
-!> Each dimension of the unit cube is uniform, or normal and cut off at 0 and 1.
+!> Each dimension of the unit cube is uniform, or normal and truncated at 0 and 1.
 module prior_probits
    use kinds, only: dp
    implicit none (type, external)

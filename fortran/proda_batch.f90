@@ -1,7 +1,7 @@
-!> Many parameter vectors at many columns: blocks of lanes, shared out to OpenMP threads.
+!> Many parameter vectors at many columns: blocks of lanes, distributed over OpenMP threads.
 !>
-!> In every procedure `column` is the 1-based column that a row's parameters are for. The last block is filled up with
-!> copies of the last row. While a row is put into its lane, the records of the next row's column are fetched.
+!> In every procedure `column` is the 1-based column of each row. The last block is padded with copies of the last
+!> row. While a row is loaded into its lane, the records of the next row's column are prefetched.
 module proda_batch
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, n_months, n_pools

@@ -1,4 +1,4 @@
-!> How the month means of the `proda` scheme's scalars depend on the climate of each layer and month.
+!> Derivatives of the `proda` scheme's monthly mean scalars with respect to the climate of each layer and month.
 !>
 !> The climate is differentiated as it is given, not as it is recorded: by temperature (K) and by the water, oxygen and
 !> nitrogen scalars (1), in the places of i_decades, i_water, i_oxygen and i_nitrogen. Where the scaled water scalar

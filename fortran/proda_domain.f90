@@ -1,4 +1,4 @@
-!> Which parameter vectors of the `proda` scheme are possible: each within its range, and no soil pool passing on more
+!> Valid parameter vectors of the `proda` scheme: each parameter within its range, and no soil pool passing on more
 !> carbon than it loses.
 module proda_domain
    use kinds, only: dp

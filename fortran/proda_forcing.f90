@@ -1,4 +1,4 @@
-!> What the `proda` scheme keeps of a column: everything that does not depend on the parameters, computed once.
+!> Column data of the `proda` scheme: everything that does not depend on the parameters, computed once.
 !>
 !> The climate record of a column holds four fields of 20 layers and 12 months (`i_decades` ... `i_nitrogen`),
 !> the exchange record six profiles of 20 layers (see proda_transport), the input record five numbers.

@@ -1,9 +1,9 @@
-!> How carbon input is spread over the layers in the `proda` scheme.
+!> Vertical distribution of carbon input in the `proda` scheme.
 !>
 !> PRODA matrix_fun.m: layer j between the interfaces z(j-1) and z(j) receives
-!> beta**(100 z(j-1)) - beta**(100 z(j)) of the input, divided by the sum over the 8.6 m; bedrock does not cut it off.
+!> beta**(100 z(j-1)) - beta**(100 z(j)) of the input, divided by the sum over the 8.6 m; it is not cut off at bedrock.
 !> Here the common factor 1 - beta**2 is divided out, which leaves sums of positive terms: no cancellation near beta = 1
-!> and no division by zero at it. All interfaces are multiples of 2 cm, so that every power is an integer one.
+!> and no division by zero there. All interfaces are multiples of 2 cm, so all powers are integer.
 module proda_input
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, layer_thickness

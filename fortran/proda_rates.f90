@@ -1,8 +1,8 @@
-!> Decomposition rates of the `proda` scheme: month means of the environmental scalars, and their decrease with depth.
+!> Decomposition rates of the `proda` scheme: mean environmental scalars, and their decrease with depth.
 !>
 !> PRODA matrix_fun.m (after CTSM SoilBiogeochemDecompCascadeBGCMod.F90; CLM5 tech note, chapter Decomposition,
 !> environmental modifiers). The published code uses the same Q10 above and below freezing (lines 76 and 140), does not
-!> normalise it to the CENTURY function and takes unweighted month means.
+!> normalise it to the CENTURY function and takes unweighted means over months.
 module proda_rates
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, n_months, node_depth

@@ -1,4 +1,4 @@
-!> Derivatives of the steady state by all that the `proda` scheme takes: parameters, climate and input. Many rows.
+!> Derivatives of the steady state with respect to all inputs of the `proda` scheme: parameters, climate, carbon input.
 !>
 !> Arguments are those of proda_batch. Climate is differentiated as it is given (proda_climate_slopes): temperature
 !> (K), water, oxygen and nitrogen scalar of each layer and month. Input is that of a year, gC m-2 yr-1.

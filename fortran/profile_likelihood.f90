@@ -1,4 +1,4 @@
-!> What one profile says of the soil carbon of its column: cost and gradient by layer.
+!> Likelihood of one profile given the soil carbon of its column: cost and gradient by layer.
 !>
 !> The equations are those of ctsm_socnn.assimilation.likelihood, which prepares the arrays.
 module profile_likelihood

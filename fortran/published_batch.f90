@@ -1,4 +1,4 @@
-!> The published sampler at several sites at once, one a vector lane. What a site finds does not depend on its company.
+!> The published sampler at several sites at once, one per vector lane; results do not depend on how sites are grouped.
 !>
 !> Arrays have the site last; site i has the first `count(i)` of the observations.
 module published_batch

@@ -1,4 +1,4 @@
-!> The published cost of many profiles at once. Their observations stand one profile after the other: profile i has
+!> The published cost of many profiles at once. Observations are stored profile by profile: profile i has
 !> those from first(i) to first(i+1) - 1.
 module published_profiles
    use kinds, only: dp

@@ -1,11 +1,11 @@
-!> The published sampler of one site, step for step (PRODA, da_cesm2_clm5_cen_vr_v2.m, lines 290-590).
+!> The published sampler of one site, step by step (PRODA, da_cesm2_clm5_cen_vr_v2.m, lines 290-590).
 !>
 !> Chains run one after the other. Part 1 proposes uniformly around the last state; part 2 proposes from a normal
 !> distribution whose covariance is that of part 1 and, after 4,000 iterations, of all states of part 2. A proposal is
-!> accepted with probability exp(-(change of cost) ln(iteration + 2)): the density sharpens as the chain goes on, so
-!> that the spread of its states is not a posterior's. What else is peculiar is marked "as published".
+!> accepted with probability exp(-(change of cost) ln(iteration + 2)): the density sharpens as the chain proceeds, so
+!> the spread of its states is not that of a posterior. Other peculiarities are marked "as published".
 !>
-!> A site is a machine that proposes a point and then receives its cost, so that several sites can be evaluated at once.
+!> A site is a state machine that proposes a point and then receives its cost: several sites are evaluated at once.
 module published_scheme
    use kinds, only: dp
    use random_numbers, only: generator
@@ -25,7 +25,7 @@ module published_scheme
    integer, parameter :: most_restarts = 5
    real(dp), parameter :: cost_of_singular = 100.0_dp
    !> Draws in which no proposal within the bounds is found before a chain starts anew; stands for the 60 s that the
-   !> published code waits, at 0.2 ms a draw.
+   !> published code waits, at 0.2 ms per draw.
    integer, parameter :: most_draws = 300000
 
    integer, parameter :: part_before = 0, part_uniform = 1, part_normal = 2

@@ -1,7 +1,7 @@
-!> Reproducible random numbers: one small generator a chain, seeded from outside, no global state.
+!> Reproducible random numbers: one small generator per chain, seeded by the caller, without global state.
 !>
-!> xoshiro256++ (Blackman and Vigna 2021, doi:10.1145/3460772); its integer additions wrap around, which
-!> the build asks of the compiler. Normal deviates by Marsaglia's polar method.
+!> xoshiro256++ (Blackman and Vigna 2021, doi:10.1145/3460772); its integer additions wrap around, for which
+!> the build sets a compiler option. Normal deviates by Marsaglia's polar method.
 module random_numbers
    use, intrinsic :: iso_fortran_env, only: int64
    use kinds, only: dp

@@ -1,7 +1,7 @@
 !> The vertical grid of CLM5, 20SL_8.5m: 20 soil layers over 8.6 m and the first bedrock layer below.
 !>
-!> CTSM: src/main/initVerticalMod.F90, soil_layerstruct_predefined = '20SL_8.5m'. The last digits are those
-!> of CTSM's sums, bit for bit: layers are compared with the active-layer depth, so they matter.
+!> CTSM: src/main/initVerticalMod.F90, soil_layerstruct_predefined = '20SL_8.5m'. Values equal CTSM's sums
+!> bit for bit: layers are compared with the active-layer depth, so the last digits matter.
 module soil_grid
    use kinds, only: dp
    implicit none (type, external)

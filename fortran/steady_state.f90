@@ -1,13 +1,13 @@
-!> Steady state of litter and soil carbon in a block of columns: elimination without a single subtraction.
+!> Steady state of litter and soil carbon in a block of columns, by elimination without subtraction.
 !>
-!> The published code solves a dense system of 140 unknowns, which double precision calls singular wherever
+!> The published code solves a dense system of 140 unknowns, which is singular in double precision wherever
 !> decomposition is slow at depth. Here every pivot is a sum of positive terms, as in the elimination of Grassmann,
 !> Taksar and Heyman (1985), so that every column has an accurate solution. The unknown y is carbon divided by turnover
 !> time, which stays finite where a turnover time is zero. With T the exchange between layers, for one litter pool
 !>    (s + tau T) y = input,
 !> and for the three soil pools, coupled in each layer by the fractions f_pq of the loss of pool q that enter pool p,
 !>    s (y_p - sum_q f_pq y_q) + tau_p (T y)_p = input_p.
-!> Coarse woody debris does not move: what comes in goes on to litter in the same layer.
+!> Coarse woody debris is not mixed: its input passes to litter in the same layer.
 module steady_state
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers, n_pools

@@ -1,8 +1,8 @@
 !> Adjoint of the steady state: gradient of a scalar function of soil carbon, given its derivative by layer.
 !>
-!> With A y = b and soil carbon linear in y, the gradient follows from one more solve with the transpose of A, for which
-!> the factors of the steady state serve again. The derivatives of A and b with respect to the coefficients are short
-!> sums over layers; those of the coefficients with respect to the parameters come with them (block_slopes).
+!> With A y = b and soil carbon linear in y, the gradient follows from one more solve with the transpose of A, which
+!> reuses the factors of the steady state. The derivatives of A and b with respect to the coefficients are short
+!> sums over layers; those of the coefficients with respect to the parameters are in block_slopes.
 module steady_state_adjoint
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers

@@ -1,6 +1,6 @@
 !> Tangent of the steady state: how soil carbon changes with the coefficients of its equations.
 !>
-!> Where A y = b, the change of y solves A dy = db - dA y, for which the factors of the steady state serve again.
+!> Where A y = b, the change of y solves A dy = db - dA y, which reuses the factors of the steady state.
 module steady_state_tangent
    use kinds, only: dp, lanes
    use soil_grid, only: n_layers

@@ -1,4 +1,4 @@
-!> What a sampler needs to know of its target: the negative log density of points of the unit cube.
+!> The target of a sampler: the negative log density at points of the unit cube.
 module target_density
    use kinds, only: dp
    implicit none (type, external)
@@ -6,7 +6,7 @@ module target_density
 
    public :: density
 
-   !> A density on the open unit cube; several points are evaluated at a time, one a chain.
+   !> A density on the open unit cube; several points are evaluated at a time, one per chain.
    type, abstract :: density
       integer :: n_dimensions = 0
    contains

@@ -1,4 +1,4 @@
-"""Chains: how long they run, how they are seeded and started, what they return."""
+"""Chains: their length, seeds and starting points, and what they return."""
 
 from __future__ import annotations
 

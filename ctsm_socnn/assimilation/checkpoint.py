@@ -1,6 +1,6 @@
-"""Results of blocks of work, kept beside the output while a run is under way.
+"""Results of finished blocks, kept beside the output during a run.
 
-A directory `OUTPUT.parts` holds one file a finished block, written under another name and renamed,
+A directory `OUTPUT.parts` holds one file per finished block, written under another name and renamed,
 so that a run that is killed at any moment loses at most the blocks in flight. A lock keeps two runs
 from working on one output.
 """
@@ -116,7 +116,7 @@ class Checkpoint:
         except OSError as error:
             raise FileError(
                 f"{path} cannot be written: {error.strerror}; what is done so far is kept in "
-                f"{self._directory} and the same command goes on from there"
+                f"{self._directory} and the same command continues from there"
             ) from error
         shutil.rmtree(self.scratch(index), ignore_errors=True)
         stop_if_asked()

@@ -1,4 +1,4 @@
-"""What chains say of the posterior, and whether they can be believed.
+"""Convergence diagnostics of chains.
 
 Convergence is judged by `arviz-stats`: rank-normalised R-hat, bulk and tail effective sample size
 (Vehtari et al. 2021, doi:10.1214/20-BA1221). Ranks are taken here, of all parameters at once: R-hat

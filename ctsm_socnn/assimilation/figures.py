@@ -1,4 +1,4 @@
-"""Figures of a site-by-site run: fits of profiles, posteriors of parameters, maps of both."""
+"""Figures of a site-by-site run: fits to profiles, posteriors of parameters, maps."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def chosen_sites(posterior: xr.Dataset, wanted: Sequence[int]) -> list[int]:
     was_run = np.isfinite(posterior["cost_mean"].values)
     for place in wanted:
         if place not in row or not was_run[row[place]]:
-            raise ConfigError(f"site {place} cannot be drawn: it is not there or has not been run")
+            raise ConfigError(f"site {place} cannot be drawn: it does not exist or was not run")
     return [row[place] for place in wanted]
 
 
@@ -146,7 +146,7 @@ def draw_parameter_posteriors(posterior: xr.Dataset, chosen: Sequence[int], path
     axis.hlines(row[:-1] + 0.5, 0.0, 1.0, color="0.85", linewidth=0.5)
     axis.set_xlim(0.0, 1.0)
     axis.set_ylim(row[-1] + 0.5, -0.5)
-    axis.set_xlabel("place between the bounds (point: median; thick: 50 %, thin: 95 %)")
+    axis.set_xlabel("position between the bounds (point: median; thick: 50 %, thin: 95 %)")
     figure.legend(fontsize="small", frameon=False, loc="outside upper center", ncols=3)
     _save(figure, path)
 
@@ -199,7 +199,7 @@ def draw_site_maps(posterior: xr.Dataset, variable: str, path: Path) -> None:
         if variable == "mean":
             _own_colour_bar(axis, points)
     if variable == "contraction" and points is not None:
-        label = "1 - variance of the posterior / variance of the prior"
+        label = "contraction (1 - posterior variance / prior variance)"
         figure.colorbar(points, ax=axes, shrink=0.5, pad=0.01, label=label)
     figure.supxlabel("longitude (degrees)", fontsize="medium")
     figure.supylabel("latitude (degrees)", fontsize="medium")

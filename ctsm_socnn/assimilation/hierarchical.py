@@ -1,4 +1,4 @@
-r"""Hierarchical assimilation: one parameter vector for each class of sites, drawn to the whole.
+r"""Hierarchical assimilation: one parameter vector per class of sites, shrunk towards a common one.
 
 Between one batch and site by site: sites are grouped by a covariate (biome, climate, soil order). In
 probits, in which the prior is standard normal (`Prior.from_probit`), class :math:`c` has
@@ -9,7 +9,7 @@ and the least of :math:`C(z)/k + |z_0|^2/2 + \sum_c |\epsilon_c|^2/2` is sought,
 scale :math:`k` of one batch (`ctsm_socnn.assimilation.pooled`). How much each parameter may differ
 between classes, :math:`\tau_j`, is learnt from the data (empirical Bayes, by expectation and
 maximisation): :math:`\tau_j^2` is the mean over classes of :math:`(z_c - z_0)_j^2` plus its variance.
-A class with little data stays with the whole; one that was not seen is the whole.
+A class with little data stays close to the common vector; an unseen class gets it exactly.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def class_labels(sites: xr.Dataset, by: str) -> NDArray[np.str_]:
     if by not in sites or sites[by].dims != ("site",):
         one_value = [str(n) for n in sites.data_vars if sites[n].dims == ("site",)]
         raise ConfigError(
-            f"hierarchical: the sites have no variable {by!r} with one value a site; "
+            f"hierarchical: the sites have no variable {by!r} with one value per site; "
             f"choose from {', '.join(one_value)}"
         )
     values = sites[by].values

@@ -1,4 +1,4 @@
-"""What profiles tell of parameters, and whether they lie where the posterior expects them."""
+"""How much profiles constrain parameters, and predictive coverage."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def without_effect(posterior: xr.Dataset) -> Mapping[str, int]:
 
 
 def hardly_narrowed(posterior: xr.Dataset) -> list[str]:
-    """Name the parameters that have an effect, but of which the profiles tell next to nothing."""
+    """Name the parameters that have an effect, but that the profiles hardly constrain."""
     run = _run(posterior)
     acts = posterior["identifiable"].values[run] == 1
     contraction = posterior["contraction"].values[run]

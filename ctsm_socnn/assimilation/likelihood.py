@@ -1,4 +1,4 @@
-r"""Likelihoods: the negative log density of what was measured, given modelled SOC by layer.
+r"""Likelihoods: the negative log density of observations, given modelled SOC by layer.
 
 With :math:`o_i` the observations of a profile and :math:`m_i` what the model has there:
 
@@ -15,8 +15,8 @@ With :math:`o_i` the observations of a profile and :math:`m_i` what the model ha
 ``student-t``
     As ``lognormal``, but the whitened residuals :math:`u = L^{-1} r` follow Student's t with
     :math:`\nu` degrees of freedom: :math:`C = \sum_i \frac{\nu+1}{2} \ln(1 + u_i^2/\nu)`, with
-    :math:`L L^T = \Sigma` the Cholesky factor of the layers from the top down. A few wild values do
-    not pull the whole profile.
+    :math:`L L^T = \Sigma` the Cholesky factor of the layers from the top down. A few outliers do
+    not dominate the profile.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class LogLikelihood:
 
     @property
     def whitening(self) -> sparse.csr_array:
-        """Inverse of the factors of the error covariances, one block a site, shape (m, m)."""
+        """Inverse of the factors of the error covariances, one block per site, shape (m, m)."""
         return self._whitening
 
     @property
@@ -295,7 +295,7 @@ def _error_factor(
     sd: NDArray[np.float64],
     errors: Sequence[ErrorModel],
 ) -> sparse.csr_array:
-    """Cholesky factors of the error covariances, one block a site, shape (m, m).
+    """Cholesky factors of the error covariances, one block per site, shape (m, m).
 
     From the top down, at one depth from the poorest on, whatever the order of the rows: Student's t
     depends on which comes first.

@@ -111,15 +111,15 @@ def one_batch(
     model : callable
         Sites that can be used -> model that is fitted to them; by default the published one.
     progress : bool
-        Show how many starts and draws are done.
+        Show a progress bar of starts and draws.
 
     Returns
     -------
     xarray.Dataset
-        `parameters` (parameter), in the registry's units, of the least cost; `mean`, `sd`
+        `parameters` (parameter), in the registry's units, of lowest cost; `mean`, `sd`
         (parameter), `quantile` (probability, parameter) and `draws` (draw, parameter) of the
         posterior, if there are draws; `start_cost` (start) and `start_parameters` (start,
-        parameter), best first; `trace` (iteration), the cost on the way of the best start. All are
+        parameter), best first; `trace` (iteration), the cost along the best start. All are
         as the model takes them; the attribute `held_parameters` names those that stay at values of
         its own.
 

@@ -1,7 +1,7 @@
-r"""What all profiles together say of shared parameters, with honest intervals.
+r"""Posterior of parameters shared by all profiles, under a misspecified model.
 
-No parameter vector is true of all profiles, and costs such as ``mixed`` are no densities. So the
-cost :math:`C` is brought to the scale of a negative log density by the scatter of what the cells of
+No parameter vector is true of all profiles, and costs such as ``mixed`` are not log densities. So the
+cost :math:`C` is scaled to that of a negative log density by the scatter of what the cells of
 the model say about it (magnitude adjustment of composite likelihoods: Pauli, Racugno and Ventura
 2011; Ribatet, Cooley and Davison 2012): with :math:`H` its curvature and :math:`J` the covariance of
 its gradient over clusters of sites with the same forcing,
@@ -16,7 +16,7 @@ probits of the prior (`Prior.from_probit`), where the prior is standard normal:
    w \sim n\,\mathrm{Dirichlet}(1, \ldots, 1), \quad \xi \sim N(0, I) .
 
 Where the cost is smooth, this is normal with the covariance of a misspecified model (Godambe 1960);
-where it has kinks, draws settle in different ones.
+where it has kinks, draws settle at different ones.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ POSTERIOR_VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "sd": (_SITE_PARAMETER, "posterior standard deviation, in the registry's units"),
     "best": (_SITE_PARAMETER, "draw of the least cost, or the mode if that was looked for"),
     "quantile": (("site", "probability", "parameter"), "posterior quantiles"),
-    "contraction": (_SITE_PARAMETER, "1 - variance of the posterior / variance of the prior"),
+    "contraction": (_SITE_PARAMETER, "contraction (1 - posterior variance / prior variance)"),
     "rhat": (_SITE_PARAMETER, "rank-normalised R-hat"),
     "gelman_rubin": (_SITE_PARAMETER, "convergence statistic of the published scheme"),
     "ess_bulk": (_SITE_PARAMETER, "bulk effective sample size"),
@@ -129,8 +129,8 @@ def random_sampling(
     """Parameters for sites without data, drawn from the pool of all site posteriors.
 
     As in the published comparison of methods: a draw takes one of the fitted sites at random and one
-    draw of its posterior, all parameters together; of their modelled SOC take the median, since one
-    draw with an e-folding depth near 0 decides the mean. Sites that have not converged stay out.
+    draw of its posterior, all parameters together; of their modelled SOC take the median, since a
+    draw with an e-folding depth near 0 dominates the mean. Sites that have not converged are left out.
 
     Parameters
     ----------

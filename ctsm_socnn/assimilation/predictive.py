@@ -1,4 +1,4 @@
-"""What a posterior expects of the observations: their modelled values, and intervals with errors.
+"""Posterior prediction of the observations: modelled values, and intervals with errors.
 
 An observation lies within an interval of probability p where its rank among replicates (modelled
 values of the draws, with errors drawn from the likelihood) is in the middle p of all ranks. The same

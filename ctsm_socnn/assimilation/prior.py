@@ -7,7 +7,7 @@ With :math:`u_j \in (0, 1)` the place of a parameter between its bounds:
 ``normal``
     :math:`-\ln p(u) = \sum_j (u_j - c_j)^2 / (2 s_j^2)`, cut off at the bounds. The centre
     :math:`c_j` is CLM5's value (moved to the nearer bound where it lies outside), the width
-    :math:`s_j` a share of the range; both can be given for each parameter.
+    :math:`s_j` a fraction of the range; both can be given for each parameter.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PRIORS: Final = ("uniform", "normal")
 """Names that `make_prior` knows."""
 
 PRIOR_WIDTH: Final = 0.25
-"""Standard deviation of the normal prior, as a share of the range between the bounds."""
+"""Standard deviation of the normal prior, as a fraction of the range between the bounds."""
 
 _PLACES: Final = 2000
 """Quantiles of the prior from which its variance is taken."""
@@ -51,9 +51,9 @@ class Prior:
 
     Attributes
     ----------
-    centre : tuple of float, one a parameter, 1
+    centre : tuple of float, one per parameter, 1
         Of the normal ones.
-    sd : tuple of float, one a parameter, 1
+    sd : tuple of float, one per parameter, 1
         Before they are cut off; infinite where the prior is uniform.
     """
 
@@ -170,7 +170,7 @@ def make_prior(
     name : str
         One of `PRIORS`.
     width : float, 1
-        Standard deviation of the normal prior as a share of the range.
+        Standard deviation of the normal prior as a fraction of the range.
     given : mapping of str to (float, float), optional
         Centre and standard deviation of single parameters, in the registry's units; these become
         normal whatever the name.

@@ -1,4 +1,4 @@
-"""The published sampler, and how it summarises its chains.
+"""The published sampler, and its summary of the chains.
 
 The scheme itself is compiled (`fortran/published_scheme.f90`). Its summary, as published (PRODA,
 `da_cesm2_clm5_cen_vr_v2.m` 620-712): of each chain the second half of the accepted states, without

@@ -1,4 +1,4 @@
-"""A run in parts, for job arrays: each part makes a posterior file of its own; merge them after."""
+"""A run in parts, for job arrays: each part writes a posterior file, to be merged afterwards."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ class Shard:
 def merge_posteriors(
     parts: Sequence[xr.Dataset], *, output: str | Path, overwrite: bool = False
 ) -> xr.Dataset:
-    """Put the posteriors of all shards together, in the order of the sites.
+    """Combine the posteriors of all shards, in the order of the sites.
 
     Parameters
     ----------
     parts : sequence of xarray.Dataset
-        The posterior schema, with `site_index` rising; may be open and not loaded.
+        The posterior schema, with ascending `site_index`; may be open and not loaded.
     output : Path
         File to write.
     overwrite : bool

@@ -1,4 +1,4 @@
-"""A block of sites: the unit of work of a worker, and what it finds."""
+"""A block of sites: a worker's unit of work, and its results."""
 
 from __future__ import annotations
 

@@ -68,19 +68,19 @@ def site_by_site(
     settings : Settings, optional
         Sampler, likelihood, length of the chains, seed.
     output : str or Path
-        The posterior file. While the run is under way finished sites lie in `OUTPUT.parts`; a run
-        that was stopped goes on from them.
+        The posterior file. During the run finished sites are kept in `OUTPUT.parts`, from which an
+        interrupted run continues.
     workers : int
         Processes, this one among them; no more than there are blocks of sites. Results do not
         depend on it.
     scheduler : str, optional
         A dask scheduler that computes instead; see `ctsm_socnn.executors`.
     shard : Shard, optional
-        Run this part of the sites only; `merge_posteriors` puts the parts together.
+        Run this part of the sites only; `merge_posteriors` combines the parts.
     overwrite : bool
         Whether `output` may be replaced.
     progress : bool
-        Whether to tell on standard error how far the run is.
+        Whether to show progress on standard error.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The posterior of one site, as flat arrays that the compiled samplers take."""
+"""The posterior of one site, as flat arrays for the compiled samplers."""
 
 from __future__ import annotations
 

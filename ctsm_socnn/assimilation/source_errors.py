@@ -1,6 +1,6 @@
-"""Errors of the profiles by where they come from.
+"""Errors of the profiles by their source.
 
-A TOML file has one table a source, and `default` for all others; what a table leaves out is as usual:
+A TOML file has one table per source, and `default` for all others; what a table omits keeps its default:
 
     [default]
     observation_sd = 0.3
@@ -60,7 +60,7 @@ def read_source_errors(path: Path) -> dict[str, dict[str, float]]:
     for source, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(
-                f"{path}: {source} stands alone; put it into a table, as [{_DEFAULT}]"
+                f"{path}: {source} is not in a table; put it into one, such as [{_DEFAULT}]"
             )
         for name, value in table.items():
             if name not in ERROR_VARIABLES:

@@ -1,4 +1,4 @@
-"""The table that ends a site-by-site run."""
+"""The closing table of a site-by-site run."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def _time(posterior: xr.Dataset, n_run: int) -> list[str]:
     rate = evaluations / max(cpu_seconds, 1e-3)
     return [
         _line("evaluations of the model", f"{evaluations:.3g}"),
-        _line("evaluations a CPU-second", f"{rate:.3g}"),
-        _line("CPU-seconds a site", f"{cpu_seconds / n_run:.3f}"),
+        _line("evaluations per CPU-second", f"{rate:.3g}"),
+        _line("CPU-seconds per site", f"{cpu_seconds / n_run:.3f}"),
         _line("CPU time", f"{timedelta(seconds=round(cpu_seconds))}"),
     ]
 
@@ -71,7 +71,7 @@ def _quality(posterior: xr.Dataset, sites: xr.Dataset, run: NDArray[np.bool_]) -
     observed, fitted = sites["soc"].values, posterior["soc_fit"].values
     chains = [
         _line("largest R-hat, median of sites", f"{np.median(rhat[run]):.3f}"),
-        _line("least bulk ESS, median of sites", f"{np.median(ess[run]):.0f}"),
+        _line("smallest bulk ESS, median of sites", f"{np.median(ess[run]):.0f}"),
         _line("acceptance, median of sites", f"{np.median(posterior['acceptance'][run]):.2f}"),
     ]
     has_chains = bool(np.isfinite(posterior["acceptance"].values).any())
@@ -90,7 +90,7 @@ def _information(posterior: xr.Dataset) -> list[str]:
             for probability, share in covered_shares(posterior).items()
         ),
         f"without effect on carbon: {', '.join(idle) or 'none'}",
-        f"hardly narrowed by the profiles (median contraction below {LITTLE_CONTRACTION:g}): "
+        f"hardly constrained by the profiles (median contraction below {LITTLE_CONTRACTION:g}): "
         f"{', '.join(hardly_narrowed(posterior)) or 'none'}",
     ]
 

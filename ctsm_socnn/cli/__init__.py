@@ -1,1 +1,1 @@
-"""The command line: one thin module a command, no science."""
+"""The command line: one thin module per command, no science."""

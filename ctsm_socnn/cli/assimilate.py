@@ -135,7 +135,7 @@ def _add_prior(group: argparse._ArgumentGroup) -> None:
         type=float,
         default=PRIOR_WIDTH,
         metavar="SHARE",
-        help=f"standard deviation of the normal prior as a share of the range ({PRIOR_WIDTH:g})",
+        help=f"standard deviation of the normal prior as a fraction of the range ({PRIOR_WIDTH:g})",
     )
     group.add_argument(
         "--prior-of",

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line an input."""
+    """Print one line per input."""
     from ctsm_socnn.config import load_config
     from ctsm_socnn.preview import preview
 

@@ -1,4 +1,4 @@
-"""How many observations the intervals of a model hold, as lines for the terminal."""
+"""Coverage of a model's intervals, as lines for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers as JSON that every reader takes: NaN becomes null."""
+"""Numbers as valid JSON: NaN becomes null."""
 
 from __future__ import annotations
 

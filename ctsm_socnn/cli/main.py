@@ -239,7 +239,7 @@ def _run(name: str, words: Sequence[str]) -> int:
 
 def _way_on(name: str) -> str:
     if name in RESUMING:
-        return "run the same command again: it goes on where it was"
+        return "run the same command again: it continues where it stopped"
     return "nothing half-written is left; run the same command again"
 
 

@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bootstrap",
         action="store_true",
-        help="give each network locations of its own, drawn with replacement",
+        help="give each network a bootstrap sample of locations",
     )
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="largest number of epochs of a member"
@@ -122,7 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unseen",
         choices=("hold", "tie"),
-        help="do that with parameters of which profiles tell next to nothing, by --posterior",
+        help="do that for parameters that profiles hardly constrain, according to --posterior",
     )
     parser.add_argument(
         "--calibrate", type=int, metavar="FOLDS", help="learn intervals from this many folds"
@@ -296,7 +296,7 @@ def _with_fixed_parameters(
             )
         unseen = [name for name in hardly_narrowed(posterior) if name not in {*held, *tied}]
         print(
-            f"profiles tell next to nothing of {', '.join(unseen) or 'no further parameter'}",
+            f"profiles hardly constrain {', '.join(unseen) or 'no further parameter'}",
             file=sys.stderr,
         )
         (held if arguments.unseen == "hold" else tied).extend(unseen)

@@ -278,13 +278,13 @@ def _evidence_text(name: str, evidence: Sequence[Evidence]) -> str:
     verdict = (
         f"did NOT use {', '.join(wrong)}"
         if wrong
-        else f"used all {told} scalars that can be told, of {len(evidence)}"
+        else f"used all {told} scalars that can be determined, of {len(evidence)}"
     )
     lines = [f"Run {name}:", format_evidence(evidence), f"Run {name} {verdict}."]
     if not rates_are_told(evidence):
         lines.append(
-            "No turnover time can be told, so that this does not say which paramfile was read; let "
-            "the run write K_* and the scalars: usermods/forcing_output."
+            "No turnover time can be determined, so it is unknown which paramfile was read; let the "
+            "run write K_* and the scalars: usermods/forcing_output."
         )
     return "\n".join(lines)
 

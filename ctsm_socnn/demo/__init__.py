@@ -1,4 +1,4 @@
-"""The twin world: a made-up region on which the whole way can be walked and the answer is known."""
+"""The twin world: a synthetic region for the whole workflow, with known truth."""
 
 from ctsm_socnn.demo.world import CONFIGURATION, TRUTH, make_twin_world
 

@@ -1,4 +1,4 @@
-"""Whether the whole way found what the made-up region hides."""
+"""How well a run recovers the truth of the synthetic region."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPECTED_ORDER: Final = ("default", "random sampling", "one batch", "network")
 
 
 def out_of_sample_nse(comparison: xr.Dataset) -> dict[str, float]:
-    """NSE of each method at sites that it has not seen, in the expected order."""
+    """NSE of each method at unseen sites, in the expected order."""
     return {name: scores_of(comparison, name, "out")["nse"] for name in EXPECTED_ORDER}
 
 

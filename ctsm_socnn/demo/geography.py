@@ -1,4 +1,4 @@
-"""A made-up region: relief, climate, soils and vegetation as smooth formulas of place.
+"""The synthetic region: relief, climate, soils and vegetation as smooth functions of location.
 
 Nothing here describes a real place. Every field is a sum of plane waves with random phases, pushed
 through formulas that keep the relations which a land model lives on: colder in the north and in

@@ -1,4 +1,4 @@
-"""CLM history files of the made-up region, in the form of ctsm5.4: names, axes, units, fill values.
+"""CLM history files of the synthetic region, as of ctsm5.4: names, axes, units, fill values.
 
 The run is spun up and its weather repeats, so that every year is the same and pools do not change.
 What each litter pool gets it loses in the same month, by respiration and to soil: the forcing stage

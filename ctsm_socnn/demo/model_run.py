@@ -1,4 +1,4 @@
-"""What a CLM run over the made-up region would have held: monthly states and fluxes.
+"""A CLM run over the synthetic region: monthly states and fluxes.
 
 The soil is in balance: every litter pool loses each month what it is given, so that the carbon
 budget from which the forcing stage derives the litter inputs closes to rounding.
@@ -85,7 +85,7 @@ def simulate(place: Place) -> ModelRun:
 
 
 def forcing_dataset(run: ModelRun) -> xr.Dataset:
-    """Give the run as forcing of the kernel, one site a cell, without observations."""
+    """Give the run as forcing of the kernel, one site per cell, without observations."""
     by_layer = ("site", "month", "layer")
     seconds = SECONDS_PER_DAY * np.reshape(DAYS_OF_MONTHS, (-1, 1, 1))
     inputs = np.moveaxis(run.litter * seconds, -1, 0)

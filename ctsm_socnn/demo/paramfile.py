@@ -1,4 +1,4 @@
-"""CLM parameter files of the made-up case, in the two forms that real ones have.
+"""CLM parameter files of the synthetic case, in the two forms that real ones have.
 
 The soil-carbon scalars hold CLM5's values; the variables of plants are there so that a program
 that writes a paramfile can be seen to leave them alone.

@@ -1,4 +1,4 @@
-"""A table of soil profiles of the made-up region, as a laboratory would hand it over.
+"""A table of soil profiles of the synthetic region, as a laboratory would provide it.
 
 Carbon densities come from the kernel under the true parameters, and are turned into organic
 carbon, bulk density and coarse fragments: what was measured is what the reader has to convert.

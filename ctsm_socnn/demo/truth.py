@@ -1,6 +1,6 @@
-"""The parameters that rule the made-up region, as formulas of its soils and climate.
+"""The true parameters of the synthetic region, as functions of soils and climate.
 
-They are what the whole way from profiles to parameter maps is asked to find again. Each is given
+They are what the workflow from profiles to parameter maps should recover. Each is given
 in the unit interval of its bounds, so that none can leave them.
 """
 

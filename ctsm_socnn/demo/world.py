@@ -1,4 +1,4 @@
-"""The twin world: all files that a user would bring, made up, with the answer beside them."""
+"""The twin world: all the files that a user would provide, with the truth beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From parameters to what a CTSM case consumes: paramfiles, maps, usermods directories."""
+"""From parameters to what a CTSM case reads: paramfiles, maps, usermods directories."""
 
 from ctsm_socnn.export.delivery import Delivery
 from ctsm_socnn.export.estimates import Estimate

@@ -1,4 +1,4 @@
-"""What in an existing case stands against our SourceMods."""
+"""Conflicts between an existing case and our SourceMods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFUSED: Final = {
 
 
 def case_conflicts(case: Path, ours: Mapping[str, bytes]) -> Iterator[str]:
-    """Say what stands against putting SourceMods into a case.
+    """List conflicts with putting SourceMods into a case.
 
     Parameters
     ----------

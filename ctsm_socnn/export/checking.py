@@ -1,4 +1,4 @@
-"""Whether a usermods directory is whole and fits the case it is meant for."""
+"""Checks that a usermods directory is complete and fits its case."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_usermods(
     ctsm_root : Path, optional
         Checkout that the case is built from: the SourceMods must be what it gives.
     case : Path, optional
-        Case directory: its own SourceMods and its decomposition must not stand against ours.
+        Case directory: its own SourceMods and its decomposition must not conflict with ours.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def check_usermods(
     if ctsm_root is not None:
         checks.append((f"SourceMods belong to {ctsm_root}", lambda: _mods(directory, ctsm_root)))
     if case is not None:
-        checks.append((f"nothing in {case} stands against it", lambda: _case(directory, case)))
+        checks.append((f"nothing in {case} conflicts with it", lambda: _case(directory, case)))
     return [Finding(name, _problems(check)) for name, check in checks]
 
 

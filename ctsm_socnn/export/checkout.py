@@ -1,4 +1,4 @@
-"""A user's checkout of CTSM: where its soil code lies, which version it is, whether it is changed."""
+"""A user's CTSM checkout: the place of its soil code, its version, its local changes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Checkout:
     def require_unchanged(self) -> None:
         """Refuse a checkout whose stock files differ from its commit.
 
-        Without git nothing can be said, and nothing is refused.
+        Without git this is unknown, and nothing is refused.
 
         Raises
         ------
@@ -160,7 +160,7 @@ def _git(root: Path, *words: str) -> str:
     inside = _run([git, "-C", str(root), "rev-parse"], environment)
     if inside.returncode != 0 and "not a git repository" not in inside.stderr:
         raise ExportError(
-            f"{root}: git cannot tell its version and local changes: "
+            f"{root}: git cannot determine its version and local changes: "
             f"{' '.join(inside.stderr.split())}"
         )
     done = _run([git, "-C", str(root), *words], environment)

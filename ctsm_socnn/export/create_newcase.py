@@ -1,4 +1,4 @@
-"""The command line that makes a case with a usermods directory."""
+"""The command line that creates a case with a usermods directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reached CTSM, under which name and with which value, and what did not."""
+"""What was delivered to CTSM, under which name and with which value, and what was not."""
 
 from __future__ import annotations
 

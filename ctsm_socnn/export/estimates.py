@@ -1,4 +1,4 @@
-"""One set of parameter values from where users keep it."""
+"""Reads one set of parameter values from any file that holds one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Insertions into Fortran files that belong to somebody else.
+"""Insertions into Fortran files of others.
 
 Nothing stock is changed or removed: lines are put before anchors, and an anchor that is missing or
 ambiguous stops the work. Comments are ignored when looking; bytes are kept when writing.

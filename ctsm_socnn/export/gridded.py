@@ -1,4 +1,4 @@
-"""Parameter maps on the model grid, in CTSM's names and units.
+"""Parameter maps on the model grid, with CTSM's names and units.
 
 Each variable that is a scalar on the paramfile keeps that name. Parameters that CTSM does not know
 (`fs1s2`, `fs1s3`, `fs2s1`, `fs2s3`, `w_scaling`, `beta`) keep the registry's. CTSM's reader takes

@@ -1,4 +1,4 @@
-"""What an estimate loses on its way through a paramfile, in soil carbon.
+"""The part of an estimate that a paramfile cannot deliver, in soil carbon.
 
 The paramfile is read back, CTSM's own scheme of that version is run with it to its steady state,
 and its soil carbon is compared with what the estimate gives in the published model. Beside that
@@ -151,7 +151,7 @@ def _complete(sites: xr.Dataset) -> xr.Dataset:
     """Sites that lack none of their forcing but, perhaps, sand."""
     lacking = without_forcing(sites)
     if lacking.all():
-        raise ExportError("no site has all its forcing, so that nothing can be said of the loss")
+        raise ExportError("no site has all its forcing, so the loss cannot be computed")
     return sites.isel(site=~lacking)
 
 

@@ -1,4 +1,4 @@
-"""The cells of a map, held against the cells of the model."""
+"""Compares the cells of a map with those of the model."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A CTSM paramfile with the estimate in it, made from the user's own.
+"""A CTSM paramfile with the estimate, made from the user's own.
 
 In the manner of CTSM's `set_paramfile`: the template's bytes are copied and only values change,
 so that shapes, types, attributes and the netCDF format stay what CTSM expects (`ncd_io` reads a
-scalar where it wants an array, and the reverse, without a word). The file is reopened and
+scalar where it wants an array, and the reverse, without an error). The file is reopened and
 compared with the template before it gets its name.
 """
 
@@ -74,7 +74,7 @@ def write_paramfile(
     mapped: frozenset[str] = frozenset(),
     held: Collection[str] = (),
 ) -> Delivery:
-    """Write a paramfile that carries the parameters which this version reads from it.
+    """Write a paramfile with the parameters that this version reads from it.
 
     Parameters
     ----------

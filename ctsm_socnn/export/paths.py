@@ -1,4 +1,4 @@
-"""Names of the files in a usermods directory, and paths that CTSM and CIME can carry."""
+"""Names of the files in a usermods directory, and paths that CTSM and CIME accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 21 parameters that a CTSM case really uses, read back from its paramfile.
+"""The 21 parameters that a CTSM case really uses, read from its paramfile.
 
 What CTSM fixes in its code appears here with CTSM's value: fs1s2 and fs1s3 by sand, and the decay
 of the input with depth by the rooting profile of the paramfile. The turnover times are CTSM's, in

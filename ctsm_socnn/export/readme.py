@@ -20,24 +20,24 @@ class Maps(Enum):
     """Who reads the maps of a usermods directory; the value is what the README says of it."""
 
     UNREAD = """\
-gridded_parameters.nc holds the parameters on the model grid. CTSM as released reads none of them:
-an unmodified model uses the one value a parameter on the paramfile. Give `ctsm-socnn export
+gridded_parameters.nc holds the parameters on the model grid. An unmodified CTSM does not read them:
+it uses the one value per parameter on the paramfile. Give `ctsm-socnn export
 usermods` a checkout (--ctsm-root) to get SourceMods that read them.
 """
     BY_SOURCE_MODS = """\
 The SourceMods make CTSM read gridded_parameters.nc, which the paramfile names in its global
 attribute socnn_gridded_file; without that attribute they change nothing. They are CTSM's own
 files with lines inserted, each marked "! ctsm-socnn", and three modules of ours. For a new map of
-the same grid only the paramfile's attribute or the file changes: no rebuild. In a case that is
-built already, run `./case.build --clean lnd` before `./case.build`.
+the same grid change only the paramfile's attribute or the file; no rebuild is needed. In a case that is
+already built, run `./case.build --clean lnd` before `./case.build`.
 The decay rates, fractions, diffusivities and input profiles come from the maps; T_SCALAR and
-W_SCALAR in the history stay CTSM's own, because nitrogen uptake uses them, too. K_*, RESP_FRAC,
-PATHFRAC, SOM_DIFFUS_COEF and the profiles show what the maps do.
+W_SCALAR in the history remain CTSM's own, because nitrogen uptake uses them, too. K_*, RESP_FRAC,
+PATHFRAC, SOM_DIFFUS_COEF and the profiles show the effect of the maps.
 """
     BY_PARENT = """\
-No SourceMods are here: this directory is for `create_clone --keepexe` of a case that was built
+This directory has no SourceMods: it is for `create_clone --keepexe` of a case that was built
 with the SourceMods of ctsm-socnn, whose executable reads the maps that the paramfile names. A
-stock executable ignores them without a word, and then lacks: {stock_lacks}.
+stock executable silently ignores them, and then lacks: {stock_lacks}.
 Its decay rates are then not those of the estimate.
 """
 
@@ -48,7 +48,7 @@ _ON_MAPS_ALONE: Final = ("q10", "w_scaling")
 _SPIN_UP = """\
 Spin-up
 -------
-The parameters act from the first time step; nothing of them is in a restart file. Soil carbon
+The parameters act from the first time step; restart files do not contain them. Soil carbon
 then drifts for centuries towards its new equilibrium. Start from a spun-up state of the stock
 parameters only to save time, and spin up anew: accelerated decomposition (CLM_ACCELERATED_SPINUP
 = on) until the total ecosystem carbon is steady, then off for at least 200 years. The
@@ -63,14 +63,14 @@ Delete these lines from user_nl_clm of the case: {namelist_items}.
 
 _UNDO_SOURCE_MODS = """\
 Delete the files of SourceMods/src.clm here from SourceMods/src.clm of the case, then run
-`./case.build --clean lnd` and `./case.build`. Deleting the lines of user_nl_clm alone suffices to
-get stock results from the same executable.
+`./case.build --clean lnd` and `./case.build`. To get stock results from the same executable,
+deleting the lines of user_nl_clm is enough.
 """
 
 _MOVE = """\
 To move it
 ----------
-user_nl_clm holds this directory's absolute path. After moving it, to another machine too:
+user_nl_clm holds this directory's absolute path. After moving it, also to another machine, run
   ctsm-socnn check-usermods DIRECTORY --relocate
 """
 
@@ -115,7 +115,7 @@ def readme_text(
         f"What it changes\n---------------\n{delivery.table()}\n",
     ]
     if loss is not None:
-        parts.append(f"What that loses\n---------------\n{loss.table()}\n")
+        parts.append(f"What is lost\n------------\n{loss.table()}\n")
     if gridded is not None:
         lacks = ", ".join(_stock_lacks(version, read_from_maps))
         text = reading.value.format(stock_lacks=lacks)

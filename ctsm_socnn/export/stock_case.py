@@ -66,7 +66,7 @@ _STEP: Final = 1e-6
 
 @dataclass(frozen=True)
 class StockCase:
-    """Steady soil carbon that a case as released holds at sites, for parameters on its paramfile.
+    """Steady soil carbon of an unmodified case at sites, as a function of its scalars.
 
     Parameters are in the registry's order and units, turnover times unnormalised.
 

@@ -1,4 +1,4 @@
-"""Test modifications with which a CTSM checkout tests the SourceMods by itself.
+"""Test modifications with which a CTSM checkout tests the SourceMods itself.
 
 Two usermods directories for CIME's `create_test`: maps that are constant and equal to the scalars
 of the paramfile, whose history must be bit for bit that of the stock model, and maps that differ

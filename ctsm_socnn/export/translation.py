@@ -1,4 +1,4 @@
-"""The 21 parameters in CTSM's own scalars.
+"""The 21 parameters as CTSM's own scalars.
 
 One set of values is turned into what CTSM reads: conversions are listed in
 `ctsm_socnn.parameters.ctsm_routes`. What a version cannot take is returned beside it, with the

@@ -68,11 +68,11 @@ class Usermods:
         name = self.directory.name
         if self.gridded is None or (self.directory / "SourceMods").is_dir():
             return name
-        told = f"{name} reads no maps, for want of SourceMods (`checkout`): one value a parameter"
+        told = f"{name} reads no maps (no `checkout` for SourceMods): one value per parameter"
         if self.loss is None:
             return f"{told}, fitted for it" if self.delivery.held else told
         _, metre, _ = self.loss.rows[-1]
-        return f"{told}, and 0-1 m carbon {metre:+z.0%} against the estimate"
+        return f"{told}, and 0-1 m carbon {metre:+z.0%} relative to the estimate"
 
     def summary(self) -> str:
         """Report and the command to run, for the terminal."""
@@ -81,7 +81,7 @@ class Usermods:
             parts.append(self.loss.table())
         if self.gridded is not None:
             parts.append(self.gridded.table())
-        parts.append(f"Make a case with it, from your CTSM checkout:\n  {self.create_newcase}")
+        parts.append(f"Create a case with it, from your CTSM checkout:\n  {self.create_newcase}")
         return "\n".join(parts)
 
 
@@ -127,8 +127,8 @@ def write_usermods(
         Leave the SourceMods out, for clones (`create_clone --keepexe`) of a case that has them
         already: only paramfile and maps are new.
     case : str or Path, optional
-        Existing case that will take the SourceMods: its own and its decomposition must not stand
-        against them.
+        Existing case that will take the SourceMods: its own SourceMods and its decomposition must
+        not conflict with them.
     sites : xarray.Dataset, optional
         Sites with forcing, at which the loss of scalars alone is computed for the README.
     source : str

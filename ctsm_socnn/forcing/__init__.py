@@ -1,4 +1,4 @@
-"""CLM history files in, monthly climatology of what drives the kernel out."""
+"""From CLM history files to the monthly climatology that drives the kernel."""
 
 from ctsm_socnn.forcing.climatology import read_climatology
 from ctsm_socnn.forcing.climatology_file import open_climatology

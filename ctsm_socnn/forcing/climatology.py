@@ -89,8 +89,8 @@ def read_climatology(
         Also give the litter inputs by layer (`CWD_INPUT_vr` and so on, gC m-3 month-1); only where
         they are derived from the pool budget.
     checkpoint : Path, optional
-        File in which sums are put aside about once a minute; an interrupted call with the same
-        arguments goes on from it. Deleted at the end.
+        File in which sums are saved about once a minute; an interrupted call with the same
+        arguments continues from it. Deleted at the end.
     progress : bool
         Show a progress bar.
 
@@ -98,7 +98,7 @@ def read_climatology(
     -------
     xarray.Dataset
         Forcing by CLM name on `(month, layer, lat, lon)` or `(month, layer, lndgrid)`, with
-        `landmask`; attributes tell the period, the closure of the litter budget and the drift.
+        `landmask`; attributes give the period, the closure of the litter budget and the drift.
         CELLSAND is NaN where neither history nor surface dataset holds sand.
 
     Raises

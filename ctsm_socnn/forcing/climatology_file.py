@@ -1,4 +1,4 @@
-"""A climatology that was written to a file."""
+"""Reads a climatology from a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["open_climatology"]
 
 
 def open_climatology(path: str | Path) -> xr.Dataset:
-    """Open what `ctsm-socnn forcing` wrote.
+    """Open a climatology written by `ctsm-socnn forcing`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether the run that gives the forcing has come to rest.
+"""Whether the run that provides the forcing is spun up.
 
 The kernel solves for a steady state, so inputs and scalars should come from a run near its own.
 CTSM's spin-up scripts call a land cell drifting if its carbon changes by more than 1 gC m-2 a year,

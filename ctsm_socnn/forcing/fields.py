@@ -1,4 +1,4 @@
-"""Which history fields the kernel needs, in what unit, and where a set of files lacks them."""
+"""The history fields that the kernel needs, their units, and which of them a set of files lacks."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ __all__ = ["find_history"]
 
 
 def find_history(patterns: str | Path | Iterable[str | Path]) -> list[Path]:
-    """Expand file names that may hold `*`, `?` and `[...]`.
+    """Expand file names that may contain `*`, `?` and `[...]`.
 
     Parameters
     ----------

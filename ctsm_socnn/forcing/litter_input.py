@@ -40,9 +40,9 @@ class Closure:
     Attributes
     ----------
     largest : list of float
-        Largest relative difference of any cell, one a month.
+        Largest relative difference of any cell, one per month.
     median : list of float
-        Median over cells, one a month.
+        Median over cells, one per month.
     """
 
     largest: list[float] = field(default_factory=list)

@@ -1,7 +1,7 @@
-"""Running sums of a climatology, small enough to keep and to put aside.
+"""Running sums of a climatology, small enough to keep in memory and to save.
 
-Memory is one sum a field, calendar month and land cell, whatever the length of the record; saved,
-they let an interrupted run go on where it stopped.
+Memory is one sum per field, calendar month and land cell, whatever the length of the record; saved,
+they let an interrupted run continue where it stopped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Python face of the Fortran kernel.
+"""Python interface to the Fortran kernel.
 
 The published 21-parameter model (`Columns`, `steady_state`, ...) and the two generations of CTSM's
 own code (`CtsmScheme`, `simulate`, `mean_steady_state`, ...).

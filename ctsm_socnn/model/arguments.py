@@ -1,4 +1,4 @@
-"""Arguments of the kernel: checked, and in the form that Fortran takes."""
+"""Arguments of the kernel: checked, and in the form that Fortran needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coefficients of the published model: what stands in its equations, for diagnosis."""
+"""Coefficients of the published model's equations, for diagnosis."""
 
 from __future__ import annotations
 

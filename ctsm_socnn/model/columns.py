@@ -1,4 +1,4 @@
-"""Columns: monthly forcing, checked, in the form that the kernel computes with."""
+"""Columns: monthly forcing, checked, in the form that the kernel needs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _input_field(pool: str) -> _Field:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Forcing of many soil columns, with all that does not depend on parameters computed once.
+    """Forcing of many soil columns, with all parameter-independent terms computed once.
 
     Made by `from_sites` or `from_arrays`. The records are those of `fortran/proda_forcing.f90`.
 

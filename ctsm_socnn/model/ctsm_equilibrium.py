@@ -1,7 +1,7 @@
 """Steady state of a CTSM scheme under a climatology, and accelerated spin-up.
 
 Three ways to the same end, from fast to faithful: the balance of the mean year (`mean_steady_state`,
-one solve a column), the exact cycle of the model's own implicit steps (`periodic_steady_state`), and
+one solve per column), the exact cycle of the model's own implicit steps (`periodic_steady_state`), and
 what modellers do with the model itself (`accelerated_spinup`).
 """
 

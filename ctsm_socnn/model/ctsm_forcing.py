@@ -1,4 +1,4 @@
-"""What a CTSM scheme needs of the land model: columns, and forcing that changes in time."""
+"""What a CTSM scheme needs from the land model: columns, and time-varying forcing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of CTSM's own soil decomposition, under CTSM's names, and its switches.
+"""Parameters of CTSM's own soil decomposition, with CTSM's names, and its switches.
 
 Two generations are known: release-clm5.0 and ctsm5.4. A parameter file of either is read by the
 names that generation uses; what it takes from the namelist is an argument here.

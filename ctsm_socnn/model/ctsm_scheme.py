@@ -1,4 +1,4 @@
-"""CTSM's soil decomposition and vertical transport, as the model does them, one process at a time.
+"""CTSM's soil decomposition and vertical transport, one process at a time.
 
 The names of the functions are those of the processes: `rates` (decomp_rate_constants_bgc), `mixing`
 and `transport` (SoilBiogeochemLittVertTransp), `transfer_matrix` (its matrix form in ctsm5.4) and

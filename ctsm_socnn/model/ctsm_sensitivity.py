@@ -1,4 +1,4 @@
-"""How the steady state of a CTSM scheme depends on parameters, forcing scalars and carbon input.
+"""Sensitivity of a CTSM scheme's steady state to parameters, forcing scalars and carbon input.
 
 Derivatives are those of `mean_steady_state`, exact to rounding: `steady_state_gradient` gives the
 gradient of a weighted sum of pools (adjoint), `steady_state_change` the change of the pools along one

@@ -1,4 +1,4 @@
-"""From modelled SOC by layer to what a profile measured.
+"""From modelled SOC by layer to the observations of a profile.
 
 The relation is linear, so that one sparse matrix serves the fit, its gradient and the scores:
 a value at a depth is interpolated between node depths (and held constant beyond the first and
@@ -33,7 +33,7 @@ _N_LAYERS: Final = _NODE_DEPTH.size
 
 @dataclass(frozen=True)
 class ObservationOperator:
-    """Which observations are used, and the matrix that models them.
+    """The observations that are used, and the matrix that models them.
 
     Attributes
     ----------

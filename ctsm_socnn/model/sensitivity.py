@@ -1,4 +1,4 @@
-"""How steady soil carbon responds to parameters, climate and carbon input.
+"""Sensitivity of steady soil carbon to parameters, climate and carbon input.
 
 `steady_state_vjp` gives what fitting needs; here is the rest: the gradient by all that the model
 takes (`full_gradient`, adjoint), the change along one direction (`soil_carbon_change`, tangent) and

@@ -1,4 +1,4 @@
-"""Transient runs of a CTSM scheme: half-hourly, daily or monthly forcing, saves, carbon balance."""
+"""Transient runs of a CTSM scheme: half-hourly to monthly forcing, output, carbon balance."""
 
 from __future__ import annotations
 

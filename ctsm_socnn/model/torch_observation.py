@@ -1,4 +1,4 @@
-"""What profiles see of soil carbon, in torch's own operations, for any device."""
+"""Modelled observations of profiles, in torch's own operations, for any device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steady-state soil carbon, and what profiles see of it, as differentiable torch operations."""
+"""Steady-state soil carbon and its observations, as differentiable torch operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steady state of the published model in torch's own operations, for other devices than the CPU.
+"""Steady state of the published model in torch's own operations, for devices other than the CPU.
 
 The equations and the elimination are those of `fortran/{proda_rates,proda_input,steady_state}.f90`;
 `docs/kernel.md` explains them. Rows are computed side by side: only layers, from the top down and

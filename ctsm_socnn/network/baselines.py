@@ -1,4 +1,4 @@
-"""Black boxes to compare with: soil carbon straight from depth and covariates, no physics.
+"""Black-box models to compare with: soil carbon directly from depth and covariates.
 
 What a process-based model is worth shows only beside models that are not. Each baseline is an
 estimator of scikit-learn on one row an observation; its prediction at the 20 node depths stands
@@ -129,7 +129,7 @@ def _predictors(sites: xr.Dataset, kind: Predictors) -> NDArray[np.float64]:
 
 
 def covariates_and_forcing(sites: xr.Dataset) -> NDArray[np.float64]:
-    """All covariates and forcing summaries, one row a site; NaN where one is missing."""
+    """All covariates and forcing summaries, one row per site; NaN where one is missing."""
     covariates = [sites[name].values.astype(np.float64) for name in covariate_names(sites)]
     return finite_or_missing(np.column_stack([*covariates, forcing_summaries(sites)]))
 

@@ -1,4 +1,4 @@
-"""Give a trained model intervals, from the errors of its like at sites that they had not seen."""
+"""Gives a trained model intervals, from the errors of models like it at unseen sites."""
 
 from __future__ import annotations
 

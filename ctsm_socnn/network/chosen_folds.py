@@ -1,4 +1,4 @@
-"""The folds that a user asked for; where blocks have no size yet, the residuals tell it."""
+"""The folds that a user asked for; by default, residuals determine the size of blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soil carbon and parameters answer to covariates, through the network and the kernel's adjoint.
+"""Response of soil carbon and parameters to covariates, by the adjoint of network and kernel.
 
 Gradients are those of the ensemble's centre, by one standard deviation of an input over the training
 sites. Classes have none, and what a refinement adds to the networks has none either: its teachers are

@@ -1,4 +1,4 @@
-"""Predictions for every site by a model that never saw it."""
+"""Out-of-fold predictions for every site."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def train(
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """Train by the method's name.
+    """Train a model by the method of that name.
 
     Raises
     ------

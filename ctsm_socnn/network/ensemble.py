@@ -1,7 +1,7 @@
-"""Training an ensemble: what the two methods share.
+"""Training an ensemble: code shared by the two methods.
 
 Each member has its own seed, its own start and its own validation locations, and by bootstrap its
-own sites. A working directory keeps a checkpoint of each, so that a killed training goes on and ends
+own sites. A working directory keeps a checkpoint of each, so that an interrupted training continues and ends
 with the same weights.
 """
 

@@ -1,4 +1,4 @@
-"""Intervals for soil carbon at places without an observation, and whether they hold what they should.
+"""Intervals for soil carbon at places without an observation, and their coverage.
 
 Members of an ensemble agree more than they are right: what all of them miss does not show in their
 spread. How wrong a model is, is learnt from sites that it had not seen. In logarithms, the error of the

@@ -1,4 +1,4 @@
-"""How much a cell resembles the sites on which a model was trained."""
+"""How similar a cell is to the sites on which a model was trained."""
 
 from __future__ import annotations
 

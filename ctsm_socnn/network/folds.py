@@ -1,4 +1,4 @@
-"""Which sites are tested together, so that a score says what happens elsewhere.
+"""Which sites are held out together.
 
 Profiles of one pit, or of pits a few steps apart, are near-copies; a fold that splits them
 measures memory. `location_folds` keeps them together, `block_folds` tests on whole blocks and

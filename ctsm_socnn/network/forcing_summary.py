@@ -1,4 +1,4 @@
-"""A site's forcing in a few numbers, as inputs of an encoder.
+"""Summaries of a site's forcing, as inputs of an encoder.
 
 The kernel sees the whole forcing; the encoder may see these summaries of it, so that parameters
 can answer to the climate in which the kernel puts them.

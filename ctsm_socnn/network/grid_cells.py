@@ -1,4 +1,4 @@
-"""The cells of a grid in the form of sites, so many at a time."""
+"""The cells of a grid in the form of sites, in chunks."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class GridCells:
         ------
         NetworkError
             If covariates, positions or the forcing are missing, are no numbers, or hold more than
-            one value a cell.
+            one value per cell.
         """
         covariates = _prefixed(covariates, names)
         missing = [name for name in (*names, *_POSITION) if name not in covariates.variables]

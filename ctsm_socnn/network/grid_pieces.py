@@ -1,4 +1,4 @@
-"""Grids in pieces of so many cells, and the values of a piece cell by cell."""
+"""Grids in pieces, and the values of a piece cell by cell."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def one_value_a_cell(grid: xr.Dataset, horizontal: tuple[str, ...]) -> xr.Datase
             if dimension not in usual:
                 raise NetworkError(
                     f"{name} has {field.sizes[dimension]} values along {dimension}, but lat and "
-                    f"lon run along {', '.join(horizontal)}; give one value a cell"
+                    f"lon run along {', '.join(horizontal)}; give one value per cell"
                 )
     return grid
 

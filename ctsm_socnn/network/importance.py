@@ -1,4 +1,4 @@
-"""Which covariates and parameters carry the skill: scores when they are shuffled between sites.
+"""Permutation importance of covariates and parameters.
 
 Covariates that say nearly the same are shuffled together, because shuffling one of them leaves the
 others to stand in for it. Inputs alone are shuffled: the kernel keeps each site's own forcing.

@@ -1,4 +1,4 @@
-"""Whether the covariates of other sites or cells are of the kind that a model was trained on."""
+"""Whether the covariates of other sites or cells resemble those a model was trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From covariates to what an encoder reads: scaled numbers and class indices.
+"""From covariates to the inputs of an encoder: scaled numbers and class indices.
 
 Everything here is fitted on training sites only and stored with the model. Rules for gaps:
 a missing number takes the training median, a missing, rare or never-seen class takes class 0.

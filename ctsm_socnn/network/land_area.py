@@ -1,4 +1,4 @@
-"""How much land each cell of a grid holds."""
+"""The land area of each cell of a grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that encoders are made of, beside those of torch."""
+"""Layers for encoders, in addition to those of torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far modelled soil carbon is from observed: losses for end-to-end training, by name.
+"""Losses for end-to-end training, by name.
 
 All take observations of a batch and return a mean, so that their size does not depend on the
 number of layers:
@@ -13,7 +13,7 @@ mixed
     2 - NSE - NSE of the logarithm.
 student
     Negative log likelihood of Student's t (4 degrees of freedom) on logarithms, with a scale that
-    is learnt; single absurd layers lose their pull.
+    is learnt; single outlying layers lose their influence.
 published
     Tao et al.'s cost: weighted square difference over (0.6 observed)^2, weights high for
     observations far from the profile's mean in value and depth. It favours values that are too

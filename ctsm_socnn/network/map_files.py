@@ -1,4 +1,4 @@
-"""Maps of parameters and of soil carbon as files, written while they are computed.
+"""Files of parameter and soil-carbon maps, written while they are computed.
 
 No more than a block of cells is in memory, so that a grid may have any size.
 """

@@ -1,4 +1,4 @@
-"""A trained model: an ensemble of networks with all that is needed to apply it."""
+"""A trained model: an ensemble of networks with everything needed to apply it."""
 
 from __future__ import annotations
 

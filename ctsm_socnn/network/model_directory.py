@@ -1,4 +1,4 @@
-"""A model as a directory: JSON for people, tensors for machines, nothing that runs code.
+"""A model as a directory: JSON and tensors, nothing that executes code.
 
 model.json            settings, inputs with units and scaling, training record, checksums
 member_0.pt ...       weights, read with `weights_only=True`

@@ -1,4 +1,4 @@
-"""Forcing at any position, of which no more is read at a time than is needed."""
+"""Forcing at any position, reading no more at a time than is needed."""
 
 from __future__ import annotations
 

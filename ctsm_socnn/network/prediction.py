@@ -1,4 +1,4 @@
-"""Parameters of the cells of a grid, a block at a time, and maps of them."""
+"""Parameters of the cells of a grid, one block at a time, and maps of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of a place, moved until the kernel holds there what teachers expect.
+"""Refinement of a place's parameters, until the kernel reproduces the teachers' prediction.
 
 A network learns from teachers at imagined sites, and between these it says a little else than they
 would. Where it is applied the teachers can be asked again: from the network's parameters, a few

@@ -1,4 +1,4 @@
-"""How much each covariate matters for likeness, learnt from profiles.
+"""How much each covariate matters for the similarity of sites, learnt from profiles.
 
 Two sites may differ in twenty covariates that say nothing of carbon and agree in the two that do. A
 Gaussian process over sites, with a scale of its own for each covariate, tells them apart by the

@@ -43,7 +43,7 @@ def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        As `score_parameters`; `warnings` says what is odd about the covariates,
+        As `score_parameters`; `warnings` lists what is unusual about the covariates,
         `unseen_classes` and `missing_covariates` count the sites by covariate; `coverage` is the
         share of observations within the model's intervals, by quantity and level.
 

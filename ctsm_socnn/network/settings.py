@@ -1,4 +1,4 @@
-"""What a user may choose about a network; every default is said here and nowhere else."""
+"""Settings of a network, with all their defaults."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class _Settings(BaseModel):
 
 
 class InputSettings(_Settings):
-    """Which inputs the encoder sees and how they are prepared.
+    """Inputs of the encoder, and their preparation.
 
     Attributes
     ----------
     covariates : tuple of str
-        Names of covariates; empty means all that the sites hold.
+        Names of covariates; empty means all in the sites file.
     categorical : tuple of str
-        Shell patterns of covariates whose numbers are classes, with or without the prefix `cov_`;
-        covariates with an attribute `categorical` of 1 are classes, too, unless this is empty.
+        Shell patterns of covariates that are classes, with or without the prefix `cov_`;
+        covariates with the attribute `categorical` = 1 are classes, too, unless this is empty.
     forcing_summaries : bool
         Add annual summaries of each site's forcing (temperature, scalars, inputs, bedrock).
     location : bool
@@ -71,14 +71,14 @@ class EncoderSettings(_Settings):
     widths : tuple of int
         Units of the hidden layers (for `additive`: of each input's own network).
     activation : {"relu", "silu"}
-        Of the hidden units. `silu`, x / (1 + exp(-x)), has no kink: networks that learn from smooth
-        teachers say more at sites in between.
+        Activation of the hidden units. `silu`, x / (1 + exp(-x)), is smooth, which suits networks
+        that learn from smooth teachers.
     dropout : float
-        Share of hidden units left out at random in training.
+        Dropout of hidden units.
     input_dropout : float
-        Share of inputs left out at random in training; many covariates say nearly the same.
+        Dropout of inputs; many covariates are nearly redundant.
     embedding : int
-        Length of the vector that stands for a class.
+        Length of the embedding of a class.
     """
 
     name: str = "mlp"
@@ -90,20 +90,20 @@ class EncoderSettings(_Settings):
 
 
 class ParameterSettings(_Settings):
-    """What the network may do with each parameter.
+    """Constraints on the parameters that the network predicts.
 
     Attributes
     ----------
     held : tuple of str
-        Parameters kept at CLM5's value (moved inside the bounds), because the data cannot see
-        them. `tau_cwd` has no effect on soil carbon at steady state.
+        Parameters kept at CLM5's value (moved inside the bounds), because the data do not
+        constrain them. `tau_cwd` has no effect on soil carbon at steady state.
     tied : tuple of str
         Parameters that get one value for all sites, learned with the network.
     bounds : dict of str to (float, float)
         Narrower bounds than the registry's, in its units. An e-folding depth near 0 stops all
-        decomposition at depth, and one such member spoils an ensemble.
+        decomposition at depth; one such member spoils an ensemble.
     prior_weight : float
-        Weight of the penalty that draws unit-cube values towards their centre.
+        Weight of the penalty that pulls unit-cube values towards their centre.
     """
 
     held: tuple[str, ...] = ("tau_cwd",)
@@ -121,41 +121,41 @@ class NetworkSettings(_Settings):
         For the two-step method: bounded outputs, posterior spread as weights and a loss that is a
         sum; or what Tao et al. published (unbounded outputs, a product of losses).
     members : int
-        Networks in the ensemble, each with its own start and its own validation locations.
+        Networks in the ensemble, each with its own initial weights and validation locations.
     bootstrap : bool
-        Give each member its own sites: as many locations as there are, drawn with replacement. The
-        spread over members then also tells how much hangs on single profiles.
+        Give each member its own bootstrap sample of locations, drawn with replacement. The spread
+        over members then also shows the influence of single profiles.
     validation_fraction : float
-        Share of the training locations on which each member's stopping is decided; 0 trains on
-        all for as many epochs as are asked for.
+        Fraction of the training locations used for early stopping, by member; 0 trains on all of
+        them for the given number of epochs.
     epochs, patience, batch_size : int
         `batch_size` 0 takes all sites at once.
     averaging : float
-        Memory of the running average of weights, per epoch; 0 keeps each epoch's own.
+        Decay per epoch of the running average of weights; 0 turns averaging off.
     optimiser : {"adamw", "adadelta"}
     learning_rate, weight_decay : float
     largest_gradient : float or None
-        Norm to which longer gradients are shortened before a step; None, or `inf` in a
-        configuration, takes them as they are.
+        Norm to which gradients are clipped; None, or `inf` in a configuration, turns clipping
+        off.
     loss : {"log", "sqrt", "mixed", "student", "published"}
-        Of the end-to-end method, see `ctsm_socnn.network.losses`.
+        Loss of the end-to-end method, see `ctsm_socnn.network.losses`.
     log_weight : float
-        Of the mixed loss: weight of the errors of logarithms beside those of values.
+        For the mixed loss: weight of the errors of logarithms relative to those of values.
     stock_weight : float
-        Of the end-to-end method: weight of the error of stocks of 0-1 m beside that of layers.
+        For the end-to-end method: weight of the errors of 0-1 m stocks relative to those of layers.
     imagined_sites : int
-        Of the end-to-end method: sites to imagine for each training site, from which the network
-        learns what teachers fitted on the profiles expect
+        For the end-to-end method: sites to imagine for each training site, from which the network
+        learns what teachers fitted to the profiles expect
         (`ctsm_socnn.network.imagined_sites`); 0 learns from the profiles themselves.
     most_imagined : int
-        Of many training sites fewer are imagined each, at least one, so that all together are about
-        so many at most: time and memory then hardly grow any further.
+        Approximate upper limit on imagined sites in total, which limits time and memory: with many
+        training sites fewer are imagined for each, but at least one.
     refinement_steps : int
-        Of the end-to-end method with imagined sites, forcing summaries and the mixed loss: steps in
-        which the parameters of a place move until the kernel holds there what the teachers expect
-        (`ctsm_socnn.network.refinement`); 0 leaves them as the networks say.
+        For the end-to-end method with imagined sites, forcing summaries and the mixed loss:
+        Gauss-Newton steps towards parameters with which the kernel reproduces what the teachers
+        expect at a place (`ctsm_socnn.network.refinement`); 0 turns refinement off.
     below_bedrock : {"deepest", "drop"}
-        What observations below bedrock are compared with, in training and in scoring.
+        Treatment of observations below bedrock, in training and in scoring.
     """
 
     preset: Literal["sound", "published"] = "sound"

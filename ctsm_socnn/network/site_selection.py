@@ -1,4 +1,4 @@
-"""Which sites can be compared with observations, and whose posteriors are whose."""
+"""Which sites can be compared with observations, and which posterior belongs to which site."""
 
 from __future__ import annotations
 

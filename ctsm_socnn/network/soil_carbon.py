@@ -1,4 +1,4 @@
-"""Soil carbon that predicted parameters make on a grid, through the kernel on the grid's forcing.
+"""Soil carbon on a grid from predicted parameters, through the kernel with the grid's forcing.
 
 The centre is the carbon of the ensemble's centre, which is what a case that runs with these maps
 would hold. The spread is that of the members, each run through the kernel by itself.

@@ -1,4 +1,4 @@
-"""Teachers: what soil carbon to expect at a place, fitted on profiles without any process.
+"""Teachers: expected soil carbon at a place, fitted on profiles without any process.
 
 Boosted trees cut covariate space into boxes and a Gaussian process draws smooth surfaces through it;
 the mean of the two expects better than either. They answer two questions: what carbon is on the

@@ -1,4 +1,4 @@
-"""One network's training: epochs, stopping on held-out locations, resume after a kill.
+"""One network's training: epochs, early stopping on held-out locations, resuming.
 
 What is learnt is an `Objective`'s business; how is this module's. The weights that count are a
 running average over epochs, which generalises better than those of any one epoch. The validation
@@ -152,7 +152,7 @@ def fit_network(
     device : Device
         That of the objective. The network comes back to the CPU.
     checkpoint : Path, optional
-        File for resuming; if it exists, training goes on from its epoch to the same weights. A
+        File for resuming; if it exists, training continues from its epoch to the same weights. A
         damaged one is as if it did not exist.
     progress : callable, optional
 

@@ -1,4 +1,4 @@
-"""A key of all that decides the weights of a training, so that no checkpoint is mixed up."""
+"""A key of everything that determines a training's weights, so that checkpoints match."""
 
 from __future__ import annotations
 

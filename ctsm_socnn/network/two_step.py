@@ -1,4 +1,4 @@
-"""The published design: a network learns the parameters that an assimilation found at sites.
+"""The published design: a network learns the parameters found by an assimilation at sites.
 
 Preset `published` restates Tao et al. (2020): posterior means as targets, unbounded outputs, and
 a loss that is a product (500 mean square error times 25 mean relative error), which vanishes as

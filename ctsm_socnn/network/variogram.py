@@ -1,4 +1,4 @@
-"""How far the soil carbon of neighbouring profiles is alike, from the variogram of residuals.
+"""The correlation length of soil carbon, from the variogram of residuals.
 
 Blocks smaller than that leave near-copies of the tested profiles among the training ones. Residuals
 are those of the depth-only curve, averaged over each profile in logarithms, and then of a linear

@@ -1,4 +1,4 @@
-"""Soil profiles and covariates in, sites out."""
+"""From soil profiles and covariates to sites."""
 
 from ctsm_socnn.observations.build import build_sites, screen_sites
 from ctsm_socnn.observations.covariates import covariates_at, open_covariates

@@ -1,4 +1,4 @@
-"""Sites from forcing, profiles and covariates; what is left out is counted and listed."""
+"""Sites from forcing, profiles and covariates; excluded profiles are counted and listed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def build_sites(
     missing_covariates: MissingRule = "drop",
     categorical: Sequence[str] = (),
 ) -> tuple[xr.Dataset, pd.DataFrame]:
-    """Drive each profile with the nearest land cell.
+    """Combine each profile with the forcing of the nearest land cell.
 
     Parameters
     ----------
@@ -113,9 +113,9 @@ def build_sites(
         The sites schema; also `cell_lon`, `cell_lat` (degrees) and `cell_distance` (km) of the cell,
         `in_ocean_cell` (1 where an ocean cell is nearer than any land), `soc_note`, `source` where the
         profiles have it, and the counts
-        of all that was left out as attributes.
+        of everything left out as attributes.
     pandas.DataFrame
-        One row a profile left out: `profile_id, lon, lat, reason, detail`.
+        One row per excluded profile: `profile_id, lon, lat, reason, detail`.
 
     Raises
     ------

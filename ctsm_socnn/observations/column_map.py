@@ -1,4 +1,4 @@
-"""From the columns of somebody's table to quantities with known units.
+"""From the columns of a user's table to quantities with known units.
 
 A column is described as `quantity = "column [unit]"`, in the configuration or on the command line;
 without a description the header itself may read `quantity [unit]`. Units are never guessed.

@@ -1,4 +1,4 @@
-"""Columns that a database does not hold, as sums of products of those that it holds.
+"""Columns that a database lacks, as sums of products of others.
 
 Organic carbon is total carbon less that of carbonates; fragments come in two size classes. Such a
 column is described as `a - 0.12 * b`, with blanks around the signs.

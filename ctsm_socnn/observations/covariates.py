@@ -1,4 +1,4 @@
-"""Covariates on a grid: opened once, read the same way at sites and on the map."""
+"""Covariates on a grid: opened once, read in the same way for sites and maps."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def open_covariates(path: str | Path, names: Sequence[str] | None = None) -> xr.
     Parameters
     ----------
     path : str or Path
-        netCDF file with variables on `lat, lon` in either order, or on one dimension along which `lat` and `lon`
-        lie; or a text table with columns `lon`, `lat` and one a covariate.
+        netCDF file with variables on `lat, lon` in either order, or on one dimension with
+        `lat` and `lon` along it; or a text table with columns `lon`, `lat` and one per covariate.
     names : sequence of str, optional
         Covariates to take, with or without the prefix `cov_`; by default all on the grid.
 

@@ -1,4 +1,4 @@
-"""Where the public profile databases keep what is needed.
+"""Where the public profile databases keep each quantity.
 
 Each is described, not programmed: which tables are joined on which keys, and which columns hold
 which quantity in which unit. A quantity may have several columns, best first; a column marked

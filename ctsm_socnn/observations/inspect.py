@@ -1,4 +1,4 @@
-"""What a set of profiles holds: counts by reason and source, depth profiles and a map."""
+"""Summary of a set of profiles: counts by flag and source, depth profiles and a map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk density where it was not measured, by a published function of organic carbon.
+"""Bulk density where it was not measured, from a published function of organic carbon.
 
 None is used unless asked for by name. The errors are root mean squares measured by this project on
 7,634 layers with measured cores in Florida, NEON and NWCA data, not those of the papers:

@@ -1,4 +1,4 @@
-"""Profiles in one tidy form, whatever database they come from.
+"""Profiles in one tidy form, whatever their database.
 
 A dataset with two dimensions, `profile` and `sample`: the samples of all profiles one after the
 other, `row_size` of them for each (the contiguous ragged array of the CF conventions). Samples are
@@ -143,7 +143,7 @@ def validate_profiles(profiles: xr.Dataset, where: str) -> xr.Dataset:
 
 
 def merge_profiles(parts: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
-    """Put several sets of profiles into one, and flag those that an earlier set holds already.
+    """Combine several sets of profiles, flagging those that an earlier set already holds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What can be wrong with a measured layer, as bits of one flag; nothing is deleted.
+"""Quality flags of a measured layer, as bits; nothing is deleted.
 
 A reason either excludes the layer from use or is a note that rides along. In a sites file the
 first kind is `soc_flag` (0 means usable), the second `soc_note`.

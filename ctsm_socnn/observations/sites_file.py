@@ -1,4 +1,4 @@
-"""The sites file, and the table of left-out profiles that lies beside it."""
+"""The sites file, and the table of excluded profiles beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By which of CTSM's scalars each of the 21 parameters reaches an unmodified model.
+"""The CTSM scalar through which each of the 21 parameters reaches an unmodified model.
 
 Whether a route is open in one version follows from where that version reads the scalars
 (`ctsm_socnn.parameters.ctsm_versions`): a route through a literal is closed.

@@ -1,4 +1,4 @@
-"""Which CTSM version reads which soil-carbon scalar from where.
+"""Which CTSM version reads which soil-carbon scalar, and from where.
 
 CTSM's soil code knows about two dozen scalars ("items"). Their names and the place they are read
 from changed along the master line (ctsm1.0.dev*, ctsm5.1.dev*, 5.2, 5.3, 5.4) at three tags:

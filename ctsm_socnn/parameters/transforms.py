@@ -1,4 +1,4 @@
-"""Between the unit cube, where estimates are made, and physical values."""
+"""Transformation between the unit cube, used for estimation, and physical values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which code makes the weights: ESMPy where it imports, our own where it does not."""
+"""Which code makes the weights: ESMPy if it can be imported, else our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our grids as ESMF's: structured grids, meshes and lists of points, built in memory."""
+"""Our grids as ESMF objects: structured grids, meshes and lists of points, built in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filling of land cells that no data cover: a step of its own, flagged and counted.
+"""Filling of land cells without data: a separate step, flagged and counted.
 
 Conservative weights cannot extrapolate, and a model grid may have no gap over land, so what a
 map does not reach is filled afterwards and said to be filled.

@@ -56,7 +56,7 @@ def cesm_grid(name: str) -> Grid:
 
 
 def read_grid(source: str | Path, mask: str | Path | None = None) -> Grid:
-    """Grid of a CESM name or a file.
+    """Read a grid, given by CESM name or file.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def read_grid(source: str | Path, mask: str | Path | None = None) -> Grid:
         A name of `CESM_GRIDS`, or an ESMF mesh, SCRIP grid, CESM domain file, CLM surface dataset
         or history file, or any netCDF file with CF longitude and latitude.
     mask : str or Path, optional
-        File of the same cells that says which of them are land, in place of what `source` says.
+        File with the land mask of the same cells, replacing that of `source`.
 
     Returns
     -------

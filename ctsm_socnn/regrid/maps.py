@@ -75,7 +75,7 @@ def regrid_maps(
     biomes: NDArray[np.integer] | None = None,
     backend: str = "auto",
 ) -> xr.Dataset:
-    """Bring parameter maps to a model grid.
+    """Regrid parameter maps to a model grid.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def regrid_maps(
         The model grid; its mask says what is land.
     method : Method
     min_fraction : float, 1
-        Least covered share of a target cell.
+        Minimum covered fraction of a target cell.
     fill : Fill
     weights : RemapWeights, optional
         Made before for `data_grid(maps)` and `target`; made here otherwise.

@@ -1,4 +1,4 @@
-"""Land masks: where a file keeps its mask, and whether it can have the right sense.
+"""Land masks: where a file keeps its mask, and whether the mask is inverted.
 
 A mask of the wrong sense would fill the oceans and empty the continents without any error later,
 so every mask is held against the file's own land fraction and against a few points of the Earth

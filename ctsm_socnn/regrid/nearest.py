@@ -84,7 +84,7 @@ def nearest_coverage(matrix: sparse.csr_array, source: Grid, target: Grid) -> Fl
     Parameters
     ----------
     matrix : scipy.sparse.csr_array, shape (target cell, source cell)
-        With at most one entry a row.
+        With at most one entry per row.
     source, target : Grid
 
     Returns

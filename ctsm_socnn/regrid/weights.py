@@ -1,4 +1,4 @@
-"""Regridding weights: a sparse matrix that knows its grids, and how it is applied."""
+"""Regridding weights: a sparse matrix with its grids, and its application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well modelled soil carbon meets observed."""
+"""Comparison of modelled with observed soil carbon."""
 
 from ctsm_socnn.validation.scores import SCORE_NAMES, scores, stock
 

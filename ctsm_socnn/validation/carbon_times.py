@@ -46,7 +46,7 @@ _ROWS_AT_ONCE: Final = 64
 
 @dataclass(frozen=True)
 class CarbonTimes:
-    """Times of carbon in columns at steady state, yr; NaN where a layer holds no carbon.
+    """Turnover times and ages of carbon in columns at steady state, yr; NaN where a layer holds no carbon.
 
     Attributes
     ----------

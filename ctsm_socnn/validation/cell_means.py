@@ -1,4 +1,4 @@
-"""Runs against one mean of the profiles of each cell, cells counted by their land.
+"""Runs compared with one mean of the profiles per cell, cells weighted by land area.
 
 Profiles are not spread evenly within a cell: surveys dig where roads and projects are. Before they are
 averaged, profiles are declustered: those of one square of 0.1 degrees share the weight of one. Where

@@ -176,7 +176,7 @@ def comparison_json(comparison: xr.Dataset) -> dict[str, Any]:
 
 
 def format_comparison(comparison: xr.Dataset) -> str:
-    """Tables for the terminal, one a sample."""
+    """Tables for the terminal, one per sample."""
     lines = []
     for sample in SAMPLES:
         found = {name: scores_of(comparison, name, sample) for name in _methods(comparison)}

@@ -1,4 +1,4 @@
-"""Methods judged where they have not looked: each fold is answered by what the others taught."""
+"""Out-of-sample scores of methods: each fold is predicted from the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all figures share: readable in print, in grey and for the colour-blind."""
+"""Style of all figures: legible in print, in grey and with colour blindness."""
 
 from __future__ import annotations
 

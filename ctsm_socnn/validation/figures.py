@@ -1,4 +1,4 @@
-"""Figures of modelled against observed carbon."""
+"""Figures of modelled versus observed carbon."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def draw_observed_modelled(comparison: xr.Dataset, path: Path, *, overwrite: boo
         hide_unused(axes, len(methods))
         figure.supxlabel("observed soil organic carbon (kgC m$^{-3}$)", fontsize=9)
         figure.supylabel("modelled (kgC m$^{-3}$)", fontsize=9)
-        figure.colorbar(density, ax=axes, label="observations in a hexagon", shrink=0.8, pad=0.01)
+        figure.colorbar(density, ax=axes, label="observations per hexagon", shrink=0.8, pad=0.01)
         save_figure(figure, path, overwrite=overwrite)
 
 
@@ -126,7 +126,7 @@ def draw_depth_profiles(
 def draw_carbon_times(
     times: Mapping[str, CarbonTimes], path: Path, *, overwrite: bool = False
 ) -> None:
-    """Draw turnover times and ages of soil organic carbon by depth, medians and middle halves.
+    """Draw turnover times and ages of soil organic carbon by depth, medians and interquartile ranges.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def _depth_panel(axis: Axes, comparison: xr.Dataset, inside: NDArray[np.bool_]) 
     depth = np.array([np.median(depths[interval == level]) for level in np.unique(interval)])
     observed = comparison["observed"].values[inside] / _KILO
     low, middle, high = _quartiles(observed, interval)
-    axis.fill_betweenx(depth, low, high, color="0.85", label="observed, middle half")
+    axis.fill_betweenx(depth, low, high, color="0.85", label="observed, interquartile range")
     axis.plot(middle, depth, color="black", linewidth=2.0, label="observed, median")
     for method, style in line_styles(map(str, comparison["method"].values)).items():
         # As in the log scores; a method without carbon at depth must not stretch the axis.

@@ -1,4 +1,4 @@
-"""Soil carbon on a grid, from a run's history or a map: stocks by depth, and the land they lie on."""
+"""Soil carbon on a grid, from a run's history or a map: stocks by depth, and land area."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Scores by group of observations: depth interval, biome, climate, soil order, source of the data.
+"""Scores by group of observations: depth interval, biome, climate, soil order, data source.
 
-Any variable of the sites file that has one value a site and few distinct ones makes groups.
+Any variable of the sites file that has one value per site and few distinct ones makes groups.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def observation_groups(comparison: xr.Dataset, sites: xr.Dataset, grouping: str)
     sites : xarray.Dataset
         In the sites schema.
     grouping : str
-        `depth`, or a variable with one value a site, with or without the prefix `cov_`, in any
+        `depth`, or a variable with one value per site, with or without the prefix `cov_`, in any
         case. `flag_values` and `flag_meanings` name the classes where it has them.
 
     Raises
@@ -171,7 +171,7 @@ def _site_variable(sites: xr.Dataset, grouping: str) -> xr.DataArray:
         if wanted in (name.lower(), name.lower().removeprefix(COVARIATE_PREFIX)):
             return variable
     raise ValidationError(
-        f"the sites have no variable {grouping!r} with one value a site; they have "
+        f"the sites have no variable {grouping!r} with one value per site; they have "
         f"{', '.join(sorted(per_site))}, and depth can always be grouped by"
     )
 

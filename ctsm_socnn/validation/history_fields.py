@@ -1,4 +1,4 @@
-"""Fields of the last months of a run, whatever CTSM generation wrote its history."""
+"""Fields of the last months of a run, from any CTSM generation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of what networks have learnt."""
+"""Figures of permutation importance and gradients."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def draw_gradients(gradients: xr.Dataset, path: Path, *, overwrite: bool = False
         heights = [carbon.sizes["target"], parameters.sizes["parameter"]]
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=heights)
         _panel(figure, upper, carbon, "ln of carbon")
-        _panel(figure, lower, parameters, "share of the range")
+        _panel(figure, lower, parameters, "fraction of the range")
         names = [str(name).removeprefix("cov_") for name in carbon["input"].values]
         lower.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=7)
         title = "mean change by one standard deviation of an input"

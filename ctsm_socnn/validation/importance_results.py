@@ -1,4 +1,4 @@
-"""What a network has learnt from, as files, numbers and a section of a report."""
+"""Importance of covariates and parameters, as files, numbers and a section of a report."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def importance_section(directory: Path) -> Section:
     """
     found = open_file(directory / _FILE)
     text = (
-        f"At {found.attrs['n_sites']} sites that the networks had not seen, a group of covariates, or "
-        "one parameter, is shuffled between sites: what the scores lose shows what the skill hangs on. "
-        "Gradients go through the kernel's adjoint and the network: the mean change by one standard "
-        "deviation of an input. They say how the network answers, not what would happen in the field."
+        f"At {found.attrs['n_sites']} unseen sites, a group of covariates or one parameter is shuffled "
+        "between sites; the loss of skill shows its importance. Gradients, through the network and "
+        "the kernel's adjoint, are the mean change per standard deviation of an input. They show how "
+        "the model responds, not what would happen in the field."
     )
     table = Table("Groups of covariates", ["group", *_HEADINGS, "inputs"], _rows(found))
     figures = [
@@ -84,12 +84,12 @@ def importance_section(directory: Path) -> Section:
     ]
     if found.sizes["input"]:
         answer = Picture.drawn(
-            "Answer of soil carbon and of parameters to the inputs.",
+            "Response of soil carbon and parameters to the inputs.",
             lambda path: draw_gradients(found, path),
             broad=True,
         )
         figures.append(answer)
-    return Section("What matters", [text], tables=[table], figures=figures)
+    return Section("Importance", [text], tables=[table], figures=figures)
 
 
 _HEADINGS: Final = ("NSE", "NSE of log10", "NSE of stocks")

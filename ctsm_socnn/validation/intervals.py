@@ -1,4 +1,4 @@
-"""How sure scores are.
+"""Confidence intervals of scores.
 
 Layers of a profile share their errors, and so do neighbouring profiles: intervals come from
 drawing whole blocks of the map with replacement. All scores are functions of six sums, so that a

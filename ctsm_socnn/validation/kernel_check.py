@@ -64,7 +64,7 @@ _ALLOWED: Final[Mapping[str, float]] = {
 
 @dataclass(frozen=True)
 class _Check:
-    """Difference of one field in each cell, kernel less run; NaN where nothing can be said."""
+    """Difference of one field in each cell, kernel minus run; NaN where undefined."""
 
     field: str
     measure: str
@@ -123,7 +123,7 @@ def fields_that_differ(result: xr.Dataset) -> list[str]:
 
 
 def format_kernel_check(result: xr.Dataset) -> str:
-    """Table for the terminal, one line a field, and how far the run is from its steady state."""
+    """Table for the terminal, one line per field, and how far the run is from its steady state."""
     differ = set(fields_that_differ(result))
     lines = [
         f"{'field':<24}{'difference':<22}{'cells':>6}{'median':>10}{'allowed':>9}{'largest':>10}"

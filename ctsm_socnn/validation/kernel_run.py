@@ -1,4 +1,4 @@
-"""The last two years of a CTSM run as the offline kernel sees them: columns, forcing and states.
+"""The last two years of a CTSM run as input of the offline kernel: columns, forcing and states.
 
 The kernel is given the scalars that the run itself wrote, so that what is left to differ are decay
 rates, fractions, mixing and the way in which pools follow from them.

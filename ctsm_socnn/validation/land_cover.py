@@ -1,4 +1,4 @@
-"""How much of its cell a profile stands for: the share of its land cover there.
+"""The fraction of its cell that a profile represents, by land cover.
 
 Profiles are dug where people work: of ten in a cell, eight may lie in fields that cover a fifth of it.
 Where a raster of classes is finer than the cells, the mean of a cell is therefore that of its classes,

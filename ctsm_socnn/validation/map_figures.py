@@ -1,4 +1,4 @@
-"""Maps: parameters, biases, and what differs between the kernel and a run."""
+"""Maps of parameters, biases, and differences between the kernel and a run."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def draw_bias_map(
         draw_coastline(axis)
         axis.set_xlabel("longitude (degrees east)")
         axis.set_ylabel("latitude (degrees north)")
-        label = "log10 of modelled over observed, mean of the profile"
+        label = "log10 of modelled / observed, mean over the profile"
         figure.colorbar(points, ax=axis, label=label, shrink=0.85, extend="both")
         save_figure(figure, path, overwrite=overwrite)
 
@@ -188,14 +188,12 @@ def _draw_maps(panels: Sequence[_Map], maps: xr.Dataset, path: Path, overwrite: 
         figure.supxlabel("longitude (degrees east)", fontsize=9)
         figure.supylabel("latitude (degrees north)", fontsize=9)
         if "extrapolated" in maps:
-            figure.suptitle(
-                "hatched: inputs outside the training range, or forcing missing", fontsize=9
-            )
+            figure.suptitle("hatched: extrapolated, or without forcing", fontsize=9)
         save_figure(figure, path, overwrite=overwrite)
 
 
 def draw_kernel_differences(check: xr.Dataset, path: Path, *, overwrite: bool = False) -> None:
-    """Draw where the kernel and a run differ: one map a field, in units of what is allowed.
+    """Draw where the kernel and a run differ: one map per field, in units of what is allowed.
 
     Parameters
     ----------
@@ -216,7 +214,7 @@ def draw_kernel_differences(check: xr.Dataset, path: Path, *, overwrite: bool = 
             draw_coastline(axis)
             axis.set_title(f"{name}\nallowed {float(row['allowed']):.1%}", fontsize=8)
         hide_unused(axes, len(fields))
-        label = "kernel less run, in units of the difference allowed"
+        label = "kernel minus run, in units of the tolerance"
         figure.colorbar(drawn, ax=axes, label=label, shrink=0.6, extend="both", pad=0.01)
         figure.supxlabel("longitude (degrees east)", fontsize=9)
         figure.supylabel("latitude (degrees north)", fontsize=9)

@@ -1,4 +1,4 @@
-"""What a case that reads maps should show in its history, cell by cell.
+"""The values that a case with maps should show in its history, cell by cell.
 
 The SourceMods multiply decay rates and leave `T_SCALAR` and `W_SCALAR` as CTSM makes them, so that
 the maps of q10 and w_scaling show only in `K_*`, as `environment_factor`.

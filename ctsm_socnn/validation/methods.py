@@ -1,4 +1,4 @@
-"""The methods that are compared, each behind one function: learn from some sites, answer at others.
+"""The methods that are compared, each as one function: fit on some sites, predict at others.
 
 The first four are those of Tao et al. (2020):
 

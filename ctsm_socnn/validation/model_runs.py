@@ -1,8 +1,8 @@
-"""Soil carbon of CTSM runs, at the places where it was measured.
+"""Soil carbon of CTSM runs at the profiles.
 
 A run is compared with the profiles of its grid cells. Several profiles in one cell all count, and
 share one modelled profile: the spread among them is what no cell mean can explain. `cell_means` does
-the same with one mean a cell.
+the same with one mean per cell.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sections of a report about the network and the soil carbon that its parameters make."""
+"""Sections of a report about the network and the soil carbon from its parameters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def network_section(model: Model) -> Section:
     facts = {
         "method": model.method,
         "networks": str(len(model.members)),
-        "each learns from": "locations of its own, drawn with replacement"
+        "each learns from": "a bootstrap sample of locations"
         if model.settings.bootstrap
         else "all sites",
         "inputs": str(len(model.transform.numeric) + len(model.transform.categorical)),
@@ -42,9 +42,9 @@ def network_section(model: Model) -> Section:
     if found is None:
         return Section("Network", facts=facts)
     text = (
-        f"Intervals were learnt from the errors at sites not seen ({found['folds']} folds). Shares of "
-        "observations within them, at sites of other folds than they were learnt from; root mean "
-        "squares of errors and of the spread over the networks, in natural logarithms."
+        f"Intervals were learnt from the errors at unseen sites ({found['folds']} folds). The table gives "
+        "out-of-fold coverage, and root mean squares of errors and of the spread over the networks, "
+        "in natural logarithms."
     )
     table = _coverage_table(found["coverage"], found["spread"])
     return Section("Network", [text], facts=facts, tables=[table])
@@ -61,7 +61,7 @@ def _coverage_table(coverage: Mapping[str, Any], spread: Mapping[str, Any]) -> T
         for name, shares in coverage.items()
     ]
     headings = ["of", "n", *(f"within {level:.0%}" for level in LEVELS), "errors", "networks"]
-    return Table("Intervals at sites not seen", headings, rows)
+    return Table("Intervals at unseen sites", headings, rows)
 
 
 def carbon_section(directory: Path) -> Section:
@@ -100,7 +100,7 @@ def carbon_section(directory: Path) -> Section:
         for name, each in summary.get("totals_pgc", {}).items()
     ]
     tables = [Table("Over land, PgC; ± spread over the networks", ["stock", "total"], rows)]
-    text = "Each cell's parameters, run through the kernel on the cell's forcing to steady state."
+    text = "The kernel's steady state with each cell's parameters and forcing."
     return Section(
         "Soil carbon", [text], facts=facts, tables=tables if rows else [], figures=[picture]
     )

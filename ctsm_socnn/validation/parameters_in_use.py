@@ -1,4 +1,4 @@
-"""Which parameters a CTSM run really used, read from its own history files.
+"""Which parameters a CTSM run really used, derived from its history files.
 
 A case can be built with a paramfile and run without it: the wrong file is named, a version ignores
 the value, SourceMods are not compiled in. The decay rates (`K_*`), the scalars and the fluxes of
@@ -135,7 +135,7 @@ def find_evidence(
     estimates = _estimates(fields, expected, mapped)
     if not estimates:
         raise ValidationError(
-            f"{paths[0]} has no K_* field nor respiration by pool, so nothing can be told; let the "
+            f"{paths[0]} has no K_* field nor respiration by pool, so nothing can be determined; let the "
             f"run write them with the usermods of {shipped_directory('usermods')}/forcing_output"
         )
     return [

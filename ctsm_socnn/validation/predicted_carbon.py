@@ -1,4 +1,4 @@
-"""The soil carbon that a network's parameters make on a grid, as a directory of a run."""
+"""Soil carbon on a grid from a network's parameters, as a directory of a run."""
 
 from __future__ import annotations
 

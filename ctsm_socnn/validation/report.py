@@ -1,4 +1,4 @@
-"""One HTML file about one run: what went in, what was left out, what came out, and how well.
+"""One HTML file about one run: inputs, exclusions, results and scores.
 
 Nothing in it is fetched from anywhere: styles and figures are inside the file, so that it can be
 mailed, archived beside the results, and printed.
@@ -40,7 +40,7 @@ _TEMPLATE: Final = "report.html.j2"
 _KILO: Final = 1000.0
 _SAMPLE_CAPTIONS: Final = {
     "in": "In sample: fitted to the same profiles",
-    "out": "Out of sample: each location answered by what the others taught",
+    "out": "Out of sample: each location predicted from the others",
     "run": "Runs of CTSM",
 }
 # Score, heading, factor, digits.
@@ -183,7 +183,7 @@ def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
         tables=[*tables, _depth_table(comparison)],
         figures=[
             Picture.drawn(
-                "Modelled against observed soil carbon; colours count observations.",
+                "Modelled versus observed soil carbon; colour gives the number of observations.",
                 lambda path: draw_observed_modelled(comparison, path),
                 broad=len(methods) > 1,
             ),
@@ -202,7 +202,7 @@ def score_section(comparison: xr.Dataset, seed: int, mapped: str) -> Section:
 def map_section(maps: xr.Dataset, facts: Mapping[str, str]) -> Section:
     """Parameter maps."""
     picture = Picture.drawn(
-        "Parameters that profiles tell most about; in grey the spread over several networks.",
+        "Parameters that profiles constrain most; in grey the spread over several networks.",
         lambda path: draw_parameter_maps(maps, path),
         broad=True,
     )

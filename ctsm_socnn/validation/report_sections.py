@@ -1,4 +1,4 @@
-"""Sections of reports beside the main scores: groups, times of carbon, and what runs show."""
+"""Sections of reports besides the main scores: groups, carbon times, and results of runs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def times_section(
     columns = Columns.from_sites(sites.isel(site=chosen))
     times = {name: carbon_times(columns, values[chosen]) for name, values in parameters.items()}
     text = (
-        f"At steady state, at {chosen.size} of {places.size} sites: medians and middle halves. Turnover time is the "
+        f"At steady state, at {chosen.size} of {places.size} sites: medians and interquartile ranges. Turnover time is the "
         "carbon of a layer over what is respired from it, mean age the time since its carbon entered "
         "the soil, transit time the carbon of the column over its input (Sierra et al. 2017)."
     )
@@ -89,7 +89,7 @@ def times_section(
         lambda path: draw_carbon_times(times, path),
         broad=True,
     )
-    return Section("Times of carbon", [text], figures=[picture])
+    return Section("Turnover times and ages of carbon", [text], figures=[picture])
 
 
 def stock_section(stocks: pd.DataFrame) -> Section:
@@ -128,7 +128,7 @@ def cell_section(table: pd.DataFrame) -> Section:
     headings += ["NSE", "R²", "CCC", "RMSE", "bias"]
     text = (
         "Stocks of cell means, kgC m⁻². Profiles of one square of 0.1 degrees share the weight of one; "
-        "with --land-cover each class counts with its share of the cell. Cells count with their land. Small print: standard error of an observed cell mean."
+        "with --land-cover each class is weighted by its fraction of the cell. Cells are weighted by land area. Small print: standard error of an observed cell mean."
     )
     return Section("Cell means", [text], tables=[Table("By depth", headings, rows)])
 
@@ -163,7 +163,7 @@ def kernel_section(checks: Mapping[str, xr.Dataset]) -> Section:
     tables = [_kernel_table(name, check) for name, check in checks.items()]
     figures = [
         Picture.drawn(
-            f"Run {name}: kernel less run, cell by cell.",
+            f"Run {name}: kernel minus run, cell by cell.",
             lambda path, check=check: draw_kernel_differences(check, path),  # type: ignore[misc]
             broad=True,
         )
@@ -171,11 +171,11 @@ def kernel_section(checks: Mapping[str, xr.Dataset]) -> Section:
     ]
     text = (
         "The kernel is driven by the run's monthly scalars and litter inputs. A pool's difference is "
-        "the carbon that its change over the period misses, over the carbon that left it. A field "
-        "agrees if its median over the cells is within what is allowed."
+        "the error of its change over the period, relative to the carbon that left it. A field "
+        "agrees if its median over the cells is within the tolerance."
     )
     steady = [f"Run {name}. {steady_text(check)}" for name, check in checks.items()]
-    return Section("Kernel against run", [text, *steady], tables=tables, figures=figures)
+    return Section("Kernel versus run", [text, *steady], tables=tables, figures=figures)
 
 
 def totals_section(found: Mapping[str, Sequence[Total]]) -> Section:
@@ -195,7 +195,7 @@ def totals_section(found: Mapping[str, Sequence[Total]]) -> Section:
     ]
     return Section(
         "Totals",
-        ["Soil organic carbon over the land of the grid; compare only grids of the same land."],
+        ["Soil organic carbon over the land of the grid; compare only grids with the same land."],
         tables=[
             Table("PgC, and means over land", headings, rows),
             Table("Published, PgC", ["source", "region", "to", "PgC"], published),

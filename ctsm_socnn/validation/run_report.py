@@ -65,7 +65,7 @@ def report_run(
     if absent:
         raise ValidationError(
             f"{results} lacks {', '.join(absent)}: it is not a finished run of build-params; "
-            "give its --output directory, and let the run end first"
+            "give its --output directory after the run has finished"
         )
     sites, comparison = (open_file(results / name) for name in ("sites.nc", _COMPARISON))
     if "lon" not in comparison:
@@ -121,8 +121,8 @@ def _headline(sites: xr.Dataset, comparison: xr.Dataset) -> str:
 def _left_out(results: Path, sites: xr.Dataset, comparison: xr.Dataset) -> Section:
     """Every profile and layer that was not used, counted by reason; the profiles by name."""
     tables = [
-        counts_table("Profiles that are no site", _counts(sites, "excluded_")),
-        counts_table("Layers that carry a flag or a note", _counts(sites, "layers_")),
+        counts_table("Excluded profiles", _counts(sites, "excluded_")),
+        counts_table("Layers with a flag or a note", _counts(sites, "layers_")),
         counts_table(
             "Observations left out of the scores", json.loads(comparison.attrs["excluded"])
         ),
@@ -184,11 +184,11 @@ def _maps(results: Path) -> Section:
     facts = {"cells": str(int(known.sum()))}
     if "extrapolated" in maps:
         outside = int((maps["extrapolated"].values[known] > 0).sum())
-        facts["cells unlike any site"] = str(outside)
+        facts["extrapolated cells (unlike any training site)"] = str(outside)
     if (results / "model_grid.nc").is_file():
         grid = open_file(results / "model_grid.nc")
         facts["cells of the model grid with values"] = str(int((grid["landmask"].values > 0).sum()))
-        facts["of them filled, for want of data"] = str(int((grid["filled"].values > 0).sum()))
+        facts["of them filled, having no data"] = str(int((grid["filled"].values > 0).sum()))
     return map_section(maps, facts)
 
 

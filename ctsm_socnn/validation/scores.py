@@ -1,4 +1,4 @@
-"""How well modelled soil carbon meets observed: pure functions on arrays.
+"""Scores of modelled against observed soil carbon: pure functions on arrays.
 
 `nse` is 1 - SSE/SST about the mean of the observations; `r2` is the squared correlation. The two
 agree only for an unbiased regression, and papers call both "R2"; here they never share a name.

@@ -1,4 +1,4 @@
-"""Carbon stocks to several depths, of observed and modelled profiles alike.
+"""Carbon stocks to several depths, of observed and modelled profiles.
 
 Both are integrals of lines through the observed depths, so that gaps of a profile are no errors of
 the model. A profile counts for a depth only if it was sampled nearly that deep.

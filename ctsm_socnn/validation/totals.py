@@ -1,4 +1,4 @@
-"""Soil carbon added up over land, PgC, beside published totals."""
+"""Soil carbon totals over land, PgC, beside published totals."""
 
 from __future__ import annotations
 

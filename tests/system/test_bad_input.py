@@ -183,7 +183,7 @@ def test_output_of_something_else_is_left_alone(
     (copy / "out").mkdir()
     (copy / "out" / "sites.nc").write_text("precious")
     assert build(copy) == 2
-    assert "not of this run" in capsys.readouterr().err
+    assert "not from this run" in capsys.readouterr().err
     assert (copy / "out" / "sites.nc").read_text() == "precious"
 
 

@@ -68,7 +68,7 @@ def test_a_case_without_maps_agrees_better_with_the_profiles_than_before(
     assert "fitted in the equations of" in readme
     assert "At CTSM's own values, which the estimate assumes:" in readme
     assert "Nothing was left out." in readme
-    assert "What that loses" not in readme
+    assert "What is lost" not in readme
 
 
 def test_figures_are_drawn(result: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_second_run_keeps_everything(
         words += ["--set", entry]
     assert main(words) == 0
     printed = capsys.readouterr().out
-    assert printed.count("done before, kept") == 13
+    assert printed.count("already done, kept") == 13
     assert "network" in printed
 
 

@@ -90,7 +90,7 @@ def sites_file(world: Path) -> Path:
 def odd_posterior(
     sites_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[xr.Dataset, str]:
-    """The posterior of a file whose first sites are spoilt, one a case, and the closing table."""
+    """The posterior of a file whose first sites are spoilt, one per case, and the closing table."""
     directory = tmp_path_factory.mktemp("odd")
     sites = open_sites(sites_file)
     for place, (spoil, _) in enumerate(CASES):

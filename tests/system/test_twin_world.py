@@ -117,7 +117,7 @@ def test_figures_and_the_report_are_there(results):
     assert (results / "maps.png").stat().st_size > 10_000
     page = (results / "report.html").read_text()
     assert "at_sea" in page
-    assert "Intervals at sites not seen" in page
+    assert "Intervals at unseen sites" in page
     assert "Over land, PgC" in page
     assert "Loss of skill when shuffled" in page
 
@@ -138,7 +138,7 @@ def test_the_bundle_makes_the_same_values_again(results, tmp_path, capsys):
 def test_given_again_nothing_is_done_again(world, results, capsys):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")}
     assert main(_words(world, results)) == 0
-    assert capsys.readouterr().out.count("done before, kept") == 14
+    assert capsys.readouterr().out.count("already done, kept") == 14
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*.nc")} == before
 
 
@@ -149,7 +149,7 @@ def test_the_outcome_as_json_and_progress_beside_it(world, results, capsys):
     assert told["scores"] == json.loads((results / "evaluation" / "scores.json").read_text())
     assert [case["name"] for case in told["cases"]] == ["twin_clm50", "twin_ctsm54"]
     assert all(Path(case["usermods"]).is_dir() for case in told["cases"])
-    assert captured.err.count("done before, kept") == 14
+    assert captured.err.count("already done, kept") == 14
 
 
 def test_other_settings_do_not_mix_with_finished_results(world, results, capsys):
@@ -183,7 +183,7 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(world, tmp_path, number, 
     _, error = process.communicate(timeout=120)
     assert process.returncode == status
     assert error.splitlines()[-1] == (
-        f"ctsm-socnn build-params: {said}; run the same command again: it goes on where it was"
+        f"ctsm-socnn build-params: {said}; run the same command again: it continues where it stopped"
     )
     assert [path.name for path in results.rglob(".*")] == [".lock"]
 

@@ -61,7 +61,7 @@ def test_stages_run_once(source: Path, directory: Path) -> None:
     assert lines[1].startswith("[1/2] reading: written (")
     run_stages(journal.stages, directory, report=lines.append)
     assert journal.ran == ["first", "second"]
-    assert lines[-1] == "[2/2] copying: done before, kept"
+    assert lines[-1] == "[2/2] copying: already done, kept"
 
 
 def test_a_stopped_run_goes_on(source: Path, directory: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_changed_input_redoes_what_follows(source: Path, directory: Path) -> N
 
 def test_a_foreign_file_is_not_replaced(source: Path, directory: Path) -> None:
     (directory / "second.txt").write_text("precious")
-    with pytest.raises(FileError, match="is not of this run"):
+    with pytest.raises(FileError, match="is not from this run"):
         run_stages(Journal(source).stages, directory, report=lambda _: None)
     assert (directory / "second.txt").read_text() == "precious"
 
@@ -138,7 +138,7 @@ def test_a_kill_between_output_and_ledger_is_mended(source: Path, directory: Pat
 def test_a_foreign_directory_is_not_removed(directory: Path) -> None:
     (directory / "long").mkdir()
     stage = Stage("long", "working", "long", lambda _: "done", resumes=True)
-    with pytest.raises(FileError, match="is not of this run"):
+    with pytest.raises(FileError, match="is not from this run"):
         run_stages([stage], directory, report=lambda _: None)
     assert (directory / "long").is_dir()
 

@@ -1,6 +1,6 @@
-"""Comparison of the installed kernel with files of reference numbers.
+"""Comparison of the installed kernel with files of reference values.
 
-One module a form of file. A form says whether a dataset is of its kind, and compares the kernel
+One module per form of file. A form says whether a dataset is of its kind, and compares the kernel
 with it block by block. A form added to `FORMS` is known to `ctsm-socnn verify`.
 """
 

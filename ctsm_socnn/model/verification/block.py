@@ -1,4 +1,4 @@
-"""One line of a verification: how far the kernel is from a block of reference numbers."""
+"""One line of a verification: the error of the kernel in a block of reference values."""
 
 from __future__ import annotations
 

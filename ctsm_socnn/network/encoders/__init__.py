@@ -1,4 +1,4 @@
-"""Encoders: from scaled inputs to one raw score a parameter.
+"""Encoders: from scaled inputs to one raw score per parameter.
 
 Each module of this package is one encoder. It holds a class `Encoder`, built as
 `Encoder(n_numeric, class_counts, n_outputs, settings)` and called with the numeric inputs
@@ -39,7 +39,7 @@ def build_encoder(
     class_counts : sequence of int
         Number of classes of each categorical input.
     n_outputs : int
-        Scores wanted, one a parameter.
+        Scores wanted, one per parameter.
     settings : EncoderSettings
 
     Raises

@@ -1,4 +1,4 @@
-"""A sum of curves: each input has its own small network and no input meets another."""
+"""A sum of curves: each input has its own small network, without interactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A linear model of the scores: every input has one weight a parameter."""
+"""A linear model of the scores: every input has one weight per parameter."""
 
 from __future__ import annotations
 

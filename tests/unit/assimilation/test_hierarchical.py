@@ -23,7 +23,7 @@ QUICK = {"cost": "log", "starts": 1}
 
 
 def world(twin_sites: xr.Dataset, difference: float, seed: int) -> xr.Dataset:
-    """Sites whose classes differ in efolding and tau_s3 by that share of the range."""
+    """Sites whose classes differ in efolding and tau_s3 by that fraction of the range."""
     rng = np.random.default_rng(seed)
     unit = np.full((N_SITES, 21), 0.5)
     for name in ("efolding", "tau_s3"):
@@ -128,8 +128,8 @@ def test_its_gradient_agrees_with_differences(twin: tuple[xr.Dataset, np.ndarray
 @pytest.mark.parametrize(
     ("by", "error", "message"),
     [
-        ("cov_biome", ConfigError, "no variable 'cov_biome' with one value a site; choose from"),
-        ("soc", ConfigError, "no variable 'soc' with one value a site"),
+        ("cov_biome", ConfigError, "no variable 'cov_biome' with one value per site; choose from"),
+        ("soc", ConfigError, "no variable 'soc' with one value per site"),
         ("same", AssimilationError, "same has 1 class among the 48 usable sites"),
     ],
 )

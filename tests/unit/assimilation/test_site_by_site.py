@@ -313,7 +313,7 @@ def test_parameters_that_the_profiles_do_not_tell_are_named(
     posterior = site_by_site(twin[0], settings, output=tmp_path / "posterior.nc")
     table = posterior_summary(posterior, twin[0], 1.0)
     assert "without effect on carbon: cryo (6 sites), tau_cwd (6 sites)" in table
-    hardly = next(line for line in table.splitlines() if line.startswith("hardly narrowed"))
+    hardly = next(line for line in table.splitlines() if line.startswith("hardly constrained"))
     assert "fcwdl2" in hardly
     assert "tau_cwd" not in hardly
     assert "efolding" not in hardly

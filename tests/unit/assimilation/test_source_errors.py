@@ -95,7 +95,7 @@ def test_each_observation_has_its_own_stated_error_and_0_states_none(sites: xr.D
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("observation_sd = 0.3", "observation_sd stands alone; put it into a table"),
+        ("observation_sd = 0.3", "observation_sd is not in a table; put it into one"),
         ("[NEON]\nsd = 0.1", "unknown 'sd' for NEON; choose from observation_sd"),
         ("[NEON]\nobservation_sd = 0", "observation_sd of NEON is 0; it must be above 0"),
         ("[KSSL]\nobservation_sd = 0.2", "no site has the source KSSL; sources there are: NEON"),

@@ -50,11 +50,11 @@ def test_the_table_counts_sites_and_says_what_they_cost() -> None:
     assert lines["rhat too high"].split() == ["1", "33.3%"]
     assert lines["no carbon input"].split() == ["1", "33.3%"]
     assert lines["evaluations of the model"] == "2e+03"
-    assert lines["evaluations a CPU-second"] == "4e+03"
-    assert lines["CPU-seconds a site"] == "0.250"
+    assert lines["evaluations per CPU-second"] == "4e+03"
+    assert lines["CPU-seconds per site"] == "0.250"
     assert lines["time of this run"] == "0:01:01"
     assert lines["largest R-hat, median of sites"] == "1.020"
-    assert lines["least bulk ESS, median of sites"] == "400"
+    assert lines["smallest bulk ESS, median of sites"] == "400"
     assert lines["observations in 90% intervals"] == "0.950"
 
 

@@ -67,7 +67,7 @@ def test_an_existing_result_is_kept(files: Path, capsys: pytest.CaptureFixture[s
         (("--methods", "default", "hierarchical"), "hierarchical learns by classes of sites"),
         (
             ("--methods", "default", "hierarchical", "--classes", "Nowhere"),
-            "the sites have no variable 'Nowhere' with one value a site",
+            "the sites have no variable 'Nowhere' with one value per site",
         ),
         (("--members", "0"), "network setting members: Input should be greater than"),
         (("--folds", "41"), "fewer than 41 folds"),

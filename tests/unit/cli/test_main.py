@@ -120,7 +120,7 @@ def test_how_to_go_on_is_all_that_an_interrupted_command_says(work, monkeypatch,
     monkeypatch.setattr(sys, "unraisablehook", heard.append)
     assert main(["train"]) == 130
     assert capsys.readouterr().err == (
-        "ctsm-socnn train: interrupted; run the same command again: it goes on where it was\n"
+        "ctsm-socnn train: interrupted; run the same command again: it continues where it stopped\n"
     )
     gc.collect()
     assert heard == []

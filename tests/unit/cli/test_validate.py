@@ -145,7 +145,9 @@ def test_results_are_replaced_only_when_asked(world, tmp_path, capsys, monkeypat
 def test_a_run_with_its_own_paramfile_passes(world, capsys):
     words = ["--paramfile", f"{world}/ctsm54_params.nc", "--ctsm", "ctsm5.4"]
     assert main(["validate", *_run(world), *words]) == 0
-    assert "Run default used all 16 scalars that can be told, of 23." in capsys.readouterr().out
+    assert (
+        "Run default used all 16 scalars that can be determined, of 23." in capsys.readouterr().out
+    )
 
 
 def test_a_paramfile_that_the_run_did_not_use_fails_the_check(world, tmp_path, capsys):

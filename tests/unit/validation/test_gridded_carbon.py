@@ -56,7 +56,9 @@ def test_soil_pools_in_another_unit_are_refused(history, tmp_path):
     shutil.copy(history[0], path)
     with netCDF4.Dataset(path, "a") as dataset:
         dataset["SOM_SLO_C_vr"].units = "kgC/m^3"
-    with pytest.raises(ForcingError, match=r"SOM_SLO_C_vr is in 'kgC/m\^3', must be in 'gC m-3'"):
+    with pytest.raises(
+        ForcingError, match=r"SOM_SLO_C_vr is in 'kgC/m\^3'; it must be in 'gC m-3'"
+    ):
         stocks_of_run("run", [path])
 
 

@@ -78,7 +78,7 @@ def test_variables_of_the_sites_make_groups_with_names(comparison, sites):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("order", "no variable 'order' with one value a site; they have cov_Biome"),
+        ("order", "no variable 'order' with one value per site; they have cov_Biome"),
         ("TSOI", "no variable 'TSOI'"),
         ("rain", "cov_rain holds fractions"),
         ("code", "cov_code has 100 distinct values"),
