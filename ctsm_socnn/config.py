@@ -153,10 +153,11 @@ class AssimilationConfig(_Section):
 
 
 class NetworkConfig(NetworkSettings):
-    """The network that spreads site parameters over the map."""
+    """The network from covariates to parameters."""
 
     method: Literal["two-step", "end-to-end"] = Field(
-        "two-step", description="learn site posteriors, or learn through the kernel"
+        "end-to-end",
+        description="learn through the kernel, or as published, in two steps, from site posteriors",
     )
     calibrate: int | None = Field(
         None,

@@ -207,11 +207,9 @@ def _cost(config: Config, workers: int, counts: dict[str, Any]) -> Look:
     training = _BYTES_OF_TEACHERS * bool(imagined) + _BYTES_PER_IMAGINED * imagined
     peak = max(here, min(workers, max(_folds(config))) * (_BYTES_AT_LEAST + training))
     values = {"workers": workers, "seconds": round(seconds), "bytes": round(peak)}
-    return Look(
-        "cost",
-        values,
-        f"cost: about {_duration(seconds)} with {workers} workers, and {peak / 1e9:.1f} GB of memory",
-    )
+    processes = "1 process" if workers == 1 else f"{workers} processes"
+    text = f"cost: about {_duration(seconds)} with {processes}, and {peak / 1e9:.1f} GB of memory"
+    return Look("cost", values, text)
 
 
 def _training_seconds(config: Config, sites: int, imagined: int, workers: int) -> float:

@@ -44,7 +44,6 @@ EXPERIMENTS: Final = {
     # 25,444 profiles need neither imagined sites nor many members and epochs.
     "twin": Experiment(
         (
-            "network.method=end-to-end",
             "network.members=2",
             "network.imagined_sites=0",
             "network.epochs=40",

@@ -272,7 +272,7 @@ file = "covariates.nc"
 categorical = ["cov_land_cover"]
 
 [network]
-members = 3          # fewer than usual: the demo has five minutes
+members = 2          # fewer than usual, to save time
 
 [grid]
 target = "surfdata.nc"

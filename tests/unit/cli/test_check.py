@@ -26,7 +26,7 @@ def test_every_input_gets_a_line(configuration, capsys):
     assert lines[3] == "model grid: surfdata.nc, 175 of 192 cells are filled"
     assert [line.split()[1] for line in lines[4:6]] == ["twin_clm50:", "twin_ctsm54:"]
     assert all(line.endswith("; maps are not read, its scalars are fitted") for line in lines[4:6])
-    assert re.fullmatch(r"cost: about \d+ s with 1 workers?, and 0\.4 GB of memory", lines[6])
+    assert re.fullmatch(r"cost: about \d+ s with 1 process, and 1\.1 GB of memory", lines[6])
 
 
 def test_the_same_as_json(configuration, capsys):
