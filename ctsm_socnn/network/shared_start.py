@@ -23,8 +23,9 @@ _STARTS: Final = 3
 _ITERATIONS: Final = 60
 _SPREAD: Final = 1.2
 """Standard deviation of the random starts' scores."""
-_PULL: Final = 1e-4
-"""Weight of the square of the scores, which keeps them off the flat ends of the sigmoid."""
+_PULL: Final = 0.3
+"""Weight of the mean square of the scores. It keeps parameters that the profiles hardly constrain off
+their bounds, where the sigmoid is so flat that networks would leave them the same everywhere."""
 
 
 def fit_shared_parameters(
