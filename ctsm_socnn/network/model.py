@@ -21,7 +21,7 @@ from ctsm_socnn.network.parameter_head import BoundedHead, ClippedHead, predicte
 from ctsm_socnn.network.refinement import Refinement
 from ctsm_socnn.network.settings import NetworkSettings
 from ctsm_socnn.network.training import ParameterNetwork, one_torch_thread
-from ctsm_socnn.parameters import to_physical
+from ctsm_socnn.parameters import PARAMETER_NAMES, to_physical
 
 __all__ = ["METHODS", "Model", "Prediction", "build_network"]
 
@@ -158,10 +158,18 @@ class Model:
         return Prediction(members, to_physical(centre))
 
     def _members(self, inputs: Inputs, nearness: Tensor | None) -> NDArray[np.float64]:
+        # Most cells of a map may be sea.
+        rows = np.flatnonzero(inputs.usable)
+        values = np.full((len(self.members), len(inputs), len(PARAMETER_NAMES)), np.nan)
+        if rows.size == 0:
+            return values
+        known = inputs.take(rows)
+        near = None if nearness is None else nearness[torch.from_numpy(rows)]
         # On one thread, because sums in another order have other last digits.
         with torch.no_grad(), one_torch_thread():
-            values = self.member_values(torch.from_numpy(inputs.numeric), inputs, nearness).numpy()
-        return np.where(inputs.usable[:, np.newaxis], values, np.nan)
+            predicted = self.member_values(torch.from_numpy(known.numeric), known, near)
+        values[:, rows] = predicted.numpy()
+        return values
 
     def member_values(self, numeric: Tensor, inputs: Inputs, nearness: Tensor | None) -> Tensor:
         """Unit-cube parameters of each member, shape (member, n, 21), with the graph from `numeric`.

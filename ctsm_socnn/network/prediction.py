@@ -142,14 +142,15 @@ def parameter_maps(model: Model, predicted: PredictedCells) -> xr.Dataset:
     """Put the parameters of a block on its part of the map."""
     block = predicted.block
     spread = spread_over_members(predicted.members) * (upper_bounds() - lower_bounds())
-    maps = xr.Dataset(coords=block.positions)
+    maps: dict[str, xr.DataArray] = {}
     for column, known in enumerate(PARAMETERS):
         attributes = {"units": known.units, "long_name": known.meaning}
         bounds = {"valid_min": known.lower, "valid_max": known.upper}
         maps[known.name] = block.map_of(predicted.centre[:, column], **attributes, **bounds)
         attributes["long_name"] = f"standard deviation over the ensemble of {known.meaning}"
         maps[f"{known.name}_sd"] = block.map_of(spread[:, column], **attributes)
-    return mark_extrapolation(maps, predicted).assign_attrs(map_attributes(model))
+    whole = xr.Dataset(maps, coords=block.positions, attrs=map_attributes(model))
+    return mark_extrapolation(whole, predicted)
 
 
 def map_attributes(model: Model) -> dict[str, str]:

@@ -67,7 +67,7 @@ class EnsembleCarbon:
             "depth": ("layer", SOIL_GRID.node_depth, {"units": "m", "long_name": "node depth"}),
             "thickness": ("layer", SOIL_GRID.thickness, {"units": "m"}),
         }
-        maps = xr.Dataset(coords={**predicted.block.positions, **depths})
+        maps: dict[str, xr.DataArray] = {}
         every = np.concatenate([self.centre[np.newaxis], self.members])
         for name, depth in {"soc": None, **STOCKS}.items():
             values = np.moveaxis(every, 2, 1) if depth is None else self.stock(every, depth)
@@ -79,7 +79,8 @@ class EnsembleCarbon:
                     units="gC m-3" if depth is None else "gC m-2",
                     long_name=f"{meaning}soil organic carbon{_reach(depth)}",
                 )
-        return mark_extrapolation(maps, predicted)
+        whole = xr.Dataset(maps, coords={**predicted.block.positions, **depths})
+        return mark_extrapolation(whole, predicted)
 
     def _everywhere(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
         """Spread values of known cells, shape (..., known), over all cells."""
