@@ -19,6 +19,7 @@ __all__ = [
     "SocnnError",
     "ValidationError",
     "VersionError",
+    "WorkerError",
     "require_at_least",
 ]
 
@@ -45,6 +46,10 @@ class ProfileError(SocnnError):
 
 class KernelError(SocnnError):
     """The kernel was given something outside its domain."""
+
+
+class WorkerError(SocnnError):
+    """Processes that share the work were lost or cannot be reached."""
 
 
 class AssimilationError(SocnnError):

@@ -23,7 +23,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import TypeVar
 
-from ctsm_socnn.errors import AssimilationError, ConfigError
+from ctsm_socnn.errors import ConfigError, WorkerError
 
 __all__ = ["LOCAL_CLUSTER", "open_executor", "run_tasks"]
 
@@ -52,7 +52,7 @@ def open_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
     ------
     ConfigError
         If dask.distributed is not installed.
-    AssimilationError
+    WorkerError
         If the scheduler cannot be reached, or workers are lost for good.
     """
     if scheduler is not None:
@@ -120,7 +120,7 @@ def _process_executor(workers: int) -> Iterator[Executor]:
             yield pool
         except BrokenProcessPool as error:
             _let_go_of_tasks(pool)
-            raise AssimilationError(
+            raise WorkerError(
                 "a worker process ended before its time: killed, out of memory, or started by a "
                 f"script without `if __name__ == '__main__':`; {_GO_ON}"
             ) from error
@@ -189,14 +189,14 @@ def _dask_executor(workers: int, scheduler: str) -> Iterator[Executor]:
             try:
                 client = Client(_address(scheduler), timeout="30s")
             except (OSError, ValueError) as error:
-                raise AssimilationError(
+                raise WorkerError(
                     f"the dask scheduler {scheduler} cannot be reached: {error}"
                 ) from error
         held.enter_context(client)
         try:
             yield client.get_executor()
         except (KilledWorker, CancelledError, CommClosedError) as error:
-            raise AssimilationError(
+            raise WorkerError(
                 f"the dask scheduler {scheduler} or its workers were lost; {_GO_ON}"
             ) from error
 
@@ -207,12 +207,12 @@ def _address(scheduler: str) -> str:
         return scheduler
     path = Path(scheduler)
     if not path.is_file():
-        raise AssimilationError(
+        raise WorkerError(
             f"the dask scheduler file {scheduler} does not exist; is the scheduler running?"
         )
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssimilationError(
+        raise WorkerError(
             f"{scheduler} is not a dask scheduler file: it does not name an `address`"
         ) from error

@@ -98,6 +98,8 @@ def site_by_site(
         If the output exists or cannot be written.
     KernelError
         If the forcing of every site is out of range.
+    WorkerError
+        If workers are lost, or the scheduler cannot be reached.
     """
     require_at_least(1, workers=workers)
     output = Path(output)

@@ -142,7 +142,7 @@ def fold_models(
     ------
     NetworkError
         As training.
-    AssimilationError
+    WorkerError
         If a worker is lost.
     """
     require_at_least(1, workers=workers)

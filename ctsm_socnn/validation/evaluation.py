@@ -105,7 +105,7 @@ def predict_out_of_sample(
         learns from.
     NetworkError
         If the posterior is not that of the sites, and as the methods themselves.
-    AssimilationError
+    WorkerError
         If a worker is lost.
     """
     require_at_least(1, workers=workers)

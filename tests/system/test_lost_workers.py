@@ -18,7 +18,7 @@ import xarray as xr
 from ctsm_socnn.assimilation import SamplingPlan, Settings, site_by_site
 from ctsm_socnn.cli.main import main
 from ctsm_socnn.demo import make_twin_world
-from ctsm_socnn.errors import AssimilationError
+from ctsm_socnn.errors import WorkerError
 from ctsm_socnn.schemas import open_sites
 
 SETTINGS = Settings(plan=SamplingPlan(chains=4, warmup=150, draws=150), seed=2)
@@ -87,7 +87,7 @@ def test_a_lost_dask_cluster_is_an_error_that_loses_nothing(
     with distributed.LocalCluster(**ONE_WORKER) as cluster:
         address = cluster.scheduler_address
         thread = when_a_block_is_done(output, cluster.close)
-        with pytest.raises(AssimilationError, match="were lost; what is done so far is kept"):
+        with pytest.raises(WorkerError, match="were lost; what is done so far is kept"):
             site_by_site(open_sites(sites_file), SETTINGS, output=output, scheduler=address)
         thread.join()
     assert_that_the_rest_follows(sites_file, output, whole)
@@ -98,7 +98,7 @@ def test_a_lost_process_is_an_error_that_loses_nothing(
 ) -> None:
     output = tmp_path / "posterior.nc"
     thread = when_a_block_is_done(output, lambda: multiprocessing.active_children()[0].kill())
-    with pytest.raises(AssimilationError, match="a worker process ended before its time"):
+    with pytest.raises(WorkerError, match="a worker process ended before its time"):
         site_by_site(open_sites(sites_file), SETTINGS, output=output, workers=2)
     thread.join()
     assert_that_the_rest_follows(sites_file, output, whole)

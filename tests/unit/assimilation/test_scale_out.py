@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from ctsm_socnn.assimilation import SamplingPlan, Settings, Shard, merge_posteriors, site_by_site
-from ctsm_socnn.errors import AssimilationError, ConfigError
+from ctsm_socnn.errors import AssimilationError, ConfigError, WorkerError
 from ctsm_socnn.schemas import open_file, open_sites
 
 SHORT = Settings(plan=SamplingPlan(chains=4, warmup=60, draws=40), seed=4)
@@ -108,7 +108,7 @@ def test_a_dask_cluster_gives_the_same(
 
 def test_a_scheduler_that_does_not_run_is_an_error(sites: xr.Dataset, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="needs the extra `cluster`")
-    with pytest.raises(AssimilationError, match=r"no_such_file.json does not exist"):
+    with pytest.raises(WorkerError, match=r"no_such_file.json does not exist"):
         site_by_site(
             sites, SHORT, output=tmp_path / "p.nc", scheduler=str(tmp_path / "no_such_file.json")
         )
@@ -121,7 +121,7 @@ def test_a_file_that_is_no_scheduler_file_is_an_error(
     pytest.importorskip("distributed", reason="needs the extra `cluster`")
     path = tmp_path / "scheduler.json"
     path.write_text(text)
-    with pytest.raises(AssimilationError, match=r"scheduler\.json is not a dask scheduler file"):
+    with pytest.raises(WorkerError, match=r"scheduler\.json is not a dask scheduler file"):
         site_by_site(sites, SHORT, output=tmp_path / "p.nc", scheduler=str(path))
 
 
