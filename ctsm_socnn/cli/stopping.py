@@ -45,7 +45,8 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(number, _stop)
     sys.unraisablehook = partial(_all_but_stops, hook)
     try:
-        yield
+        with _stops_behind_errors():
+            yield
     except KeyboardInterrupt as stop:
         # An impatient second Ctrl-C must not cut off the last line.
         ignore_stops()
@@ -57,6 +58,16 @@ def stopped_by_signals() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         forget_request()
+
+
+@contextmanager
+def _stops_behind_errors() -> Iterator[None]:
+    """Stop if an error follows a request to stop: a library may have turned one into the other."""
+    try:
+        yield
+    except Exception:
+        stop_if_asked()
+        raise
 
 
 def ignore_stops() -> None:

@@ -134,6 +134,22 @@ def test_stages_stop_when_the_one_that_swallowed_it_is_done(tmp_path, number, ki
     assert {name: entry["state"] for name, entry in states.items()} == {"first": "done"}
 
 
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_an_error_that_a_library_makes_of_a_stop_is_the_stop(number, kind):
+    def library() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        except KeyboardInterrupt as error:
+            raise SystemError("returned a result with an exception set") from error
+
+    with pytest.raises(KeyboardInterrupt) as stop, stopped_by_signals():
+        library()
+    assert stop.type is kind
+    with pytest.raises(SystemError), stopped_by_signals():
+        raise SystemError("of its own")
+
+
 def test_a_block_is_kept_before_the_stop(tmp_path):
     with stopped_by_signals(), Checkpoint(tmp_path / "result.nc", {}) as checkpoint:
         _lose_a_stop(signal.SIGINT)
