@@ -127,6 +127,7 @@ contains
       real(dp), intent(out) :: change(n_layers, n_pools)
       integer :: k
 
+      ! The model adds the input of coarse woody debris after what decomposes, all other inputs before it.
       change = input*dt
       change(:, i_cwd) = 0.0_dp
       do k = 1, n_transitions
