@@ -1,9 +1,9 @@
 """Black-box models to compare with: soil carbon directly from depth and covariates.
 
-What a process-based model is worth shows only beside models that are not. Each baseline is an
-estimator of scikit-learn on one row an observation; its prediction at the 20 node depths stands
-beside the kernel's in the same tables. `log` in a name says that it was fitted on the logarithm,
-which is best for log scores and biased low in plain ones.
+A process-based model can be judged only against models without processes. Each baseline is a
+scikit-learn estimator with one row per observation; its predictions at the 20 node depths appear
+in the same tables as the kernel's. `log` in a name means that it was fitted to the logarithm,
+which gives the best log scores but is biased low in untransformed ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["BASELINES", "covariates_and_forcing", "predict_baseline"]
 _LEAST_SOC: Final = 1.0
 _NEIGHBOURS: Final = 15
 _KM_PER_LOG_DEPTH: Final = 100.0
-"""How many km apart two layers may lie to be as near as layers whose depths differ by a factor e."""
+"""Horizontal distance (km) that counts as much as a factor e between depths."""
 _SHALLOWEST: Final = 0.005
 
 Predictors = Literal["depth", "place", "covariates"]
@@ -77,20 +77,20 @@ BASELINES: Final[Mapping[str, _Baseline]] = {
     "gradient boosting": _Baseline("covariates", _boosting),
     "gradient boosting, log": _Baseline("covariates", lambda seed: _on_logarithm(_boosting(seed))),
 }
-"""Name -> what it sees and the estimator, made from a seed."""
+"""Name -> its predictors, and a function that makes the estimator from a seed."""
 
 
 def predict_baseline(
     name: str, known: xr.Dataset, tested: xr.Dataset, seed: int
 ) -> NDArray[np.float64]:
-    """Soil carbon of sites by a baseline fitted to other sites.
+    """Predict soil carbon at sites with a baseline fitted to other sites.
 
     Parameters
     ----------
     name : str
         Key of `BASELINES`.
     known, tested : xarray.Dataset
-        Sites to learn from and sites to answer for, in the sites schema.
+        Sites to fit and sites to predict, in the sites schema.
     seed : int
 
     Returns
@@ -106,11 +106,11 @@ def predict_baseline(
     if name not in BASELINES:
         raise NetworkError(f"unknown baseline {name!r}; choose from {', '.join(BASELINES)}")
     baseline = BASELINES[name]
-    # Above or below bedrock makes no difference to a black box, so nothing is dropped.
+    # Bedrock makes no difference to a black box, so nothing is dropped.
     operator = ObservationOperator.from_sites(known, "deepest")
     estimator = baseline.estimator(seed)
     places = _predictors(known, baseline.predictors)
-    # Boosting of scikit-learn 1.9 fails on a column without any value.
+    # Boosting in scikit-learn 1.9 fails on a column without any value.
     held = np.isfinite(places).any(axis=0)
     estimator.fit(_with_depth(places[operator.site][:, held], operator.depth), operator.values)
     n_sites, node_depth = tested.sizes["site"], SOIL_GRID.node_depth
@@ -120,7 +120,7 @@ def predict_baseline(
 
 
 def _predictors(sites: xr.Dataset, kind: Predictors) -> NDArray[np.float64]:
-    """One row a site, without depth; trees take missing values as they are."""
+    """One row per site, without depth; trees accept missing values."""
     if kind == "depth":
         return np.empty((sites.sizes["site"], 0))
     if kind == "place":

@@ -1,4 +1,4 @@
-"""Gives a trained model intervals, from the errors of models like it at unseen sites."""
+"""Prediction intervals for a trained model, from cross-validation errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def calibrate(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Model:
-    """Train as the model was trained on all but each fold; learn intervals from the errors there.
+    """Repeat the training without each fold, and fit intervals to the errors in the folds.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def calibrate(
         Of the same sites; needed by the two-step method.
     device : Device
     work : Path, optional
-        Directory for resuming; the caller removes it when the result is safe.
+        Directory for resuming; the caller removes it once the result is saved.
     workers : int
         Processes that share the folds, on the CPU. Results do not depend on it.
     progress : callable, optional
@@ -57,7 +57,7 @@ def calibrate(
     -------
     Model
         With `intervals`; its training record has `out_of_fold`: `scores` of all sites by models
-        that had not seen them, `coverage` of intervals learnt from other folds, and `spread`: by
+        that had not seen them, `coverage` of intervals fitted to the other folds, and `spread`: by
         quantity, root mean squares of the errors of ln(carbon) and of the members' own spread.
 
     Raises
@@ -104,7 +104,7 @@ def calibrate(
 
 
 def _coverage_across(by_fold: list[dict[str, Errors]]) -> dict[str, Any]:
-    """Coverage of each fold by intervals that the others taught, over all folds."""
+    """Coverage in each fold by intervals fitted to the others, averaged over folds."""
     found: dict[str, list[Mapping[str, float]]] = {}
     for number, errors in enumerate(by_fold):
         others = join_errors([e for i, e in enumerate(by_fold) if i != number])

@@ -1,4 +1,4 @@
-"""The folds that a user asked for; by default, residuals determine the size of blocks."""
+"""The folds that a user requested; by default, residuals determine the block size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ChosenFolds", "choose_folds"]
 
 @dataclass(frozen=True, eq=False)
 class ChosenFolds:
-    """Which sites are tested together, and why so.
+    """Which sites are tested together, and why.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class ChosenFolds:
     block_km : float
         Side of a block; 0 where there are none.
     variogram : Variogram or None
-        What the side was taken from; None if it was given.
+        From which the side was derived; None if it was given.
     """
 
     fold: NDArray[np.intp]
@@ -35,7 +35,7 @@ class ChosenFolds:
 
     @property
     def description(self) -> str:
-        """In a few words, for example `5 folds by block of 26.4 km`."""
+        """Short description, for example `5 folds by block of 26.4 km`."""
         side = f" of {self.block_km:.3g} km" if self.kind == "block" else ""
         return f"{len(np.unique(self.fold))} folds by {self.kind}{side}"
 
@@ -47,7 +47,7 @@ class ChosenFolds:
 
     @property
     def reason(self) -> str | None:
-        """Where the side of blocks comes from, in one line; None if nothing had to be found."""
+        """Where the block size comes from, in one line; None if it was given."""
         found = self.variogram
         if found is None:
             return None
@@ -71,7 +71,7 @@ def choose_folds(
     folds : int
     seed : int
     block_km : float, optional
-        Side of a block; by default as far as the residuals of neighbours are alike.
+        Side of a block; by default the range of the variogram of residuals.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""Response of soil carbon and parameters to covariates, by the adjoint of network and kernel.
+"""Sensitivity of soil carbon and parameters to covariates, by the adjoint of network and kernel.
 
-Gradients are those of the ensemble's centre, by one standard deviation of an input over the training
-sites; where inputs come on the model's grid, so that nearly all of these have twins, over the unlike
-ones (`TrainingDomain.fit`). Classes have none, and what a refinement adds to the networks has none
-either: its teachers are steps. The forcing summaries count as inputs of the network: that the kernel
-itself answers to the forcing is not in these gradients.
+Gradients are those of the ensemble's centre, per standard deviation of an input over the training
+sites. Where inputs come on the model's grid and nearly all sites share them with others, only
+distinct ones count (`TrainingDomain.fit`). Classes have no gradient, nor has the refinement,
+because its teachers are step functions. Forcing summaries count as inputs of the network; the
+direct response of the kernel to the forcing is not included.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ctsm_socnn.validation.scores import LOG_FLOOR
 __all__ = ["GRADIENT_DEPTHS", "covariate_gradients"]
 
 GRADIENT_DEPTHS: Final = (0.05, 0.2, 0.5, 1.0)
-"""m; soil carbon is taken from the layers in which these lie."""
+"""m; soil carbon is taken from the layers that contain these depths."""
 _SMALLEST: Final = 1e-12
 
 
@@ -47,9 +47,9 @@ def covariate_gradients(model: Model, sites: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         `soc_gradient` (site, target, input): change of ln(soil carbon) in a layer, or of the
-        0-1 m stock, by one standard deviation of the input; `parameter_gradient` (site,
-        parameter, input): change of the parameter as a share of its range. A model that knows
-        classes only has no such input.
+        0-1 m stock, per standard deviation of the input; `parameter_gradient` (site,
+        parameter, input): change of the parameter as a share of its range. A model with class
+        covariates only has no such input.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def _centre(model: Model, numeric: Tensor, inputs: Inputs) -> Tensor:
 
 
 def _carbon_targets(soc: Tensor) -> tuple[list[Tensor], list[str]]:
-    """Logarithms of soil carbon, each of shape (site,), and what they are."""
+    """Logarithms of soil carbon, each of shape (site,), and their names."""
     layers = np.searchsorted(SOIL_GRID.interface_depth, GRADIENT_DEPTHS, side="left") - 1
     thickness = np.diff(np.minimum(SOIL_GRID.interface_depth, STOCK_DEPTH))
     stock = soc @ torch.from_numpy(thickness)
@@ -103,7 +103,7 @@ def _carbon_targets(soc: Tensor) -> tuple[list[Tensor], list[str]]:
 
 
 def _gradient(target: Tensor, numeric: Tensor) -> Tensor:
-    """Differentiate each site's target by its own inputs; sites do not meet in the network."""
+    """Differentiate each site's target by its own inputs; sites are independent in the network."""
     (gradient,) = torch.autograd.grad(
         target.sum(), numeric, retain_graph=True, allow_unused=True, materialize_grads=True
     )

@@ -123,9 +123,9 @@ def fold_models(
     work: Path | None = None,
     workers: int = 1,
 ) -> Iterator[tuple[NDArray[np.intp], Model]]:
-    """Train a model for each fold, on the others; give the sites of the fold and the model.
+    """Train a model for each fold on the others; yield the sites of the fold and the model.
 
-    Folds come in their order.
+    Folds come in order.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def fold_models(
     fold : ndarray of int, shape (site,)
     device : Device
     work : Path, optional
-        Directory for resuming; each fold keeps its training in a directory of its own there.
+        Directory for resuming; each fold has a subdirectory of its own.
     workers : int
         Processes that share the folds, on the CPU. Results do not depend on it.
 
@@ -175,7 +175,7 @@ def fold_models(
 
 @dataclass(frozen=True)
 class _Fold:
-    """What a model without one fold is trained with."""
+    """What is needed to train a model without one fold."""
 
     number: int
     sites: xr.Dataset

@@ -1,7 +1,7 @@
-"""Where a network is trained: on the CPU through the compiled kernel, or with torch's own operations.
+"""Where a network is trained: on the CPU through the compiled kernel, or with torch operations.
 
-All random numbers (batches, units left out) are drawn on the CPU, so that a training on another device
-takes the same steps but for rounding.
+All random numbers (batches, dropout) are drawn on the CPU, so that training on another device takes
+the same steps apart from rounding.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ DEVICE_NAMES: Final = ("cpu", "cuda", "auto", "cpu-torch")
 
 @dataclass(frozen=True)
 class Device:
-    """A place to train.
+    """Where to train.
 
     Attributes
     ----------
     place : str
-        Of torch: `cpu` or `cuda`.
+        Device of torch: `cpu` or `cuda`.
     compiled : bool
-        Whether the kernel is the compiled one, which runs on the CPU only, or torch's.
+        Whether the kernel is the compiled one (CPU only) or the one in torch.
     """
 
     place: str
@@ -38,14 +38,14 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What a model says of where it was trained."""
+        """Name that a model records for the device it was trained on."""
         if self.place == "cuda":
             return f"cuda ({torch.cuda.get_device_name()})"
         return self.place if self.compiled else f"{self.place}-torch"
 
     @contextmanager
     def repeatable(self) -> Iterator[None]:
-        """Make sums come out the same each time; on the CPU they do anyway."""
+        """Make sums reproducible; on the CPU they always are."""
         if self.place != "cuda":
             yield
             return
@@ -63,13 +63,13 @@ CPU: Final = Device("cpu", compiled=True)
 
 
 def choose_device(name: str) -> Device:
-    """Find the device of a name.
+    """Choose a device by name.
 
     Parameters
     ----------
     name : {"cpu", "cuda", "auto", "cpu-torch"}
-        `auto` is `cuda` where there is one; `cpu-torch` takes the steps of `cuda` on the CPU, to
-        compare.
+        `auto` is `cuda` where available; `cpu-torch` runs the operations of `cuda` on the CPU, for
+        comparison.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Training through the model: covariates to parameters to soil carbon to loss.
 
-The kernel's adjoint gives the gradient, so the network learns from what was measured and not from
-another fit's parameters. Batches are of sites; each site brings as many observations as it has.
+The kernel's adjoint gives the gradient, so the network learns from measurements and not from the
+parameters of another fit. Batches consist of sites, each with any number of observations.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ctsm_socnn.schemas import N_LAYERS, without_forcing
 __all__ = ["ProfileObjective", "train_end_to_end"]
 
 _ROWS_A_THREAD: Final = 1000
-"""A thread that has fewer to do costs more than it saves, above all on a busy machine."""
+"""With fewer, another thread costs more than it saves, above all on a busy machine."""
 
 
 def train_end_to_end(
@@ -73,7 +73,7 @@ def train_end_to_end(
     Raises
     ------
     NetworkError
-        If too few sites are left or the loss stops being a number.
+        If too few sites are left or the loss is no longer finite.
     """
     reasons = {
         "forcing missing": without_forcing(sites),
@@ -124,9 +124,9 @@ def train_end_to_end(
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """Training sites, all or those drawn, and what is to be learnt from them.
+    """Training sites, all or a bootstrap sample, and what is learnt from them.
 
-    `imagined` are the sites that stand for them, if any.
+    `imagined` are the imagined sites that replace them, if any.
     """
 
     inputs: Inputs
@@ -148,7 +148,7 @@ class _Sample:
         )
 
     def teachers(self, training: TrainingSet, seed: int) -> Teachers:
-        """Fit teachers on the profiles."""
+        """Fit teachers to the profiles."""
         return Teachers.fit(self.inputs, training.transform, self.operator, self.positions, seed)
 
     def imagining(
@@ -163,7 +163,7 @@ class _Sample:
 
     @property
     def learnt(self) -> Inputs:
-        """Inputs of the rows that the objective knows."""
+        """Inputs of the rows of the objective."""
         return self.inputs if self.imagined is None else self.imagined.inputs
 
     def objective(self, settings: NetworkSettings, device: Device = CPU) -> ProfileObjective:
@@ -171,9 +171,9 @@ class _Sample:
 
 
 class ProfileObjective:
-    """Loss of the soil carbon that parameters make, plus the penalty of the prior.
+    """Loss of the soil carbon modelled with given parameters, plus the penalty of the prior.
 
-    The kernel runs on at most as many threads as torch had when the objective was made; its
+    The kernel uses at most as many threads as torch had when the objective was created; its
     results do not depend on their number.
 
     Parameters
@@ -184,9 +184,9 @@ class ProfileObjective:
         Their observations, whose variance scales all errors.
     settings : NetworkSettings
     imagined : ImaginedSites, optional
-        What is learnt instead of the observations.
+        Targets that replace the observations.
     device : Device
-        Where parameters come from and losses go to.
+        Where parameters and losses live.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class ProfileObjective:
         self._batch = _Batch.of(learnt, np.arange(learnt.n_sites), device)
 
     def parameters(self) -> list[nn.Parameter]:
-        """Quantities that are learnt beside the network."""
+        """Quantities that are learnt along with the network."""
         return self._loss.parameters()
 
     def loss(self, unit: Tensor, rows: NDArray[np.intp]) -> Tensor:
@@ -262,8 +262,8 @@ class ProfileObjective:
 class _Batch:
     """Observations of some sites.
 
-    `which` are their positions among all (m), `site` their sites' positions in `rows` (m), and
-    `see` models them from the carbon of `rows`, shape (len(rows), 20).
+    `which` are their positions among all (m), `site` the positions of their sites in `rows` (m),
+    and `see` maps the carbon of `rows`, shape (len(rows), 20), to modelled observations.
     """
 
     rows: NDArray[np.intp]

@@ -1,8 +1,8 @@
 """Training an ensemble: code shared by the two methods.
 
-Each member has its own seed, its own start and its own validation locations, and by bootstrap its
-own sites. A working directory keeps a checkpoint of each, so that an interrupted training continues and ends
-with the same weights.
+Each member has its own seed, initial weights and validation locations and, with bootstrap, its own
+sites. A working directory keeps a checkpoint of each, so that an interrupted training continues and
+ends with the same weights.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Sites that a method trains on, prepared.
+    """Prepared training sites.
 
     Attributes
     ----------
     sites : xarray.Dataset
-        The usable training sites, with all that is learnt at them.
+        The usable training sites, with everything learnt from them.
     excluded : dict of str to int
-        Sites that were given but not used, by reason.
+        Number of sites left out, by reason.
     transform : InputTransform
     inputs : Inputs
     """
@@ -55,13 +55,13 @@ class TrainingSet:
     def prepare(
         cls, sites: xr.Dataset, reasons: dict[str, NDArray[np.bool_]], settings: NetworkSettings
     ) -> TrainingSet:
-        """Leave out unusable sites and fit the inputs on the rest.
+        """Leave out unusable sites and fit the inputs to the rest.
 
         Parameters
         ----------
         sites : xarray.Dataset
         reasons : dict of str to ndarray of bool, shape (site,)
-            Sites to leave out; the first reason that holds is the one counted.
+            Sites to leave out; each is counted under the first reason that holds.
         settings : NetworkSettings
 
         Raises
@@ -95,10 +95,10 @@ class MemberTask:
     Attributes
     ----------
     inputs : Inputs
-        Of the rows that the objective knows: the member's sites, or others that stand for them,
-        which needs a validation fraction of 0.
+        Of the rows of the objective: the member's sites, or imagined sites in their place, which
+        requires a validation fraction of 0.
     objective : Objective
-        Of this member alone, for it may learn quantities of its own.
+        Of this member alone, because it may have learnt quantities of its own.
     """
 
     inputs: Inputs
@@ -107,7 +107,7 @@ class MemberTask:
 
 @dataclass(frozen=True)
 class _Member:
-    """A trained network, its best epoch and the loss there, and the rows of its training sites."""
+    """A trained network, its best epoch with its loss, and the rows of its training sites."""
 
     network: ParameterNetwork
     epoch: int
@@ -127,15 +127,15 @@ def train_ensemble(
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """Train all members and put the model together.
+    """Train all members and assemble the model.
 
     Parameters
     ----------
     method : {"two-step", "end-to-end"}
     training : TrainingSet
     member_task : callable
-        Gives a member's task for its rows of the training sites: all of them in their order, or
-        with `settings.bootstrap` those of the locations drawn, some of them more than once.
+        Returns a member's task for its rows of the training sites: all in order or, with
+        `settings.bootstrap`, those of the locations drawn, some of them repeatedly.
     settings : NetworkSettings
     seed : int
     start : ndarray, shape (21,), 1
@@ -195,7 +195,7 @@ def _sites_of_member(
     """Rows of the sites that a member learns from, in ascending order."""
     if not settings.bootstrap:
         return np.arange(len(groups))
-    # A generator of its own, so that members with and without bootstrap start alike.
+    # A separate generator, so that members with and without bootstrap start alike.
     generator = np.random.default_rng(sequence.spawn(1)[0])
     n = int(groups.max()) + 1
     times = np.bincount(generator.integers(0, n, n), minlength=n)
@@ -224,7 +224,7 @@ def _of_member(progress: Progress | None, number: int) -> Callable[[int, float],
 
 
 def _member_file(work: Path | None, number: int, key: str) -> Path | None:
-    """Checkpoint of a member; its name holds what decides the result, so that none is mixed up."""
+    """Checkpoint of a member; its name holds the key of all that determines its weights."""
     if work is None:
         return None
     work.mkdir(parents=True, exist_ok=True)
@@ -245,6 +245,6 @@ def _record(
         "validation_loss": [member.loss for member in members],
     }
     if bootstrap:
-        # How often each member's sample holds each training site, in their order.
+        # How often each member's sample contains each training site.
         record["times_drawn"] = [np.bincount(m.sites, minlength=n).tolist() for m in members]
     return record

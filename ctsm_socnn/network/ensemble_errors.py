@@ -1,4 +1,4 @@
-"""Errors of an ensemble at sites, with the spread of its members."""
+"""Errors of an ensemble at sites, and the spread of its members."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ensemble_errors(model: Model, sites: xr.Dataset) -> dict[str, Errors]:
     ----------
     model : Model
     sites : xarray.Dataset
-        In the sites schema; for honest intervals, sites that the model has not seen.
+        In the sites schema; for unbiased intervals, sites not used in training.
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""Intervals for soil carbon at places without an observation, and their coverage.
+"""Prediction intervals for soil carbon, and their coverage.
 
-Members of an ensemble agree more than they are right: what all of them miss does not show in their
-spread. How wrong a model is, is learnt from sites that it had not seen. In logarithms, the error of the
-ensemble's centre has a middle and a scale that change with depth, and its variance is that scale's
-square plus the members' own. The errors in these units need no distribution: their quantiles over the
-unseen sites are the ends of the intervals (split conformal prediction; Lei et al. 2018,
-doi:10.1080/01621459.2017.1307116).
+The spread of an ensemble understates its error, since it does not include what all members have in
+common. The error is therefore estimated at sites not used in training. In logarithms, the error of
+the ensemble's centre has a median and a scale that change with depth; its variance is the square of
+that scale plus the variance of the members. No distribution is assumed for the errors in these
+units: their quantiles over the unseen sites are the ends of the intervals (split conformal
+prediction; Lei et al. 2018, doi:10.1080/01621459.2017.1307116).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["LEVELS", "ErrorScale", "Errors", "coverage", "fit_scales", "join_err
 Array = NDArray[np.float64]
 
 LEVELS: Final = (0.5, 0.8, 0.9)
-"""Probabilities within the intervals that are reported."""
+"""Probabilities of the intervals that are reported."""
 
 _DEPTH_EDGES: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, np.inf)
 _LEAST_IN_BIN: Final = 30
@@ -40,7 +40,7 @@ class Errors:
     Attributes
     ----------
     depth : ndarray, shape (m,), m
-        Of the observation; for stocks, that to which they reach.
+        Of the observation; for stocks, the depth to which they reach.
     error : ndarray, shape (m,)
         ln(observed) - ln(modelled).
     spread : ndarray, shape (m,)
@@ -53,7 +53,7 @@ class Errors:
 
 
 def join_errors(parts: Sequence[Mapping[str, Errors]]) -> dict[str, Errors]:
-    """Put the errors at several sets of sites together, by quantity."""
+    """Concatenate the errors at several sets of sites, by quantity."""
     names = dict.fromkeys(name for part in parts for name in part)
     return {
         name: Errors(
@@ -68,16 +68,16 @@ def join_errors(parts: Sequence[Mapping[str, Errors]]) -> dict[str, Errors]:
 
 @dataclass(frozen=True)
 class ErrorScale:
-    """What the errors of a quantity are like, learnt from unseen sites.
+    """Distribution of the errors of a quantity, estimated at unseen sites.
 
     Attributes
     ----------
     depth : tuple of float, m
-        Where `middle` and `scale` are given; between, they are interpolated.
+        Where `middle` and `scale` are given; in between they are interpolated.
     middle, scale : tuple of float
-        Median of the errors; standard deviation beside the members' own.
+        Median of the errors; their standard deviation in addition to the members' spread.
     ends : tuple of (float, float)
-        Lower and upper end of the interval of each of `LEVELS`, in standard deviations.
+        Ends of the interval of each of `LEVELS`, in standard deviations.
     """
 
     depth: tuple[float, ...]
@@ -87,7 +87,7 @@ class ErrorScale:
 
     @classmethod
     def fit(cls, errors: Errors) -> Self:
-        """Learn from errors.
+        """Fit to errors.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class ErrorScale:
 
 
 def coverage(scales: Mapping[str, ErrorScale], errors: Mapping[str, Errors]) -> dict[str, Any]:
-    """Share of observations within the intervals, by quantity and level, and how many there are."""
+    """Share of observations within the intervals, by quantity and level, and their number."""
     result: dict[str, Any] = {}
     for name in scales.keys() & errors.keys():
         z = scales[name].standardised(errors[name])
@@ -172,7 +172,7 @@ def coverage(scales: Mapping[str, ErrorScale], errors: Mapping[str, Errors]) -> 
 
 
 def fit_scales(errors: Mapping[str, Errors]) -> dict[str, ErrorScale]:
-    """Learn the scale of every quantity with enough errors."""
+    """Fit the scale of every quantity with enough errors."""
     return {
         name: ErrorScale.fit(found)
         for name, found in errors.items()
@@ -181,7 +181,7 @@ def fit_scales(errors: Mapping[str, Errors]) -> dict[str, ErrorScale]:
 
 
 def _bins(depth: Array) -> list[NDArray[np.intp]]:
-    """Rows by depth; neighbours are put together until each bin holds enough."""
+    """Rows by depth; neighbouring bins are merged until each holds enough."""
     order = np.searchsorted(_DEPTH_EDGES, depth, side="right")
     bins: list[NDArray[np.intp]] = []
     waiting = np.empty(0, dtype=np.intp)
@@ -203,7 +203,7 @@ def _own_scale(centred: Array, spread: Array) -> float:
 
 
 def _ends(z: Array, level: float) -> tuple[float, float]:
-    """Find ends of the middle of sorted values: one more is as likely between any two of them."""
+    """Central interval of sorted values, assuming a new one is equally likely in each gap."""
     n = z.size
     last = min(math.ceil((n + 1) * (0.5 + level / 2)) - 1, n - 1)
     return float(z[n - 1 - last]), float(z[last])

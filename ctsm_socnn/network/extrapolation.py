@@ -16,15 +16,15 @@ __all__ = ["TrainingDomain"]
 _QUANTILE: Final = 0.99
 _NEIGHBOURS: Final = 5
 _FREE: Final = 1.5
-"""Nothing changes up to so many times the limit; single odd sites lie that far."""
+"""Up to this multiple of the limit nothing changes; single unusual sites lie that far."""
 _STEEPNESS: Final = 4
 _FARTHEST: Final = 1e6
-"""Scaled numbers farther out, infinity too, count as so far."""
+"""Scaled values beyond this, including infinity, are clipped to it."""
 
 
 @dataclass(frozen=True)
 class TrainingDomain:
-    """Scaled numeric inputs of the training sites, and how far apart they lie.
+    """Scaled numeric inputs of the training sites, and their typical distance.
 
     Attributes
     ----------
@@ -40,10 +40,11 @@ class TrainingDomain:
     def fit(cls, inputs: Inputs) -> TrainingDomain:
         """Take the limit from the training sites' distances to each other.
 
-        The distance is the mean over the five nearest sites, so that a single odd training site
-        does not stretch the domain; the limit is its 99th percentile over the training sites. Where
-        nearly all of them have five twins, as profiles of a few cells whose inputs come on the
-        model's grid, twins count as one site: a limit of 0 would leave out every other place.
+        The distance is the mean over the five nearest sites, so that a single unusual training site
+        does not extend the domain; the limit is its 99th percentile over the training sites. Where
+        nearly all sites share their inputs with five others, as profiles in a few cells of the
+        model's grid do, these count as one site: the limit would otherwise be 0 and exclude every
+        other place.
         """
         points = _within_reach(inputs.numeric[inputs.usable])
         if len(points) < 2 or points.shape[1] == 0:
@@ -56,7 +57,7 @@ class TrainingDomain:
     def distance(self, inputs: Inputs) -> NDArray[np.float64]:
         """Mean distance to the five nearest training sites, shape (n,), scaled inputs.
 
-        Classes have no distance: where there are no numbers, every place is 0 away.
+        Classes have no distance: without numeric inputs every distance is 0.
         """
         if self.points.shape[1] == 0:
             return np.zeros(len(inputs))
@@ -77,7 +78,7 @@ class TrainingDomain:
 
 
 def _limit(points: NDArray[np.float64]) -> float:
-    """Mean distance to the five nearest others that hardly a point exceeds."""
+    """99th percentile over points of the mean distance to the five nearest others."""
     neighbours = min(_NEIGHBOURS, len(points) - 1)
     distance, _ = cKDTree(points).query(points, k=neighbours + 1)
     return float(np.quantile(np.asarray(distance)[:, 1:].mean(axis=1), _QUANTILE))

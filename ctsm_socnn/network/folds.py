@@ -1,8 +1,8 @@
 """Which sites are held out together.
 
-Profiles of one pit, or of pits a few steps apart, are near-copies; a fold that splits them
-measures memory. `location_folds` keeps them together, `block_folds` tests on whole blocks and
-`region_folds` on whole regions; a location on the edge of two belongs to one of them.
+Profiles from one pit, or from pits a few steps apart, are nearly identical; folds that split them
+measure memorisation. `location_folds` keeps them together, `block_folds` holds out whole blocks and
+`region_folds` whole regions; a location on the edge of two belongs to one of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _EARTH_RADIUS_KM: Final = 6371.0
-"""Not CTSM's 6371.22: blocks would have other edges, and nearly all sites other folds."""
+"""Not CTSM's 6371.22, which would move the edges of blocks and change nearly all folds."""
 SAME_LOCATION_KM: Final = 0.1
 """Profiles closer than this count as one location."""
 
@@ -81,7 +81,7 @@ def location_groups(sites: xr.Dataset, separation_km: float = SAME_LOCATION_KM) 
     """
     tree = cKDTree(positions_km(sites))
     near = tree.sparse_distance_matrix(tree, separation_km, output_type="coo_matrix")
-    # Distance 0 would vanish from a sparse matrix, and with it the link of a repeated location.
+    # A sparse matrix drops distances of 0, and with them the links of repeated locations.
     near.data[:] = 1.0
     _, labels = connected_components(near, directed=False)
     return np.asarray(labels, dtype=np.intp)
@@ -123,7 +123,7 @@ def block_folds(sites: xr.Dataset, folds: int, block_km: float, seed: int) -> ND
     lat = sites["lat"].values
     north = np.radians(lat) * _EARTH_RADIUS_KM
     row = np.floor(north / block_km)
-    # The cosine of the row's middle, so that all sites of a row share one column spacing.
+    # The cosine at the middle of the row, so that all its sites share one column spacing.
     middle = np.cos((row + 0.5) * block_km / _EARTH_RADIUS_KM)
     lon = (sites["lon"].values + 180.0) % 360.0 - 180.0
     column = np.floor(np.radians(lon) * _EARTH_RADIUS_KM * middle / block_km)
@@ -152,7 +152,7 @@ def region_folds(sites: xr.Dataset, regions: int, seed: int) -> NDArray[np.intp]
 def hold_out(
     groups: NDArray[np.intp], fraction: float, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Mask of whole groups, drawn at random until they hold `fraction` of the members.
+    """Mask of whole groups, drawn at random until they contain `fraction` of the members.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def hold_out(
 
 
 def _of_locations(sites: xr.Dataset, fold: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Put all sites of a location into the fold of the first, shape (site,)."""
+    """Assign all sites of a location to the fold of the first, shape (site,)."""
     _, first, location = np.unique(location_groups(sites), return_index=True, return_inverse=True)
     return fold[first][location]
 

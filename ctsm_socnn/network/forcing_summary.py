@@ -1,7 +1,7 @@
 """Summaries of a site's forcing, as inputs of an encoder.
 
-The kernel sees the whole forcing; the encoder may see these summaries of it, so that parameters
-can answer to the climate in which the kernel puts them.
+The kernel uses the whole forcing; the encoder may use these summaries of it, so that parameters
+can respond to the climate in which they are applied.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class CellBlock:
     cells: xr.Dataset
 
     def map_of(self, values: NDArray[Any], **attributes: Any) -> xr.DataArray:
-        """Put values by cell, shape (cell,) or (layer, cell), on the part of the map."""
+        """Arrange values by cell, shape (cell,) or (layer, cell), on the part of the map."""
         leading = ("layer",) * (values.ndim - 1)
         shaped = values.reshape(*values.shape[:-1], *self.shape)
         return xr.DataArray(shaped, dims=(*leading, *self.dimensions), attrs=attributes)
@@ -61,12 +61,12 @@ class CellBlock:
 
 @dataclass(frozen=True)
 class GridCells:
-    """A grid of covariates that is walked through in blocks of cells.
+    """A grid of covariates, read in blocks of cells.
 
     Attributes
     ----------
     covariates : xarray.Dataset
-        On `(lat, lon)` or one dimension of cells; may be read from a file as it is needed.
+        On `(lat, lon)` or one dimension of cells; may be read lazily from a file.
     dimensions : tuple of str
         Horizontal dimensions, in the order of the maps.
     forcing : NearestForcing or None
@@ -93,7 +93,7 @@ class GridCells:
         Raises
         ------
         NetworkError
-            If covariates, positions or the forcing are missing, are no numbers, or hold more than
+            If covariates, positions or the forcing are missing, are not numeric, or hold more than
             one value per cell.
         """
         covariates = _prefixed(covariates, names)
@@ -121,7 +121,7 @@ class GridCells:
         return tuple(self.covariates.sizes[name] for name in self.dimensions)
 
     def blocks(self, cells_at_once: int = CELLS_AT_ONCE) -> Iterator[CellBlock]:
-        """Give as many whole rows at a time as hold the cells, or parts of rows that hold more."""
+        """Yield blocks of as many whole rows as fit, or parts of rows that are longer."""
         for place in pieces(self.shape, cells_at_once):
             part = self.covariates.isel(dict(zip(self.dimensions, place, strict=True))).load()
             sizes = {name: part.sizes[name] for name in self.dimensions}
@@ -140,7 +140,7 @@ class GridCells:
 
 
 def _prefixed(covariates: xr.Dataset, names: tuple[str, ...]) -> xr.Dataset:
-    """Give variables that lack the prefix of covariates the names that are looked for."""
+    """Add the prefix of covariates to variables that lack it."""
     bare = {name.removeprefix(COVARIATE_PREFIX): name for name in names}
     return covariates.rename(
         {old: new for old, new in bare.items() if old in covariates and new not in covariates}

@@ -1,4 +1,4 @@
-"""Grids in pieces, and the values of a piece cell by cell."""
+"""Division of grids into pieces, and the values of a piece by cell."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Place = tuple[slice, ...]
 
 
 def pieces(shape: tuple[int, ...], cells_at_once: int) -> Iterator[Place]:
-    """Cut a grid into whole rows of at most so many cells, or a longer row into parts.
+    """Divide a grid into whole rows of at most `cells_at_once` cells, or a longer row into parts.
 
-    In C order, so that pieces of whole rows, one after the other, are the grid.
+    In C order, so that concatenated pieces of whole rows make up the grid.
     """
     row = math.prod(shape[1:])
     step = max(cells_at_once // row, 1)
@@ -63,12 +63,12 @@ def horizontal_dimensions(grid: xr.Dataset, name: str) -> tuple[str, ...]:
 
 
 def one_value_a_cell(grid: xr.Dataset, horizontal: tuple[str, ...]) -> xr.Dataset:
-    """Drop dimensions of length 1 that are not horizontal.
+    """Drop non-horizontal dimensions of length 1.
 
     Raises
     ------
     NetworkError
-        If a variable has another dimension besides, months and layers aside.
+        If a variable has any other dimension than these, months and layers.
     """
     usual = {*horizontal, *_DIMENSION_SIZES}
     single = {name: 0 for name, size in grid.sizes.items() if size == 1 and name not in usual}
@@ -89,7 +89,7 @@ def raveled(field: xr.DataArray, sizes: Mapping[str, int]) -> NDArray[Any]:
     Parameters
     ----------
     field : xarray.DataArray
-        What lacks a horizontal dimension is the same along it.
+        A field without one of the horizontal dimensions is constant along it.
     sizes : mapping of str to int
         Of the horizontal dimensions.
     """

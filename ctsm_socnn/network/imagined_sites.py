@@ -1,10 +1,11 @@
 """Imagined sites to learn from, with the soil carbon that teachers expect there.
 
-A thousand profiles are few for a network, and each is one draw of much that covariates do not say.
-Teachers fitted on the profiles say what to expect at them and between them: an imagined site has the
-forcing and the depths of a training site, and its covariates mixed with those of another that is
-like it. The network learns to reproduce that through the kernel; what the kernel cannot produce, it
-cannot learn.
+A thousand profiles are few for a network, and each varies for many reasons that covariates do not
+include. Teachers fitted to the profiles predict the expected carbon at and between them: an
+imagined site has the forcing and the depths of a training site, and covariates mixed from those of
+this site and of a similar one. The network learns to reproduce these predictions through the
+kernel, as far as the kernel can (distillation, Hinton et al. 2015, with mixed inputs, Zhang et al.
+2018).
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from ctsm_socnn.network.teachers import Teachers, likeness_features
 __all__ = ["ImaginedSites", "imagined_sites"]
 
 _NEIGHBOURS: Final = 200
-"""Among so many nearest sites in covariate space the other one is drawn."""
+"""The other site is drawn from this many nearest ones in covariate space."""
 _MOST_MIXED: Final = 1.0
-"""Largest share of covariates that are taken from it; each site draws its own share below."""
+"""Largest share of covariates that are taken from it; each imagined site draws its own share."""
 _OF_PLACE: Final = ("forcing_", "lon", "lat")
-"""Inputs that belong to the place whose forcing the kernel takes, and are not mixed."""
+"""Inputs that belong to the place whose forcing is used, and are not mixed."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImaginedSites:
-    """Sites, and the carbon that teachers expect there.
+    """Imagined sites, and the carbon that teachers predict there.
 
     Attributes
     ----------
@@ -42,9 +43,9 @@ class ImaginedSites:
     site : ndarray of int, shape (n,)
         Training site whose forcing each has.
     operator : ObservationOperator
-        Of the imagined sites; `values` are the carbon on the average, shape (m,), gC m-3.
+        Of the imagined sites; `values` are the mean carbon, shape (m,), gC m-3.
     typical : ndarray, shape (m,), gC m-3
-        The carbon for errors of logarithms.
+        Typical (median) carbon, for errors of logarithms.
     """
 
     inputs: Inputs
@@ -61,7 +62,7 @@ def imagined_sites(
     per_site: int,
     seed: int,
 ) -> ImaginedSites:
-    """Imagine sites like the training sites.
+    """Create imagined sites that resemble the training sites.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def imagined_sites(
     inputs : Inputs
         Of the training sites.
     transform : InputTransform
-        Says what the inputs are.
+        Describes the inputs.
     operator : ObservationOperator
         Observations of the training sites.
     per_site : int
@@ -98,7 +99,7 @@ def _joined(parts: list[Inputs]) -> Inputs:
 
 
 def _most_alike(inputs: Inputs, transform: InputTransform) -> NDArray[np.intp]:
-    """Rows of the sites most like each in numbers or, without any, in classes, shape (n, any)."""
+    """Rows of the sites nearest in numeric inputs or, without any, in classes, shape (n, any)."""
     n, points = len(inputs), inputs.numeric
     if not transform.numeric:
         points = likeness_features(inputs, transform.class_counts)

@@ -1,8 +1,9 @@
 """Permutation importance of covariates and parameters.
 
-Covariates that say nearly the same are shuffled together, because shuffling one of them leaves the
-others to stand in for it. Inputs alone are shuffled: the kernel keeps each site's own forcing.
-Parameters are shuffled one by one: what is lost shows which of them have to vary from site to site.
+Covariates that carry nearly the same information are shuffled together, because the others would
+make up for one that is shuffled alone. Only inputs of the network are shuffled: the kernel keeps
+each site's own forcing. Parameters are shuffled one by one: the loss of skill shows which of them
+have to vary from site to site.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Groups = Mapping[str, Sequence[str]]
 
 
 def covariate_groups(model: Model, given: Groups | None = None) -> dict[str, tuple[str, ...]]:
-    """Put a model's inputs into groups.
+    """Group the inputs of a model.
 
     Parameters
     ----------
@@ -45,12 +46,13 @@ def covariate_groups(model: Model, given: Groups | None = None) -> dict[str, tup
     given : mapping of str to sequence of str, optional
         Group -> shell patterns of covariates, with or without the prefix `cov_`. By default
         covariates that differ by depth or by a number at the end, such as `Clay_0cm` and
-        `Clay_30cm`, or `BIO1` and `BIO12`, are one group. Inputs that are in no group keep to that.
+        `Clay_30cm`, or `BIO1` and `BIO12`, form one group. That also holds for inputs in none of
+        the given groups.
 
     Returns
     -------
     dict of str to tuple of str
-        Group -> names of inputs; each input is in one group.
+        Group -> names of inputs; each input is in exactly one group.
 
     Raises
     ------
@@ -85,12 +87,12 @@ def permutation_importance(
     repeats: int = 5,
     progress: Callable[[int], None] | None = None,
 ) -> xr.Dataset:
-    """Score models at their sites, as they are and with each group or parameter shuffled.
+    """Score models at their sites, unchanged and with each group or parameter shuffled.
 
     Parameters
     ----------
     models : iterable of (ndarray of int, Model)
-        Which sites a model answers for, and the model, as `fold_models` gives them.
+        The sites at which a model is scored, and the model, as from `fold_models`.
     sites : xarray.Dataset
         In the sites schema.
     groups : mapping of str to sequence of str
@@ -99,13 +101,14 @@ def permutation_importance(
     repeats : int
         Shuffles of each group and of each parameter.
     progress : callable, optional
-        Called with the number of models that are done.
+        Called with the number of models done.
 
     Returns
     -------
     xarray.Dataset
-        `base` (score), the scores as they are; `loss` (group, score, repeat), by how much shuffling
-        lowers them, and `parameter_loss` (parameter, score, repeat); `inputs` (group) names the inputs.
+        `base` (score): scores without shuffling; `loss` (group, score, repeat) and
+        `parameter_loss` (parameter, score, repeat): decrease by shuffling; `inputs` (group): names
+        of the inputs.
 
     Raises
     ------
@@ -146,7 +149,7 @@ def permutation_importance(
 
 @dataclass(frozen=True)
 class _Answer:
-    """A model at the sites where it can answer."""
+    """A model at the sites where it can be applied."""
 
     model: Model
     rows: NDArray[np.intp]
@@ -171,7 +174,7 @@ class _Answer:
         repeats: int,
         generators: tuple[np.random.Generator, np.random.Generator],
     ) -> Iterator[NDArray[np.float64]]:
-        """Parameters as they are; with each group of inputs shuffled; each shuffled itself."""
+        """Parameters unchanged, with each group of inputs, and with each parameter shuffled."""
         of_inputs, of_parameters = generators
         parameters = self.parameters(self.inputs)
         yield parameters
@@ -190,7 +193,7 @@ def _scores(operator: ObservationOperator, soc: NDArray[np.float64]) -> list[flo
 
 
 def _columns(model: Model, names: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Columns of numeric inputs and of classes; a fold's model may lack some."""
+    """Columns of the numeric and class inputs of a group; a fold's model may lack some."""
     numeric = [i for i, item in enumerate(model.transform.numeric) if item.name in names]
     classes = [i for i, item in enumerate(model.transform.categorical) if item.name in names]
     return numeric, classes

@@ -13,28 +13,28 @@ from ctsm_socnn.network.inputs import InputTransform, NumericInput
 __all__ = ["InputCheck"]
 
 _ENOUGH_TO_VARY: Final = 10
-"""Places; fewer may well share a value."""
+"""Number of places; fewer may share a value by chance."""
 
 _LISTED: Final = 5
-"""Covariates that a warning names."""
+"""Number of covariates that a warning names."""
 
 
 class InputCheck:
-    """Counts over places, added a block at a time.
+    """Counts over sites or cells, added block by block.
 
     Parameters
     ----------
     transform : InputTransform
-        Of the model that is to be applied.
+        Of the model to be applied.
 
     Attributes
     ----------
     places : int
         Sites or cells that hold any covariate.
     missing : Counter
-        Places by covariate that they lack; the model takes the training median or class 0 there.
+        Places without a value, by covariate; the model uses the training median or class 0 there.
     unseen_classes : Counter
-        Places by covariate whose class had no place of its own in training; class 0 there.
+        Places whose class was unknown in training, by covariate; the model uses class 0 there.
     """
 
     def __init__(self, transform: InputTransform) -> None:
@@ -47,7 +47,7 @@ class InputCheck:
         self._seen: dict[str, tuple[float, float]] = {}
 
     def add(self, places: xr.Dataset) -> InputCheck:
-        """Count more sites or cells; those without any covariate, such as sea, are passed over."""
+        """Count more sites or cells; those without any covariate, such as sea, are skipped."""
         names = self._transform.covariates
         if not names:
             return self
@@ -72,7 +72,7 @@ class InputCheck:
         return self
 
     def warnings(self) -> list[str]:
-        """Say what looks wrong with the covariates, or is filled in for them."""
+        """Describe what looks wrong with the covariates, and what is filled in."""
         lines = [line for item in self._transform.ranged for line in self._of_number(item)]
         for counts, meaning in (
             (
@@ -89,7 +89,7 @@ class InputCheck:
         return lines
 
     def as_json(self) -> dict[str, Any]:
-        """Return `warnings`, and counts by covariate where there is anything to count."""
+        """Return `warnings`, and non-zero counts by covariate."""
         return {
             "warnings": self.warnings(),
             "unseen_classes": {name: n for name, n in self.unseen_classes.items() if n},
@@ -102,7 +102,7 @@ class InputCheck:
         known = self.places - self.missing[item.name]
         low, high = self._seen[item.name]
         lines = []
-        # More than half are this far out: so is the median.
+        # More than half lie this far out, so the median does.
         if 2 * max(self._below[item.name], self._above[item.name]) > known:
             lines.append(
                 f"{item.name} lies between {low:.6g} and {high:.6g}, mostly far outside the "

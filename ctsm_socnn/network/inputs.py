@@ -1,9 +1,8 @@
 """From covariates to the inputs of an encoder: scaled numbers and class indices.
 
-Everything here is fitted on training sites only and stored with the model. Rules for gaps:
-a missing number takes the training median, a missing, rare or never-seen class takes class 0.
-Infinity counts as missing, as NaN does.
-A site or cell that lacks more than half of its covariates, or of all inputs, is `unusable`.
+Everything here is fitted to training sites only and stored with the model. Missing numbers take the
+training median; missing, rare and unknown classes take class 0. Infinity counts as missing, like
+NaN. A site or cell that lacks more than half of its covariates, or of all inputs, is not usable.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ __all__ = [
 _LOCATION = ("lon", "lat")
 _FORCING_PREFIX = "forcing_"
 _ROUNDING: Final = 1e-6
-"""What differs by less than this share is constant: files in single precision round so."""
+"""Relative difference below which values count as constant: the rounding of single precision."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class CategoricalInput:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an encoder reads for n sites or cells.
+    """Inputs of an encoder for n sites or cells.
 
     Attributes
     ----------
@@ -102,7 +101,7 @@ class InputTransform:
 
     @classmethod
     def fit(cls, sites: xr.Dataset, settings: InputSettings) -> InputTransform:
-        """Fit scaling and classes on training sites.
+        """Fit scaling and classes to training sites.
 
         Parameters
         ----------
@@ -142,13 +141,13 @@ class InputTransform:
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        """Names of the variables that a dataset must hold."""
+        """Names of the variables that a dataset must contain."""
         numbers = tuple(item.name for item in self.ranged)
         return (*numbers, *(item.name for item in self.categorical))
 
     @property
     def ranged(self) -> tuple[NumericInput, ...]:
-        """Numeric inputs that the user gives, and that may come in another unit."""
+        """Numeric inputs provided by the user, which may be in another unit."""
         return tuple(item for item in self.numeric if not item.name.startswith(_FORCING_PREFIX))
 
     @property
@@ -186,7 +185,7 @@ class InputTransform:
     ) -> NDArray[np.bool_]:
         """Which places have half of the covariates and half of all inputs.
 
-        Forcing reaches out over the sea, where a model without covariates would only guess.
+        Forcing alone is not enough: it extends over the sea.
 
         Parameters
         ----------
@@ -220,7 +219,7 @@ class InputTransform:
 
 
 def _is_class(covariate: xr.DataArray, patterns: Sequence[str]) -> bool:
-    """By its name or its attribute `categorical`; without any pattern nothing is a class."""
+    """Whether name or attribute `categorical` make it a class; never if there is no pattern."""
     declared = bool(covariate.attrs.get("categorical")) and len(patterns) > 0
     return declared or matches_covariate(str(covariate.name), patterns)
 
@@ -269,7 +268,7 @@ def _raw_numeric(sites: xr.Dataset, names: Sequence[str]) -> NDArray[np.float64]
 
 
 def finite_or_missing(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give numbers as they are and NaN for infinity, which measures nothing."""
+    """Replace infinity, which is no measurement, by NaN."""
     return np.where(np.isfinite(values), values, np.nan)
 
 

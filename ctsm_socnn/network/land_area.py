@@ -27,14 +27,14 @@ _SQUARE_METRES: Final[Mapping[str, float]] = {
     "km**2": 1e6,
 }
 _WHOLE: Final = 1.0 + 1e-6
-"""A share of 1, as single precision rounds it."""
+"""A share of 1, with the rounding of single precision."""
 _LAND_NAMES: Final = ("landfrac", "LANDFRAC_PFT", "landmask")
-"""In order of preference; a cell's land is its area times the first of them that is there."""
+"""In order of preference; the land of a cell is its area times the first one present."""
 
 
 @dataclass(frozen=True)
 class LandArea:
-    """Land by cell, from `area` or the boxes of the grid, times the share of land.
+    """Land area by cell: `area`, or the size of the grid box, times the share of land.
 
     Attributes
     ----------
@@ -43,9 +43,9 @@ class LandArea:
     area : xarray.DataArray or None
         On the grid, with `units` of m2 or km2.
     boxes : tuple of ndarray or None
-        Sides of the cells of a regular grid along each dimension, whose product is m2.
+        Sides of the cells of a regular grid along each dimension; their product is in m2.
     land : xarray.DataArray or None
-        Share of land, 1; a cell without it is all land.
+        Share of land, 1; a cell without a value is all land.
     """
 
     dimensions: tuple[str, ...]
@@ -55,14 +55,14 @@ class LandArea:
 
     @classmethod
     def from_grid(cls, grid: xr.Dataset, dimensions: tuple[str, ...]) -> LandArea | None:
-        """Take what a grid tells; None if it does not tell how large its cells are.
+        """Read the land area of a grid; None if the size of its cells cannot be found.
 
         Raises
         ------
         NetworkError
-            If `area` has a unit that is not known.
+            If `area` has an unknown unit.
         GridError
-            If `lat` and `lon` are no axes of a grid.
+            If `lat` and `lon` are not axes of a grid.
         """
         area = _first(grid, _AREA_NAMES, dimensions)
         if area is not None:
@@ -75,12 +75,12 @@ class LandArea:
 
     @property
     def source(self) -> str:
-        """Where the numbers come from, for people."""
+        """Where the areas come from, in words."""
         cells = "boxes" if self.area is None else str(self.area.name)
         return f"{cells} times {self.land.name}" if self.land is not None else f"whole {cells}"
 
     def of_cells(self, place: Place | None = None) -> NDArray[np.float64]:
-        """Land (m2) of all cells or those of a place, flattened; 0 where it is not known."""
+        """Land (m2) of all cells or those of a place, flattened; 0 where unknown."""
         place = place or (slice(None),) * len(self.dimensions)
         if self.boxes is not None:
             first, second = (sides[along] for sides, along in zip(self.boxes, place, strict=True))

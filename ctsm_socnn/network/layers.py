@@ -11,19 +11,19 @@ from torch import Tensor, nn
 __all__ = ["ACTIVATIONS", "ClassEmbedding", "Dropout", "make_small", "small_output"]
 
 ACTIVATIONS: Final[Mapping[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU}
-"""By the name in `EncoderSettings.activation`."""
+"""By name, as in `EncoderSettings.activation`."""
 
 _STEPS: Final = 2**16
-"""The share is rounded to one in as many: four draws fit into one random number of torch."""
+"""The share is rounded to multiples of 1 / this: four draws fit into one random number of torch."""
 _DRAWS: Final = 4
 _SMALL: Final = 0.3
 
 
 class Dropout(nn.Module):
-    """In training, set a share of the values to 0 and scale the others so that means are kept.
+    """In training, set a share of the values to 0 and scale the others to preserve the mean.
 
-    torch draws one random number a value, which takes longer than the layers between; this draws
-    one for four, always on the CPU, so that other devices leave out the same.
+    torch draws one random number per value, which takes longer than the layers themselves; this
+    draws one for four values, always on the CPU, so that all devices drop the same ones.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Dropout(nn.Module):
         self.left_out = round(share * _STEPS)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return `values` with some of them left out."""
+        """Return `values` with some of them dropped."""
         if not self.training or self.left_out == 0:
             return values
         count = values.numel()
@@ -75,8 +75,8 @@ class ClassEmbedding(nn.Module):
 def small_output(before: int, n_outputs: int) -> nn.Linear:
     """Return a last layer whose first scores are small.
 
-    All members of an ensemble then begin close to the same parameters and end in the same valley,
-    so that their mean is a solution too.
+    All members of an ensemble then start near the same parameters and end in the same basin, so
+    that their mean is a solution, too.
     """
     layer = nn.Linear(before, n_outputs)
     make_small(layer.weight)
@@ -84,6 +84,6 @@ def small_output(before: int, n_outputs: int) -> nn.Linear:
 
 
 def make_small(weights: Tensor, terms: int = 1) -> None:
-    """Shrink weights in place, so that the sum of so many terms like these begins small."""
+    """Scale weights down in place, so that the sum over `terms` such layers starts small."""
     with torch.no_grad():
         weights.mul_(_SMALL / terms**0.5)

@@ -1,23 +1,23 @@
 """Losses for end-to-end training, by name.
 
-All take observations of a batch and return a mean, so that their size does not depend on the
+All return a mean over the observations of a batch, so that their size does not depend on the
 number of layers:
 
 log
-    Square difference of logarithms over its variance in training. Deep, poor layers count as much
-    as the surface.
+    Square difference of logarithms, divided by their variance in training. Deep layers, poor in
+    carbon, count as much as the surface.
 sqrt
-    The same of square roots.
+    The same for square roots.
 mixed
-    Square difference of values plus that of logarithms, each over its variance: with equal weights
-    2 - NSE - NSE of the logarithm.
+    Square difference of values plus that of logarithms, each divided by its variance: with equal
+    weights 2 - NSE - NSE of the logarithm.
 student
-    Negative log likelihood of Student's t (4 degrees of freedom) on logarithms, with a scale that
-    is learnt; single outlying layers lose their influence.
+    Negative log likelihood of Student's t (4 degrees of freedom) for logarithms, with a learnt
+    scale; outlying layers lose their influence.
 published
     Tao et al.'s cost: weighted square difference over (0.6 observed)^2, weights high for
-    observations far from the profile's mean in value and depth. It favours values that are too
-    low: an overestimate costs more than an equal underestimate ratio.
+    observations far from the profile's mean in value and depth. It favours low values: being too
+    high by some factor costs more than being too low by the same.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PUBLISHED_SD: Final = 0.6
 
 
 class SocLoss:
-    """A loss by name, with the scales of its training observations.
+    """A loss by name, scaled by its training observations.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class SocLoss:
     site : ndarray of int, shape (m,)
     device : torch.device, optional
     log_weight : float
-        Of `mixed`: weight of the logarithms beside the values.
+        Of `mixed`: weight of the logarithms relative to the values.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SocLoss:
         which : Tensor of int, shape (b,)
             Their positions among the training observations.
         typical : Tensor, shape (b,), gC m-3, optional
-            What errors of logarithms are taken from, by default `observed`.
+            Reference for errors of logarithms, by default `observed`.
         """
         middle = observed if typical is None else typical
         match self._name:
@@ -135,8 +135,8 @@ def published_weights(
 ) -> NDArray[np.float64]:
     """Weights of the published cost: max(1, 10 exp(-(mean rank - 1))) within each profile.
 
-    The ranks are those of the distance of value and of depth from the profile's mean, the
-    farthest first (`da_cesm2_clm5_cen_vr_v2.m`, lines 279-286). `site` must rise.
+    The ranks are those of the distances of value and depth from the profile's mean, the
+    farthest first (`da_cesm2_clm5_cen_vr_v2.m`, lines 279-286). `site` must be sorted.
     """
     first = 1 + np.searchsorted(site, np.arange(site.max(initial=-1) + 2))
     weights: NDArray[np.float64] = _kernel.published_weights(first, depth, values)

@@ -1,6 +1,6 @@
 """Files of parameter and soil-carbon maps, written while they are computed.
 
-No more than a block of cells is in memory, so that a grid may have any size.
+Only one block of cells is in memory at a time, so that a grid may have any size.
 """
 
 from __future__ import annotations
@@ -42,29 +42,29 @@ _GRAMS_IN_PETAGRAM: Final = 1e15
 
 @dataclass
 class MapSummary:
-    """What is worth knowing of maps beside the maps.
+    """Summary of maps: counts, totals and what looks wrong.
 
     Attributes
     ----------
     inputs : InputCheck
         Of the covariates of the grid.
     cells, extrapolated : int
-        Cells with parameters, and those of them that are unlike the training sites.
+        Cells with parameters, and those of them outside the training domain.
     without_forcing : int or None
-        Cells with covariates but no forcing near; None if the grid has no forcing at all.
+        Cells with covariates but no forcing nearby; None if the grid has no forcing at all.
     with_forcing : int
         Cells with parameters and forcing.
     lost : tuple of str
-        What such cells go without.
+        What is missing at cells without forcing.
     cells_with_carbon : int
     broken : Counter
-        Cells that break a physical limit, by limit.
+        Cells that violate a physical limit, by limit.
     land_km2 : float
-        Land of the cells with soil carbon.
+        Land area of the cells with soil carbon.
     totals : dict of str to ndarray, shape (1 + member,), PgC
         By stock: the total over land, of the centre and of each member.
     area_source : str or None
-        Where the areas come from; None if the grid does not tell any.
+        Where the areas come from; None if the grid has none.
     """
 
     inputs: InputCheck
@@ -91,7 +91,7 @@ class MapSummary:
         self._check_parameters(predicted.centre[known])
 
     def add_carbon(self, carbon: EnsembleCarbon, land: NDArray[np.float64] | None) -> None:
-        """Check the carbon of a block; add it up over land (m2, shape (cell,))."""
+        """Check the carbon of a block and add it up over land (m2, shape (cell,))."""
         self.cells_with_carbon += int(carbon.known.sum())
         possible = (carbon.centre >= 0.0) & np.isfinite(carbon.centre)
         self._count_broken("soil carbon negative or not finite", ~possible)
@@ -107,7 +107,7 @@ class MapSummary:
             self.totals[name] = self.totals.get(name, np.zeros(len(every))) + total
 
     def warnings(self) -> list[str]:
-        """Say what is odd about the covariates and the forcing, and which limits are broken."""
+        """Describe what is odd about covariates and forcing, and which limits are violated."""
         limits = [f"{count} cells: {limit}" for limit, count in self.broken.items()]
         return [*self.inputs.warnings(), *self._of_forcing(), *limits]
 
@@ -165,13 +165,13 @@ def write_maps(
     attributes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> MapSummary:
-    """Write parameter maps, the soil carbon that they make, or both.
+    """Write parameter maps, the soil carbon modelled with them, or both.
 
     Parameters
     ----------
     model : Model
     covariates : xarray.Dataset
-        As for `predict_maps`; may be read from a file as it is needed.
+        As for `predict_maps`; may be read lazily from a file.
     maps : Path, optional
         For the variables of `predict_maps`.
     forcing : xarray.Dataset, optional
@@ -187,7 +187,7 @@ def write_maps(
     ------
     NetworkError
         Naming what the grid or the forcing lacks; also if no cell has enough covariates, or
-        something is made of the forcing and no cell has any.
+        forcing is needed and no cell has any.
     FileError
         If a file exists or cannot be written. No file appears then, nor after any other error.
     """
@@ -229,7 +229,7 @@ def write_maps(
 
 
 def _lost_without_forcing(model: Model, carbon: bool) -> tuple[str, ...]:
-    """Say what cells go without that have no forcing."""
+    """List what is missing at cells without forcing."""
     lost = {
         "training medians stand in for it among the inputs": model.transform.needs_forcing,
         "parameters are not refined": model.refinement is not None,
@@ -241,7 +241,7 @@ def _lost_without_forcing(model: Model, carbon: bool) -> tuple[str, ...]:
 def _opened(
     files: ExitStack, path: Path | None, grid: GridCells, overwrite: bool
 ) -> Callable[[CellBlock, xr.Dataset], None] | None:
-    """Open a file of the size of the grid; give what writes a block's part of it."""
+    """Open a file of the size of the grid; return the function that writes a block to it."""
     if path is None:
         return None
     sizes = dict(zip(grid.dimensions, grid.shape, strict=True))

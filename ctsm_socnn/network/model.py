@@ -39,7 +39,7 @@ def build_network(
     Parameters
     ----------
     transform : InputTransform
-        Says how many inputs there are.
+        Determines the number of inputs.
     settings : NetworkSettings
     start : ndarray, shape (21,), 1, optional
         Unit-cube parameters around which a bounded network starts.
@@ -59,15 +59,15 @@ def build_network(
 
 
 class Prediction(NamedTuple):
-    """Parameters of some places.
+    """Predicted parameters of some places.
 
     Attributes
     ----------
     members : ndarray, shape (member, n, 21), unit cube
-        What each network says; NaN where more than half of the inputs are missing.
+        Of each network; NaN where more than half of the inputs are missing.
     centre : ndarray, shape (n, 21), in the registry's units
-        Of the ensemble: drawn in towards the training sites' where a place is unlike them, and
-        refined if the model does so.
+        Of the ensemble: relaxed to shared parameters where a place is unlike the training sites,
+        and refined if the model has a refinement.
     """
 
     members: NDArray[np.float64]
@@ -85,15 +85,15 @@ class Model:
     transform : InputTransform
         Fitted on the training sites.
     domain : TrainingDomain
-        Where in covariate space the model was trained.
+        Region of covariate space covered by training.
     members : tuple of ParameterNetwork
     seed : int
     training : mapping
-        What the model was trained on: site ids, counts of exclusions, epochs, scores.
+        Training record: site ids, counts of exclusions, epochs, scores.
     intervals : mapping of str to ErrorScale
         By quantity, `soc` or the name of a stock; empty if the model was not calibrated.
     refinement : Refinement, optional
-        What moves the centre's parameters where the model is applied.
+        Refines the centre's parameters where the model is applied.
     """
 
     method: str
@@ -133,16 +133,16 @@ class Model:
         places: xr.Dataset,
         distance: NDArray[np.float64] | None = None,
     ) -> Prediction:
-        """Predict parameters of places, by each member and of the ensemble's centre.
+        """Predict parameters of places, of each member and of the ensemble's centre.
 
         Parameters
         ----------
         inputs : Inputs
-            What the networks are told of the places.
+            Of the places.
         places : xarray.Dataset
             Sites or cells, with the forcing if the model refines.
         distance : ndarray, shape (n,), optional
-            `domain.distance(inputs)`, where it is known.
+            `domain.distance(inputs)`, if already computed.
 
         Raises
         ------
@@ -158,44 +158,44 @@ class Model:
         return Prediction(members, to_physical(centre))
 
     def _members(self, inputs: Inputs, nearness: Tensor | None) -> NDArray[np.float64]:
-        # Most cells of a map may be sea.
+        # Most cells of a map may lie in the sea.
         rows = np.flatnonzero(inputs.usable)
         values = np.full((len(self.members), len(inputs), len(PARAMETER_NAMES)), np.nan)
         if rows.size == 0:
             return values
         known = inputs.take(rows)
         near = None if nearness is None else nearness[torch.from_numpy(rows)]
-        # On one thread, because sums in another order have other last digits.
+        # On one thread, because the order of summation changes the last digits.
         with torch.no_grad(), one_torch_thread():
             predicted = self.member_values(torch.from_numpy(known.numeric), known, near)
         values[:, rows] = predicted.numpy()
         return values
 
     def member_values(self, numeric: Tensor, inputs: Inputs, nearness: Tensor | None) -> Tensor:
-        """Unit-cube parameters of each member, shape (member, n, 21), with the graph from `numeric`.
+        """Unit-cube parameters of each member, shape (member, n, 21), with the graph of `numeric`.
 
-        Of unusable rows, too. In double precision, so that a cell's parameters do not depend on the
-        cells beside it.
+        Also of unusable rows. In double precision, so that the parameters of a cell do not depend
+        on the other cells of its block.
 
         Parameters
         ----------
         numeric : Tensor, shape (n, numeric inputs)
-            The numbers of `inputs`, from which gradients may be wanted.
+            Numeric part of `inputs`, with respect to which gradients may be required.
         inputs : Inputs
         nearness : Tensor, shape (n,), or None
-            How far scores count; wholly without it.
+            Weight of the scores; None stands for 1.
         """
         classes = torch.from_numpy(inputs.classes)
         members: list[ParameterNetwork] = [deepcopy(m).double().eval() for m in self.members]
         return torch.stack([member(numeric, classes, nearness) for member in members])
 
     def nearness(self, distance: NDArray[np.float64]) -> Tensor | None:
-        """How far scores count, shape (n,): less, the less a row is like the training sites.
+        """Weight of the scores, shape (n,), which falls with the distance from the training sites.
 
-        Far from all that they have seen, networks give parameters with which a desert may hold
-        more carbon than a bog. There the centre goes back to the parameters that suit all sites;
-        the members do not, so that their spread grows with all that is unknown. None for the
-        published preset, whose outputs have no such centre.
+        Far outside the training domain, networks may predict parameters with which a desert holds
+        more carbon than a bog. There the centre relaxes to the parameters shared by all sites; the
+        members do not, so that their spread grows with the distance. None for the published preset,
+        whose outputs have no such centre.
         """
         if self.settings.preset == "published":
             return None
@@ -205,7 +205,7 @@ class Model:
     def centre(members: NDArray[np.float64]) -> NDArray[np.float64]:
         """Geometric mean over members (axis 0) of unit-cube parameters.
 
-        One member with a turnover time near its bound moves a geometric mean no more than it
-        should; it can ruin an arithmetic one of the carbon that follows from it.
+        A single member with a turnover time near its bound hardly moves a geometric mean, but could
+        ruin an arithmetic mean of the carbon that follows from it.
         """
         return np.asarray(np.exp(np.log(np.maximum(members, _SMALLEST)).mean(axis=0)))

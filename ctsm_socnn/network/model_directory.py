@@ -3,7 +3,7 @@
 model.json            settings, inputs with units and scaling, training record, checksums
 member_0.pt ...       weights, read with `weights_only=True`
 training_inputs.npy   scaled inputs of the training sites, read without pickles
-refinement.npz        what teachers know, arrays and text, read without pickles; if the model refines
+refinement.npz        teachers as arrays and text, read without pickles; if the model refines
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ __all__ = ["DESCRIPTION", "load_model", "save_model"]
 
 _FORMAT: Final = 1
 DESCRIPTION: Final = "model.json"
-"""File by which a directory is known as a model."""
+"""File that identifies a model directory."""
 _POINTS: Final = "training_inputs.npy"
 _REFINEMENT: Final = "refinement.npz"
 _OWN_CHECKSUM: Final = "description_sha256"
 
 
 def save_model(model: Model, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a model directory; it appears whole or not at all.
+    """Write a model directory; it appears complete or not at all.
 
     Raises
     ------
     FileError
-        If the directory exists already, is no model, or cannot be written.
+        If the directory already exists, is not a model, or cannot be written.
     """
     with atomic_directory(Path(path), overwrite=overwrite, mark=DESCRIPTION) as temporary:
         _write(model, temporary)
@@ -155,7 +155,7 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _own_checksum(description: dict[str, Any]) -> str:
-    """Checksum of a description over all but itself."""
+    """Checksum over all of a description except the checksum itself."""
     rest = {name: value for name, value in description.items() if name != _OWN_CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 

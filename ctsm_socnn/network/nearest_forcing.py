@@ -1,4 +1,4 @@
-"""Forcing at any position, reading no more at a time than is needed."""
+"""Forcing at any position, read from a grid in parts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from ctsm_socnn.schemas import FORCING_DIMENSIONS, MODEL_FORCING
 __all__ = ["FARTHEST_KM", "NearestForcing"]
 
 FARTHEST_KM: Final = 100.0
-"""Farthest cell of the forcing's grid that may stand for a cell of the covariates' grid."""
+"""Largest distance between a cell and the cell of the forcing's grid that is used for it."""
 _POSITION: Final = ("lat", "lon")
 _CELLS_HELD: Final = 30_000
-"""In memory at a time, 130 MB; files in large compressed chunks are slow to read in smaller parts."""
+"""In memory at a time, 130 MB; smaller parts of large compressed chunks would be slow to read."""
 
 
 class NearestForcing:
-    """Forcing at any position, from the nearest cell that has all of it.
+    """Forcing at any position, from the nearest cell with complete forcing.
 
     Parameters
     ----------
     climatology : xarray.Dataset
         Forcing on `(month, layer, lat, lon)` or `(month, layer, cell)` of any name, with `lat` and
-        `lon`; may be read from a file as it is needed.
+        `lon`; may be read lazily from a file.
     """
 
     def __init__(self, climatology: xr.Dataset) -> None:
@@ -64,7 +64,7 @@ class NearestForcing:
     ) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
         """Return the forcing at positions (km, shape (n, 3)).
 
-        NaN beyond 100 km from any cell, and where the position is not known.
+        NaN beyond 100 km from any cell, and where the position is unknown.
         """
         rows, nearest = self._within_reach(positions)
         values = {
@@ -80,7 +80,7 @@ class NearestForcing:
     def _within_reach(
         self, positions: NDArray[np.float64]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows of positions that have a cell within reach, and its number in the tree."""
+        """Rows of positions with a cell within reach, and the number of that cell in the tree."""
         rows = np.flatnonzero(np.isfinite(positions).all(axis=1))
         distance, nearest = self._tree.query(positions[rows])
         near = distance <= FARTHEST_KM
@@ -89,7 +89,7 @@ class NearestForcing:
     def _read(
         self, number: int, cells: NDArray[np.intp]
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """Take the variables at cells of one piece, from the smallest box around them."""
+        """Read the variables at cells of one piece, from the smallest box around them."""
         whole = np.unravel_index(cells, self._shape)
         index = [i - p.start for i, p in zip(whole, self._places[number], strict=True)]
         box = [slice(int(i.min()), int(i.max()) + 1) for i in index]
@@ -116,7 +116,7 @@ class NearestForcing:
         return complete.ravel(), piece.ravel()
 
     def _part(self, number: int) -> xr.Dataset:
-        """Give a piece of the forcing; the last one is held."""
+        """Return a piece of the forcing; the last one is kept in memory."""
         if self._held is not None and self._held[0] == number:
             return self._held[1]
         self._held = None  # so that there are never two

@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 _MARGIN: Final = 1e-3
-"""Share of each range that the bounded head leaves free at both ends: turnover times of 0 are
-within the published bounds, but not within the kernel's domain."""
+"""Share of each range that the bounded head excludes at both ends: turnover times of 0 are within
+the published bounds, but outside the kernel's domain."""
 _CLIPPED_LOW: Final = 1e-4
-"""Where the published post-processing puts values that are not above 0."""
+"""Value to which the published post-processing sets values of 0 and below."""
 
 
 def predicted_parameters(settings: ParameterSettings) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class BoundedHead(ParameterHead):
     ----------
     settings : ParameterSettings
     start : ndarray, shape (21,), 1, optional
-        Unit-cube values that scores of zero stand for; by default the centre of the bounds.
+        Unit-cube values for scores of zero; by default the centre of the bounds.
     """
 
     low: Tensor
@@ -127,7 +127,7 @@ def unit_bounds(settings: ParameterSettings) -> tuple[NDArray[np.float64], NDArr
     Raises
     ------
     NetworkError
-        If bounds do not rise or leave the registry's.
+        If bounds are not ascending or exceed the registry's.
     """
     low = np.full(len(PARAMETER_NAMES), _MARGIN)
     high = 1.0 - low

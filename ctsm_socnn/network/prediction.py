@@ -1,4 +1,4 @@
-"""Parameters of the cells of a grid, one block at a time, and maps of them."""
+"""Parameters of the cells of a grid, block by block, and maps of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PredictedCells:
-    """A block of cells and what a model says of them.
+    """A block of cells with the predictions of a model.
 
     Attributes
     ----------
@@ -42,9 +42,9 @@ class PredictedCells:
         NaN where more than half of the inputs are missing.
     centre : ndarray, shape (cell, 21), in the registry's units
     extrapolated : ndarray of int8, shape (cell,)
-        1 where a cell is unlike the training sites, or lacks the forcing that is an input.
+        1 where a cell lies outside the training domain, or lacks the forcing that is an input.
     without_forcing : ndarray of bool, shape (cell,)
-        Cells with at least half of the covariates, but no forcing near; False everywhere if the
+        Cells with at least half of the covariates, but no forcing nearby; False everywhere if the
         grid has no forcing at all.
     """
 
@@ -56,7 +56,7 @@ class PredictedCells:
 
 
 def predict_blocks(model: Model, grid: GridCells) -> Iterator[PredictedCells]:
-    """Predict a grid a block at a time.
+    """Predict a grid block by block.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def predict_maps(
     xarray.Dataset
         Parameter maps: for each parameter the ensemble's centre and `<name>_sd`, its standard
         deviation over members, in the registry's units, NaN where more than half of the inputs
-        are missing; `extrapolated`, 1 where a cell is unlike the training sites, or lacks the
+        are missing; `extrapolated`, 1 where a cell lies outside the training domain, or lacks the
         forcing that is an input.
 
     Raises
@@ -126,7 +126,7 @@ def predict_maps(
 
 
 def _joined(parts: dict[tuple[int, ...], xr.Dataset], dimensions: tuple[str, ...]) -> xr.Dataset:
-    """Join parts, by where they start along each dimension, to the whole."""
+    """Join parts, ordered by where they start along each dimension."""
     for axis, name in reversed(list(enumerate(dimensions))):
         alike: dict[tuple[int, ...], list[xr.Dataset]] = {}
         for start, maps in parts.items():
@@ -139,7 +139,7 @@ def _joined(parts: dict[tuple[int, ...], xr.Dataset], dimensions: tuple[str, ...
 
 
 def parameter_maps(model: Model, predicted: PredictedCells) -> xr.Dataset:
-    """Put the parameters of a block on its part of the map."""
+    """Arrange the parameters of a block on its part of the map."""
     block = predicted.block
     spread = spread_over_members(predicted.members) * (upper_bounds() - lower_bounds())
     maps: dict[str, xr.DataArray] = {}
@@ -154,7 +154,7 @@ def parameter_maps(model: Model, predicted: PredictedCells) -> xr.Dataset:
 
 
 def map_attributes(model: Model) -> dict[str, str]:
-    """Return how maps of a model were made."""
+    """Return attributes that say how the maps of a model were made."""
     return {
         **provenance_attributes(seed=model.seed),
         "method": model.method,
@@ -164,7 +164,7 @@ def map_attributes(model: Model) -> dict[str, str]:
 
 
 def mark_extrapolation(maps: xr.Dataset, predicted: PredictedCells) -> xr.Dataset:
-    """Add the flag of cells that are unlike the training sites, or lack what tells."""
+    """Add the flag of cells outside the training domain, or without the inputs to decide it."""
     flag = predicted.block.map_of(
         predicted.extrapolated,
         units="1",

@@ -1,10 +1,10 @@
-"""A Gaussian process over sites and depths, fitted on profiles.
+"""A Gaussian process over sites and depths, fitted to profiles.
 
-Trees cut covariate space into boxes; a process draws smooth surfaces through it, so that the mean
-of the two expects better than either. A value is the sum of a curve of depth that all sites share,
-a part that sites of like covariates share, one that sites close to each other share, one of the
-profile itself, and noise. Only the first two can be expected elsewhere; the others see to it that
-ten layers of one profile do not count as ten witnesses, nor ten profiles of one valley.
+Trees are piecewise constant in the covariates, a process is smooth; their mean predicts better than
+either. A value is the sum of a depth curve common to all sites, a part common to sites with similar
+covariates, one common to sites close to each other, one of the profile itself, and noise. Only the
+first two are predicted elsewhere; the others ensure that ten layers of one profile, or ten profiles
+in one valley, do not count as ten independent observations.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _OF_COVARIATES: Final = 0.5
 _OF_PLACE: Final = 0.1
 _OF_PROFILE: Final = 0.25
 OF_LAYER: Final = 0.12
-"""Variances of the parts. Only their ratios matter; they are near the most likely ones for the
-logarithm of carbon at the north-east profiles, where scores hardly change within a factor of two."""
+"""Variances of the parts. Only their ratios matter; they are near the maximum of the likelihood
+for the logarithm of carbon at the north-east profiles. Scores change little within a factor of two."""
 _ALIKE_KM: Final = 8.0
-"""Distance at which the correlation of the part of the place has fallen to 1/e."""
+"""Distance at which the correlation of the spatial part has fallen to 1/e."""
 _ALIKE_DEPTH: Final = 0.8
-"""Scale of correlation in ln(depth)."""
+"""Correlation length in ln(depth)."""
 _ALL_DEPTHS: Final = 0.25
-"""Share of each part that is the same at all depths of a site."""
+"""Share of each part that is constant with depth."""
 _SHALLOWEST: Final = 0.03
 _NODES: Final = 64
-"""Depths at which expectations are worked out; between them they are interpolated."""
+"""Number of depths at which expectations are computed; in between they are interpolated."""
 _MOST_LAYERS: Final = 7000
-"""A process over more layers is the mean of several over random shares of the sites: time grows
-with the third power of their number and memory with the second."""
+"""With more layers, several processes over random subsets of the sites are averaged: time grows with
+the third power of the number of layers and memory with the second."""
 _SAMPLE: Final = 2000
-"""So many sites tell how far apart in covariates two sites commonly are."""
+"""Number of sites from which the typical distance in covariate space is estimated."""
 _ROWS: Final = 512
 
 
@@ -51,7 +51,7 @@ class Profiles:
     Attributes
     ----------
     features : ndarray, shape (n, d)
-        Covariates of the sites, scaled alike.
+        Scaled covariates of the sites.
     positions : ndarray, shape (n, 3), km
     site : ndarray of int, shape (m,)
         Site of each layer.
@@ -66,16 +66,16 @@ class Profiles:
 
 @dataclass(frozen=True, eq=False)
 class ProfileProcess:
-    """Expectation of several quantities that have one covariance.
+    """Expectation of several quantities with the same covariance.
 
     Made by `fit` or `from_arrays`.
 
     Attributes
     ----------
     nodes : ndarray, shape (nodes,)
-        Depths at which expectations are worked out, on the scale of `log_depth`.
+        Depths at which expectations are computed, on the scale of `log_depth`.
     scale : float
-        How far apart in features two sites commonly are.
+        Typical distance between two sites in features.
     parts : tuple of Part
     """
 
@@ -94,7 +94,7 @@ class ProfileProcess:
         values : ndarray, shape (m, k)
             The quantities at the layers.
         seed : int
-            Of the shares of the sites, if there are too many for one process.
+            Of the subsets of sites, if there are too many for one process.
         """
         n = len(profiles.features)
         order = np.random.default_rng(seed).permutation(n)
@@ -135,7 +135,7 @@ class ProfileProcess:
     def expect(
         self, features: NDArray[np.float64], site: NDArray[np.intp], depth: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Expect the quantities at layers of other sites.
+        """Predict the quantities at layers of other sites.
 
         Parameters
         ----------
@@ -156,10 +156,10 @@ class ProfileProcess:
 
 
 class Part(NamedTuple):
-    """A process over few enough layers to solve at once, asked at the depths of some nodes.
+    """A process over few enough layers to solve at once, evaluated at the depths of the nodes.
 
-    `features` (n, d) are those of its sites, `by_site` (n, nodes, k) tells what each adds where a
-    place is like it, and `everywhere` (nodes, k) is the curve of depth.
+    `features` (n, d) are those of its sites, `by_site` (n, nodes, k) is the contribution of each
+    to places similar to it, and `everywhere` (nodes, k) is the depth curve.
     """
 
     features: NDArray[np.float64]
@@ -186,7 +186,7 @@ class Part(NamedTuple):
         return cls(profiles.features, by_site, mean + _OF_DEPTH * _curve(nodes, depth) @ weights)
 
     def at_nodes(self, features: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-        """Expect the quantities at the nodes of sites, shape (p, nodes, k)."""
+        """Predict the quantities at the nodes of sites, shape (p, nodes, k)."""
         alike = _matern(cdist(features, self.features) / scale)
         flat = _OF_COVARIATES * alike @ self.by_site.reshape(len(self.by_site), -1)
         of_covariates = flat.reshape(len(features), *self.by_site.shape[1:])
@@ -227,13 +227,13 @@ def log_depth(depth: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _matern(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Matern's correlation of smoothness 3/2."""
+    """Matérn correlation of smoothness 3/2."""
     scaled = np.sqrt(3.0) * distance
     return np.asarray((1.0 + scaled) * np.exp(-scaled))
 
 
 def _curve(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlation between log depths of the curve that all sites share."""
+    """Correlation between log depths of the curve common to all sites."""
     return _matern(np.abs(one[:, None] - other) / (1.5 * _ALIKE_DEPTH))
 
 

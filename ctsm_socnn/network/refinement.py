@@ -1,11 +1,11 @@
-"""Refinement of a place's parameters, until the kernel reproduces the teachers' prediction.
+"""Local refinement of parameters, towards the carbon that the teachers predict.
 
-A network learns from teachers at imagined sites, and between these it says a little else than they
-would. Where it is applied the teachers can be asked again: from the network's parameters, a few
-damped Gauss-Newton steps through the kernel on the place's own forcing go to those parameters, near
-by, whose carbon agrees best with the teachers' (Levenberg 1944, Marquardt 1963; with the pull back to
-the start it is the optimal estimation of Rodgers 2000, a site's assimilation of an expected profile).
-What is compared, and how it is weighed, is the `mixed` loss with stocks by which networks are trained.
+A network learns from teachers at imagined sites and differs a little from them in between. Where it
+is applied, the teachers can be evaluated again: a few damped Gauss-Newton steps through the kernel,
+with the forcing of the place, lead from the network's parameters to nearby ones whose carbon agrees
+best with the teachers' (Levenberg 1944, Marquardt 1963). With the penalty on the distance from the
+start this is optimal estimation (Rodgers 2000), or the assimilation of an expected profile. The
+cost is the `mixed` loss with stocks that is used in training.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from ctsm_socnn.validation.scores import LOG_FLOOR
 __all__ = ["Refinement", "Scales"]
 
 _DEPTHS: Final = 20
-"""The expected profile has so many depths: quantiles of those at which soils were sampled."""
+"""Number of depths of the expected profile: quantiles of the sampling depths."""
 _PULL: Final = 2e-3
-"""Weight of the square distance from the start, in scores (logits of the share of each range)."""
+"""Weight of the squared distance from the start, in scores (logits of the share of each range)."""
 _DAMPING: Final = 0.1
-"""Of the first step, as a share of the curvature; a third after a step that helped, tenfold after
-one that did not."""
+"""Of the first step, relative to the curvature; divided by 3 after a step that helped, multiplied
+by 10 after one that did not."""
 _LARGEST_STEP: Final = 2.0
 _FARTHEST_SCORE: Final = 8.0
 
@@ -49,7 +49,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scales:
-    """Variances over the training observations by which errors are divided.
+    """Variances of the training observations, by which errors are divided.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Scales:
 
     @classmethod
     def of(cls, operator: ObservationOperator) -> Self:
-        """Take them from observations."""
+        """Compute them from observations."""
         values = operator.values
         return cls(
             positive_variance(values),
@@ -76,14 +76,14 @@ class Scales:
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
-    """What moves parameters to agree with teachers.
+    """Moves parameters towards agreement with teachers.
 
     Attributes
     ----------
     teachers : tuple of Teachers
-        One, or one for each member of an ensemble by bootstrap; the mean of what they expect counts.
+        One, or one for each member of a bootstrap ensemble, whose predictions are averaged.
     depth : ndarray, shape (k,), m
-        Rising depths at which carbon is compared.
+        Depths, ascending, at which carbon is compared.
     scales : Scales
     """
 
@@ -105,13 +105,13 @@ class Refinement:
         Parameters
         ----------
         unit : ndarray, shape (n, 21), unit cube
-            Where to start; NaN where there are no parameters, which stays.
+            Start; NaN, where there are no parameters, remains NaN.
         inputs : Inputs
-            What the teachers are told of the places.
+            Of the places, for the teachers.
         places : xarray.Dataset
-            With their forcing; where it is missing, parameters stay as they are.
+            With their forcing; where it is missing, parameters are not changed.
         settings : NetworkSettings
-            Says how many steps, which parameters are free and how errors are weighed.
+            Determines the number of steps, the free parameters and the weights of errors.
 
         Returns
         -------
@@ -138,7 +138,7 @@ class Refinement:
         return refined
 
     def _expected(self, inputs: Inputs) -> Expectation:
-        """Mean of what the teachers expect, each array of shape (n, k)."""
+        """Mean prediction of the teachers, each array of shape (n, k)."""
         shape = len(inputs), len(self.depth)
         site, depth = np.repeat(np.arange(shape[0]), shape[1]), np.tile(self.depth, shape[0])
         each = [teacher.expect(inputs, site, depth) for teacher in self.teachers]
@@ -147,7 +147,7 @@ class Refinement:
         return Expectation(average.reshape(shape), typical.reshape(shape))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that `from_arrays` needs to make the same refinement."""
+        """Return what `from_arrays` needs to restore the refinement."""
         of_teachers = {
             f"teachers_{number}_{name}": array
             for number, teacher in enumerate(self.teachers)
@@ -159,7 +159,7 @@ class Refinement:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Make the refinement whose `arrays` these are."""
+        """Restore a refinement from its `arrays`."""
         teachers = []
         for number in range(int(arrays["count"])):
             prefix = f"teachers_{number}_"
@@ -169,7 +169,7 @@ class Refinement:
 
 
 class _Search:
-    """Damped Gauss-Newton steps at many places at once, each by itself.
+    """Damped Gauss-Newton steps at many independent places at once.
 
     In scores: logits of the share of each free parameter's range.
     """
@@ -239,7 +239,7 @@ class _Search:
         return np.column_stack([self._value_weight * value, self._log_weight * log, stock])
 
     def _slopes(self, unit: Array) -> Array:
-        """Change of the errors by scores, shape (n, 2 k + 1, free)."""
+        """Differentiate the errors with respect to scores, shape (n, 2 k + 1, free)."""
         n, k = self._expected.average.shape
         by_layer = jacobian(self._columns, to_physical(unit))[:, :, self._free]
         by_depth = np.asarray(self._operator.matrix @ by_layer.reshape(-1, len(self._free)))
@@ -271,7 +271,7 @@ def _cost(errors: Array, moved: Array) -> Array:
 
 
 def _thickness(depth: Array, counted: Array) -> Array:
-    """Weight (m) of each depth in the stock of each place, shape (n, k), from those that count."""
+    """Weight (m) of each depth in the stock of each place, shape (n, k); 0 if not counted."""
     thickness = np.zeros_like(counted)
     depths_that_count = counted.sum(axis=1).astype(np.intp)
     for k in np.unique(depths_that_count[depths_that_count > 0]):

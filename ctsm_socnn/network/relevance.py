@@ -1,10 +1,10 @@
 """How much each covariate matters for the similarity of sites, learnt from profiles.
 
-Two sites may differ in twenty covariates that say nothing of carbon and agree in the two that do. A
-Gaussian process over sites, with a scale of its own for each covariate, tells them apart by the
-likelihood of what the profiles hold: the level and the slope with depth of each ("automatic
-relevance determination", Neal 1996, Bayesian Learning for Neural Networks). A prior keeps the
-scales near each other, because a few hundred profiles do not say much about fifty of them.
+Two sites may differ in twenty covariates unrelated to carbon and agree in the two that matter. A
+Gaussian process over sites has a length scale for each covariate, fitted by the likelihood of the
+level and the slope with depth of each profile (automatic relevance determination; Neal 1996,
+Bayesian Learning for Neural Networks). A prior keeps the scales near each other, because a few
+hundred profiles hardly constrain fifty of them.
 """
 
 from __future__ import annotations
@@ -23,32 +23,31 @@ from ctsm_socnn.network.profile_process import OF_LAYER, Profiles, log_depth
 __all__ = ["ProfileLines", "relevances"]
 
 _SPREAD: Final = 0.7
-"""Standard deviation of the logarithm of a relevance before any profile is seen."""
+"""Prior standard deviation of the logarithm of a relevance."""
 _MOST_SITES: Final = 1000
-"""More sites are represented by so many of them: time grows with the third power."""
+"""Of more sites a random subset of this size is used: time grows with the third power."""
 _STEPS: Final = 40
-"""Steps of the search. The last ones change no relevance that matters."""
+"""Steps of the optimiser; the last ones hardly change any relevance."""
 _WIDEST: Final = 5.0
-"""Bounds of the logarithm of anything unknown. A step of the search beyond would make covariances
-that cannot be factored."""
+"""Bound on the logarithm of every unknown. Beyond it covariances may be singular."""
 _OF_LINE: Final = 10.0
-"""Variance of level and slope of a profile before it is seen."""
+"""Prior variance of the level and slope of a profile."""
 _START: Final = ((0.5, 0.1), (0.25, 0.1))
-"""Variances of level and slope: of the part that covariates tell, and of the rest."""
+"""Variances of level and slope: of the part explained by covariates, and of the rest."""
 _CURVE: Final = 3
-"""Degree of the polynomial in log depth that all profiles share."""
+"""Degree of the polynomial in log depth common to all profiles."""
 
 
 @dataclass(frozen=True, eq=False)
 class ProfileLines:
-    """A straight line in log depth through each profile, after the curve that all share.
+    """A straight line in log depth for each profile, relative to the curve common to all.
 
     Attributes
     ----------
     values : ndarray, shape (2, n)
         Level and slope of n sites.
     variances : ndarray, shape (2, n)
-        What their layers leave unknown of them: of the slope of a single layer, nearly all.
+        Their uncertainty, given the layers: the slope of a single layer is almost unknown.
     """
 
     values: NDArray[np.float64]
@@ -74,23 +73,23 @@ class ProfileLines:
 def relevances(
     profiles: Profiles, values: NDArray[np.float64], group: NDArray[np.intp], seed: int
 ) -> NDArray[np.float64]:
-    """Learn by what factor each feature should count in distances between sites.
+    """Learn the factor of each feature in distances between sites.
 
     Parameters
     ----------
     profiles : Profiles
         With features of d columns.
     values : ndarray, shape (m,)
-        At the layers, such as logarithms of carbon.
+        At the layers, for example logarithms of carbon.
     group : ndarray of int, shape (d,)
-        Features of one group, such as the classes of one covariate, have one factor.
+        Features of one group, such as the classes of one covariate, share a factor.
     seed : int
-        Of the choice of sites, if there are too many.
+        Of the random subset of sites, if there are too many.
 
     Returns
     -------
     ndarray, shape (d,)
-        Positive factors; near 1 throughout where profiles say nothing.
+        Positive factors; near 1 if the profiles do not constrain them.
     """
     features, lines = profiles.features, ProfileLines.through(profiles, values)
     n = len(features)
@@ -108,10 +107,10 @@ def relevances(
 
 
 class _Likelihood:
-    """Minus the logarithm of likelihood and prior, and its gradient.
+    """Negative log of likelihood times prior, and its gradient.
 
-    Unknown are the logarithms of the relevances, and of the scale of distance and the two
-    variances of level and slope each.
+    The unknowns are the logarithms of the relevances and, for level and slope each, of the length
+    scale and the two variances.
     """
 
     def __init__(
@@ -155,7 +154,7 @@ class _Likelihood:
     def _line(
         self, line: int, hyper: NDArray[np.float64], squared: NDArray[np.float64]
     ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Loss of levels or slopes, its gradient by `hyper` and by the squared distances."""
+        """Loss of levels or slopes, and its derivatives by `hyper` and by the squared distances."""
         scale, told, rest = np.exp(hyper)
         values = self._values[line]
         distance = np.sqrt(3.0 * squared) * scale

@@ -1,7 +1,7 @@
 """How well parameters reproduce the observed profiles of sites.
 
-The parameters are run through the kernel and compared where carbon was measured, with the same
-selection of observations and the same rule below bedrock as in training.
+The kernel runs with the parameters, and the modelled carbon is compared with observations, with the
+same selection of observations and the same treatment below bedrock as in training.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
-    """Score a model on any sites that hold its covariates.
+    """Score a model at any sites with its covariates.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def score_model(model: Model, sites: xr.Dataset) -> dict[str, Any]:
 def score_parameters(
     sites: xr.Dataset, parameters: NDArray[np.float64], below_bedrock: BelowBedrock = "deepest"
 ) -> dict[str, Any]:
-    """Score the soil carbon that parameters make.
+    """Score the soil carbon modelled with given parameters.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def modelled_soc(sites: xr.Dataset, parameters: NDArray[np.float64]) -> NDArray[
 def score_observations(
     operator: ObservationOperator, modelled: NDArray[np.float64]
 ) -> dict[str, float | int]:
-    """Score modelled values of observations, and of the stocks that follow from them.
+    """Score modelled values at observations, and the stocks derived from them.
 
     Parameters
     ----------

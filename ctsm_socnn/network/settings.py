@@ -216,10 +216,10 @@ class NetworkSettings(_Settings):
 def default_settings(method: str) -> NetworkSettings:
     """Return the settings that suit a method.
 
-    Through the kernel, networks learn from imagined sites what teachers expect there, for a fixed
-    number of averaged epochs from the best parameters that all sites can share. That beat learning
-    from the profiles themselves, and both beat stopping on a few held-out ones (folds of 992
-    profiles, `docs/experiments.md`).
+    End to end, networks learn from imagined sites what teachers predict there, for a fixed number
+    of epochs with averaged weights, starting at the best parameters shared by all sites. This has
+    more skill than learning from the profiles themselves; early stopping on held-out locations has
+    less than both (folds of 992 profiles, `docs/experiments.md`).
     """
     if method != "end-to-end":
         return NetworkSettings()
@@ -251,7 +251,7 @@ def published_settings() -> NetworkSettings:
     """Return the two-step network as published.
 
     256-512-512-256 ReLU units, min-max scaled inputs with classes as plain numbers, linear
-    outputs, Adadelta at rate 1 on gradients as they are, batches of 32, at most 6,000 epochs with
+    outputs, Adadelta at rate 1 without gradient clipping, batches of 32, at most 6,000 epochs with
     patience 1,200 (Tao et al. 2020, `ensemble_neural_networking`).
     """
     return NetworkSettings(

@@ -1,8 +1,8 @@
 """One set of parameters for all sites, from which the members of an ensemble start.
 
-Fits of soil carbon on a logarithm have bad local minima, so several starts are tried. All members
-begin at the best: networks that begin in one valley stay there, and the mean of their parameters
-is then as good as each of them.
+Fits of soil carbon on a logarithmic scale have bad local minima, so several starts are tried. All
+members start at the best one: networks that start in one basin stay in it, and the mean of their
+parameters is then as good as each of them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _ITERATIONS: Final = 60
 _SPREAD: Final = 1.2
 """Standard deviation of the random starts' scores."""
 _PULL: Final = 0.3
-"""Weight of the mean square of the scores. It keeps parameters that the profiles hardly constrain off
-their bounds, where the sigmoid is so flat that networks would leave them the same everywhere."""
+"""Weight of the mean square of the scores. It keeps parameters that the profiles hardly constrain
+off their bounds, where the sigmoid is so flat that networks would not vary them at all."""
 
 
 def fit_shared_parameters(
     objective: Objective, n_sites: int, settings: ParameterSettings, seed: int
 ) -> NDArray[np.float64]:
-    """Find the unit-cube parameters that suit all sites best.
+    """Find the unit-cube parameters that fit all sites best.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def fit_shared_parameters(
 def _fit(
     objective: Objective, n_sites: int, settings: ParameterSettings, scores: torch.Tensor
 ) -> tuple[float, NDArray[np.float64]]:
-    # All parameters that are not held get a score here, tied ones too.
+    # All parameters that are not held have a score here, including tied ones.
     free = settings.model_copy(update={"tied": ()})
     head = BoundedHead(free)
     rows = np.arange(n_sites)

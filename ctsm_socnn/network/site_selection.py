@@ -1,4 +1,4 @@
-"""Which sites can be compared with observations, and which posterior belongs to which site."""
+"""Which sites have usable observations, and whether a posterior belongs to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["require_same_sites", "without_observations"]
 
 
 def without_observations(sites: xr.Dataset, below_bedrock: BelowBedrock) -> NDArray[np.bool_]:
-    """Sites without an observation that may be used; shape (site,)."""
+    """Sites without a usable observation; shape (site,)."""
     operator = ObservationOperator.from_sites(sites, below_bedrock)
     counts = np.bincount(operator.site, minlength=sites.sizes["site"])
     return np.asarray(counts == 0)
@@ -25,7 +25,7 @@ def require_same_sites(sites: xr.Dataset, posterior: xr.Dataset) -> None:
     Raises
     ------
     NetworkError
-        If they differ in number, or name or place of a site.
+        If they differ in the number, names or positions of sites.
     """
     n, m = sites.sizes["site"], posterior.sizes["site"]
     if n != m:

@@ -1,7 +1,7 @@
 """Soil carbon on a grid from predicted parameters, through the kernel with the grid's forcing.
 
-The centre is the carbon of the ensemble's centre, which is what a case that runs with these maps
-would hold. The spread is that of the members, each run through the kernel by itself.
+The centre is the carbon modelled with the parameters of the ensemble's centre, as a case with these
+maps would have it. The spread is that of the members, each run through the kernel separately.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ STOCKS: Final[Mapping[str, float]] = {
     "soc_stock_200cm": 2.0,
     "soc_stock_column": _COLUMN,
 }
-"""Name -> depth (m) to which carbon is added up."""
+"""Name -> depth (m) to which carbon is summed."""
 MAPPED_LEVEL: Final = 0.9
-"""Probability within the intervals of maps."""
+"""Probability of the intervals on maps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class EnsembleCarbon:
     Attributes
     ----------
     known : ndarray of bool, shape (cell,)
-        Places with parameters and forcing; the others have no carbon to tell.
+        Places with parameters and forcing; the others have no modelled carbon.
     centre : ndarray, shape (known cells, 20), gC m-3
     members : ndarray, shape (member, known cells, 20), gC m-3
     """
@@ -54,7 +54,7 @@ class EnsembleCarbon:
     def maps(
         self, predicted: PredictedCells, intervals: Mapping[str, ErrorScale] | None = None
     ) -> xr.Dataset:
-        """Carbon by layer and stocks, as maps of a block; NaN where not known.
+        """Carbon by layer and stocks, as maps of a block; NaN where unknown.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class EnsembleCarbon:
         return mark_extrapolation(whole, predicted)
 
     def _everywhere(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Spread values of known cells, shape (..., known), over all cells."""
+        """Distribute values of known cells, shape (..., known), to all cells."""
         everywhere = np.full((*values.shape[:-1], len(self.known)), np.nan, dtype=np.float32)
         everywhere[..., self.known] = values
         return everywhere

@@ -1,8 +1,8 @@
 """Stocks from profiles with gaps.
 
-The stock is the integral of lines through the measured depths, constant above the first and below
-the last. Modelled values are integrated through the same depths, so that gaps in a profile do not
-count as errors of the model.
+The stock is the integral of the linear interpolation between the measured depths, constant above
+the first and below the last. Modelled values are integrated over the same depths, so that gaps in a
+profile do not count as errors of the model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 STOCK_DEPTH: Final = 1.0
-"""m; of the stock that is learnt and scored."""
+"""m; depth of the stock that is learnt and scored."""
 
 SAMPLED_SHARE: Final = 0.8
 """Share of a depth to which a profile must be sampled to count for its stock."""
@@ -35,8 +35,8 @@ def stock_weights(
 ) -> NDArray[np.float64]:
     """Weight (m) of each observation in its profile's stock from 0 to `to_depth` m, shape (m,).
 
-    Observations of one depth share its weight. `to_depth` is one for all, or one for each site that
-    has observations, in order of its number.
+    Observations at one depth share its weight. `to_depth` is one value for all, or one for each
+    site with observations, in the order of sites.
     """
     weights = np.empty(len(operator.values))
     observed = [rows for rows in operator.of_each_site if rows.start < rows.stop]
@@ -51,12 +51,12 @@ def stock_weights(
 def observed_stocks(
     operator: ObservationOperator, values: NDArray[np.float64], to_depth: ArrayLike = STOCK_DEPTH
 ) -> NDArray[np.float64]:
-    """Stocks from the surface to a depth (m), or one each, of the sites that have observations.
+    """Stocks from the surface to a depth (m), or one per site, of the sites with observations.
 
     Returns
     -------
     ndarray, shape (sites with any,), gC m-2
-        In order of the site's number.
+        In the order of sites.
     """
     _, site = np.unique(operator.site, return_inverse=True)
     weighted = stock_weights(operator, to_depth) * values
@@ -64,13 +64,13 @@ def observed_stocks(
 
 
 def deepest_observation(operator: ObservationOperator) -> NDArray[np.float64]:
-    """Depth (m) of the deepest observation of each site that has any, in order of its number."""
+    """Depth (m) of the deepest observation of each site that has any, in the order of sites."""
     _, first = np.unique(operator.site, return_index=True)
     return np.asarray(np.maximum.reduceat(operator.depth, first))
 
 
 def depth_weights(depth: NDArray[np.float64], to_depth: float) -> NDArray[np.float64]:
-    """Weights of rising depths (m) in the integral of their interpolation over 0 to `to_depth`."""
+    """Weights of ascending depths (m) in the integral of their interpolation, 0 to `to_depth`."""
     corners = np.unique(np.concatenate([[0.0, to_depth], depth[depth < to_depth]]))
     units = np.eye(len(depth))
     profiles = np.stack([np.interp(corners, depth, unit) for unit in units])

@@ -1,8 +1,8 @@
-"""Teachers: expected soil carbon at a place, fitted on profiles without any process.
+"""Teachers: statistical models of soil carbon, fitted to profiles, from which networks learn.
 
-Boosted trees cut covariate space into boxes and a Gaussian process draws smooth surfaces through it;
-the mean of the two expects better than either. They answer two questions: what carbon is on the
-average, which counts for errors of values and stocks, and what it is typically, which counts for
+Boosted trees are piecewise constant in the covariates, a Gaussian process is smooth; their mean
+predicts better than either. They predict two quantities: the mean of carbon, which minimises errors
+of values and stocks, and its typical value (exponential of the mean logarithm), which minimises
 errors of logarithms.
 """
 
@@ -29,19 +29,19 @@ _SHALLOWEST: Final = 0.01
 _BOOSTED: Final = 2
 _ROUNDS: Final = 200
 _LEAVES: Final = {"root": 15, "log": 31}
-"""Leaves of the trees for roots and for logarithms. Logarithms bear more: their noise has no long
-tail on the side of rich soils."""
+"""Leaves of the trees for square roots and for logarithms. Logarithms allow more: their noise has
+no long tail towards rich soils."""
 _FARTHEST: Final = 6.0
-"""Scaled numbers farther out count as so far when likeness is measured."""
+"""Scaled numbers are clipped to this when similarity is computed."""
 _OF_CLASS: Final = 0.7
-"""Two sites of different classes are so far apart, times the root of 2, in standard deviations."""
+"""Distance between sites of different classes, divided by the root of 2, in standard deviations."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """Carbon at some layers, on the average and typically, each of shape (m,), gC m-3."""
+    """Mean and typical carbon of some layers, each of shape (m,), gC m-3."""
 
     average: Array
     typical: Array
@@ -49,22 +49,22 @@ class Expectation:
 
 @dataclass(frozen=True, eq=False)
 class Teachers:
-    """Expected carbon: mean of boosted trees and a process, made by `fit` or `from_arrays`.
+    """Mean of boosted trees and a Gaussian process, made by `fit` or `from_arrays`.
 
-    The average comes from square roots, whose errors are alike at poor and rich layers, as those
-    of values are not. The square of an expected root is too little; a factor mends that.
+    The average is fitted to square roots, whose errors, unlike those of values, are similar in poor
+    and rich layers. The square of an expected root is biased low; a factor corrects that.
 
     Attributes
     ----------
     class_counts : tuple of int
         Number of classes of each categorical input.
     trees : mapping of str to tuple of lightgbm.Booster
-        For roots and logarithms.
+        For square roots and logarithms.
     process : ProfileProcess
     relevance : ndarray, shape (features,)
-        How much each feature counts for the likeness of two sites.
+        Factor of each feature in distances between sites.
     factor : float
-        Mean carbon over the mean of squared expected roots, at the profiles.
+        Mean carbon divided by the mean of squared expected roots, at the profiles.
     """
 
     class_counts: tuple[int, ...]
@@ -82,24 +82,24 @@ class Teachers:
         positions: Array,
         seed: int,
     ) -> Teachers:
-        """Fit teachers on profiles.
+        """Fit teachers to profiles.
 
         Parameters
         ----------
         inputs : Inputs
             Of the training sites.
         transform : InputTransform
-            Says what the inputs are.
+            Describes the inputs.
         operator : ObservationOperator
             Observations of the training sites.
         positions : ndarray, shape (n, 3), km
-            Of the training sites. They are used to weigh profiles that are close to each other;
-            what is expected depends on the place only where it is among the inputs.
+            Of the training sites. They serve to weight profiles that are close to each other;
+            predictions depend on the position only if it is among the inputs.
         seed : int
         """
         rows = _with_depth(inputs, operator.site, operator.depth)
         values = {"root": np.sqrt(operator.values), "log": np.log(operator.values)}
-        # On one thread, because sums in another order have other last digits.
+        # On one thread, because the order of summation changes the last digits.
         with threadpool_limits(1):
             trees = {
                 name: tuple(_boosted(rows, values[name], leaves, seed + i) for i in range(_BOOSTED))
@@ -116,7 +116,7 @@ class Teachers:
         return replace(unscaled, factor=float(operator.values.mean() / squares.mean()))
 
     def expect(self, inputs: Inputs, site: NDArray[np.intp], depth: Array) -> Expectation:
-        """Expect carbon at layers.
+        """Predict carbon at layers.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Teachers:
         return Expectation(_possible(average), _possible(typical))
 
     def _roots_and_logs(self, inputs: Inputs, site: NDArray[np.intp], depth: Array) -> Array:
-        """Expect root and logarithm, shape (m, 2)."""
+        """Predict square root and logarithm, shape (m, 2)."""
         rows = _with_depth(inputs, site, depth)
         features = self.relevance * likeness_features(inputs, self.class_counts)
         with threadpool_limits(1):
@@ -144,7 +144,7 @@ class Teachers:
         return np.asarray(0.5 * (np.column_stack(boxes) + smooth))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that `from_arrays` needs to make the same teachers, trees as text."""
+        """Return what `from_arrays` needs to restore the teachers, trees as text."""
         texts = {
             f"trees_{name}_{i}": np.frombuffer(tree.model_to_string().encode(), dtype=np.uint8)
             for name, trees in self.trees.items()
@@ -160,7 +160,7 @@ class Teachers:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Teachers:
-        """Make the teachers whose `arrays` these are."""
+        """Restore teachers from their `arrays`."""
         trees = {
             name: tuple(_from_text(arrays[f"trees_{name}_{i}"]) for i in range(_BOOSTED))
             for name in _LEAVES
@@ -204,13 +204,13 @@ def _from_text(text: NDArray[np.uint8]) -> lightgbm.Booster:
 
 
 def _with_depth(inputs: Inputs, site: NDArray[np.intp], depth: Array) -> Array:
-    """One row a layer: the inputs of its site and the logarithm of its depth."""
+    """One row per layer: the inputs of its site and the logarithm of its depth."""
     by_site = np.column_stack([inputs.numeric, inputs.classes])
     return np.column_stack([by_site[site], np.log(depth + _SHALLOWEST)])
 
 
 def likeness_features(inputs: Inputs, class_counts: Sequence[int]) -> Array:
-    """Give numbers whose distances say how much alike two sites are, shape (n, any)."""
+    """Features whose distances measure the similarity of two sites, shape (n, any)."""
     numbers = np.clip(inputs.numeric, -_FARTHEST, _FARTHEST)
     classes = [
         _OF_CLASS * np.eye(count)[inputs.classes[:, i]] for i, count in enumerate(class_counts)
@@ -219,6 +219,6 @@ def likeness_features(inputs: Inputs, class_counts: Sequence[int]) -> Array:
 
 
 def _input_of_features(transform: InputTransform) -> NDArray[np.intp]:
-    """Say of which input each of the `likeness_features` is."""
+    """Input to which each of the `likeness_features` belongs."""
     sizes = [1] * len(transform.numeric) + list(transform.class_counts)
     return np.repeat(np.arange(len(sizes)), sizes)

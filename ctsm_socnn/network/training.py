@@ -1,8 +1,8 @@
 """One network's training: epochs, early stopping on held-out locations, resuming.
 
-What is learnt is an `Objective`'s business; how is this module's. The weights that count are a
-running average over epochs, which generalises better than those of any one epoch. The validation
-rows decide when to stop and which average to keep; nothing of a test fold ever comes here.
+An `Objective` defines what is learnt, this module how. The final weights are a running average over
+epochs, which generalises better than the weights of any single epoch. Validation rows decide when
+to stop and which average to keep; test folds are never seen here.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ _DAMAGE: Final = (
     struct.error,
     pickle.UnpicklingError,
 )
-"""What reading a file raises that is no state, by where it breaks off."""
+"""Errors raised when a checkpoint is damaged, depending on where it breaks off."""
 
 Progress = Callable[[int, float], None]
 """Called after each epoch with its number and validation loss."""
 
 
 class ParameterNetwork(nn.Module):
-    """An encoder and the head that bounds its scores."""
+    """An encoder and the head that maps its scores to parameters."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -70,10 +70,10 @@ class ParameterNetwork(nn.Module):
         self.head = head
 
     def forward(self, numeric: Tensor, classes: Tensor, nearness: Tensor | None = None) -> Tensor:
-        """Unit-cube parameters, shape (n, 21); inputs farther out than 4 count as 4.
+        """Unit-cube parameters, shape (n, 21); inputs are clipped to -4 to 4.
 
-        Scores count by their `nearness` (n,) to what the network has seen, if it is given: a score
-        of 0 stands for the value at which a bounded network started.
+        Scores are multiplied by `nearness` (n,), if given: a score of 0 stands for the value at
+        which a bounded network started.
         """
         near = numeric.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
         precision = next(self.encoder.parameters()).dtype
@@ -91,12 +91,12 @@ class Objective(Protocol):
         """Loss of the unit-cube parameters `unit` (len(rows), 21) of the sites `rows`."""
 
     def parameters(self) -> list[nn.Parameter]:
-        """Quantities of the objective itself that are learnt beside the network."""
+        """Quantities of the objective that are learnt along with the network."""
 
 
 @dataclass(frozen=True)
 class TrainingCurve:
-    """Validation loss by epoch (training loss if nothing is held out), and the epoch kept."""
+    """Validation loss by epoch (training loss if nothing is held out), and the best epoch."""
 
     validation: tuple[float, ...]
     best_epoch: int
@@ -104,7 +104,7 @@ class TrainingCurve:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Give torch's random numbers a seed inside the block and their old state after it."""
+    """Seed torch's random numbers inside the block and restore their state after it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -112,9 +112,9 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Keep torch to one thread: layers this small gain nothing, and lose minutes on a busy machine.
+    """Limit torch to one thread: small layers gain nothing from more, and lose on a busy machine.
 
-    Results then do not depend on the number of processors either. An objective may run the kernel
+    Results then do not depend on the number of processors, either. An objective may run the kernel
     on more.
     """
     before = torch.get_num_threads()
@@ -136,7 +136,7 @@ def fit_network(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingCurve:
-    """Train a network in place and leave it with the weights of its best epoch.
+    """Train a network in place; it ends with the weights of its best epoch.
 
     Call it inside `seeded`: dropout and the order of batches draw from torch's generator.
 
@@ -147,19 +147,19 @@ def fit_network(
     inputs : Inputs
         Of all training sites, validation rows included.
     validation : ndarray of bool, shape (site,)
-        Rows that decide on stopping.
+        Rows used for early stopping.
     settings : NetworkSettings
     device : Device
-        That of the objective. The network comes back to the CPU.
+        That of the objective. The network is moved back to the CPU at the end.
     checkpoint : Path, optional
         File for resuming; if it exists, training continues from its epoch to the same weights. A
-        damaged one is as if it did not exist.
+        damaged file is ignored.
     progress : callable, optional
 
     Raises
     ------
     NetworkError
-        If the loss or its gradient stops being a number.
+        If the loss or its gradient is no longer finite.
     """
     run = _Run(network.to(device.place), objective, inputs, validation, settings)
     if checkpoint is not None and checkpoint.exists():
@@ -192,7 +192,7 @@ class _Run:
         self.objective = objective
         self.settings = settings
         self.average = copy.deepcopy(network).eval()
-        # Validated on what it is trained on: what a head clips is for predictions alone.
+        # Validated as trained: clipping in the head is for predictions only.
         self.average.head.train()
         self.place = next(network.parameters()).device
         self.numeric = torch.from_numpy(inputs.numeric).to(self.place)
@@ -208,7 +208,7 @@ class _Run:
         self.curve: list[float] = []
 
     def one_epoch(self) -> None:
-        """Go once through the training rows, then look at the validation rows."""
+        """Run through the training rows once, then evaluate the validation rows."""
         self.network.train()
         self.epoch += 1
         losses = []
@@ -219,7 +219,7 @@ class _Run:
             largest = self.settings.largest_gradient or math.inf
             norm = torch.nn.utils.clip_grad_norm_(self.learnt, largest)
             losses.append(float(loss.detach()))
-            # A step along such a gradient would leave weights that are no numbers.
+            # A step along such a gradient would leave weights that are not finite.
             self._require_finite("the loss", losses[-1])
             self._require_finite("the gradient of the loss", float(norm))
             self.optimiser.step()
@@ -227,7 +227,7 @@ class _Run:
         value = self._validation_loss() if self.validation_rows.size else float(np.mean(losses))
         self._require_finite("the loss", value)
         self.curve.append(value)
-        # Without validation rows nothing tells epochs apart, and the last one is kept.
+        # Without validation rows there is no best epoch, and the last one is kept.
         if value < self.best_loss or self.validation_rows.size == 0:
             self.best_loss, self.best_epoch = value, self.epoch
             self.best_weights = _copy(self.average.state_dict())
@@ -243,7 +243,7 @@ class _Run:
             return float(self._loss(self.average, self.validation_rows))
 
     def _update_average(self) -> None:
-        # Shorter at first, so that the start is soon forgotten.
+        # Shorter at first, so that the initial weights are soon forgotten.
         kept = min(self.settings.averaging, self.epoch / (self.epoch + _EARLY_EPOCHS))
         with torch.no_grad():
             pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
@@ -265,7 +265,7 @@ class _Run:
             yield self.training_rows[np.sort(order[start : start + size])]
 
     def state(self) -> dict[str, Any]:
-        """Return all that is needed to go on."""
+        """Return all that is needed to resume."""
         return {
             "epoch": self.epoch,
             "best_epoch": self.best_epoch,
@@ -280,7 +280,7 @@ class _Run:
         }
 
     def restore(self, path: Path) -> None:
-        """Take up the state that `path` holds; if it is damaged, stay at the start."""
+        """Resume from the state in `path`; if it is damaged, stay at the start."""
         state = self._read(path)
         if state is None:
             return
@@ -295,7 +295,7 @@ class _Run:
         torch.set_rng_state(state["generator"].cpu())
 
     def _read(self, path: Path) -> dict[str, Any] | None:
-        """State in a file, None if the file is not whole, as a full disk may leave it."""
+        """State in a file; None if the file is incomplete, for example after a full disk."""
         try:
             state = torch.load(path, weights_only=True, map_location=self.place)
         except _DAMAGE:
@@ -314,12 +314,12 @@ class _Saver:
         self.last = time.monotonic()
 
     def maybe(self, run: _Run) -> None:
-        """Write if it is time."""
+        """Write if enough time has passed."""
         if time.monotonic() - self.last >= _CHECKPOINT_SECONDS:
             self.save(run)
 
     def save(self, run: _Run) -> None:
-        """Write, if there is a path."""
+        """Write, unless there is no path."""
         if self.path is None:
             return
         with atomic_output(self.path, overwrite=True) as temporary:

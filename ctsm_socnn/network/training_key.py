@@ -26,14 +26,14 @@ def training_key(
     seed: int,
     start: NDArray[np.float64],
 ) -> str:
-    """Return a short text that differs as soon as anything does that the weights depend on.
+    """Return a short text that differs whenever anything differs that determines the weights.
 
     Parameters
     ----------
     how : str
         Method and device.
     sites : xarray.Dataset
-        The sites that are used, with all that is learnt from them, targets and weights included.
+        The sites used, with everything learnt from them, including targets and weights.
     inputs : Inputs
         Of the same sites.
     settings : NetworkSettings
@@ -52,5 +52,5 @@ def training_key(
 
 
 def _as_bytes(values: NDArray[np.generic]) -> bytes:
-    # The bytes of objects, such as text, are addresses.
+    # The bytes of object arrays, such as text, are addresses.
     return repr(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()

@@ -1,9 +1,9 @@
-"""The published design: a network learns the parameters found by an assimilation at sites.
+"""The published design: a network learns the parameters estimated by assimilation at sites.
 
-Preset `published` restates Tao et al. (2020): posterior means as targets, unbounded outputs, and
-a loss that is a product (500 mean square error times 25 mean relative error), which vanishes as
-soon as either factor does. Preset `sound` keeps the idea: outputs within bounds, each target
-weighted by how well the site's data determine it, and a loss that is a sum.
+Preset `published` follows Tao et al. (2020): posterior means as targets, unbounded outputs, and a
+product as loss (500 mean square error times 25 mean relative error), which vanishes as soon as
+either factor does. Preset `sound` keeps the idea, with bounded outputs, targets weighted by how
+well the data of the site constrain them, and a sum as loss.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["train_two_step"]
 
 _OF_POSTERIOR: Final = ("site", "parameter")
 _NUGGET: Final = 0.1
-"""Spread in the unit cube between sites of equal covariates; keeps weights finite where a
+"""Spread in the unit cube between sites with equal covariates; keeps weights finite where a
 posterior is narrow."""
 _PRODUCT_SQUARE: Final = 500.0
 _PRODUCT_RELATIVE: Final = 25.0
@@ -45,14 +45,14 @@ def train_two_step(
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """Train an ensemble on site posteriors.
+    """Train an ensemble on the posteriors of sites.
 
     Parameters
     ----------
     sites : xarray.Dataset
         The training sites, in the sites schema.
     posterior : xarray.Dataset
-        Of the same sites in the same order; unconverged sites are left out and counted.
+        Of the same sites in the same order; sites that did not converge are left out and counted.
     settings : NetworkSettings
     seed : int
     device : Device

@@ -1,9 +1,9 @@
 """The correlation length of soil carbon, from the variogram of residuals.
 
-Blocks smaller than that leave near-copies of the tested profiles among the training ones. Residuals
-are those of the depth-only curve, averaged over each profile in logarithms, and then of a linear
-regression on covariates and forcing, without which the climate of a continent is one pattern (as in
-regression kriging). The model of the variogram is exponential with a nugget (Cressie 1993, Statistics
+With smaller blocks, profiles much like the tested ones would remain among the training profiles.
+Residuals are those of the depth-only curve, averaged over each profile in logarithms, and then of a
+linear regression on covariates and forcing, which removes large-scale patterns such as climate (as
+in regression kriging). The variogram model is exponential with a nugget (Cressie 1993, Statistics
 for Spatial Data, section 2.3).
 """
 
@@ -35,11 +35,11 @@ Array = NDArray[np.float64]
 _BASELINE: Final = "depth only, log"
 _BINS: Final = 15
 _NEAREST_KM: Final = 0.5
-"""Closer profiles are of one location, whose folds are kept together anyway."""
+"""Closer profiles belong to one location, which is never split between folds."""
 _MOST_SITES: Final = 2000
 _LEAST_SITES: Final = 30
 _PRACTICAL: Final = 3.0
-"""Times the length of an exponential variogram: 95 % of its rise."""
+"""Practical range of an exponential variogram in units of its length: 95 % of the sill."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Variogram:
     Attributes
     ----------
     nugget, sill : float
-        Variance of neighbours, and what distance adds; (ln gC m-3)^2.
+        Variance at distance 0, and its increase with distance; (ln gC m-3)^2.
     length : float, km
     longest : float, km
-        Largest range that was allowed, a quarter of the largest distance.
+        Upper limit of the range, a quarter of the largest distance.
     distance, semivariance : ndarray, shape (bin,)
-        What it was fitted to, up to half of the largest distance.
+        Empirical variogram, up to half of the largest distance.
     """
 
     nugget: float
@@ -66,24 +66,24 @@ class Variogram:
 
     @property
     def range_km(self) -> float:
-        """Distance at which 95 % of the rise is reached."""
+        """Distance at which 95 % of the sill is reached."""
         return _PRACTICAL * self.length
 
     @property
     def has_trend(self) -> bool:
-        """Whether the variogram still rises at the largest range that was allowed."""
+        """Whether the variogram still rises at the upper limit of the range."""
         return self.range_km > 0.99 * self.longest
 
 
 def residual_variogram(sites: xr.Dataset, seed: int) -> Variogram:
-    """Fit a variogram to what depth and a linear regression on covariates leave of soil carbon.
+    """Fit a variogram to residuals of soil carbon from depth and a regression on covariates.
 
     Parameters
     ----------
     sites : xarray.Dataset
         In the sites schema.
     seed : int
-        Above 2,000 sites, of those that are compared.
+        Of the random subset of 2,000 sites, if there are more.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def fit_variogram(positions: Array, values: Array) -> Variogram:
 def _exponential(
     distance: Array, semivariance: Array, pairs: NDArray[np.intp], longest: float
 ) -> tuple[float, float, float]:
-    """Nugget, sill and length (km) that fit the bins best, each weighted by its pairs' root."""
+    """Nugget, sill and length (km) that fit the bins best, weighted by the root of their pairs."""
     top = float(semivariance.max()) or 1.0
     weight = np.sqrt(pairs) / np.sqrt(pairs).sum() / top
 

@@ -2,10 +2,10 @@
 
 Each module of this package is one encoder. It holds a class `Encoder`, built as
 `Encoder(n_numeric, class_counts, n_outputs, settings)` and called with the numeric inputs
-(n, numeric) and the class indices (n, categorical) to give scores (n, n_outputs). Scores should
-begin small, as those of `layers.small_output` and `layers.make_small` do: a score of 0 stands for the
-best value that all sites can share. Its name in the settings is the name of its module; nothing else
-has to be changed to add one.
+(n, numeric) and the class indices (n, categorical) to give scores (n, n_outputs). Initial scores
+should be small, as `layers.small_output` and `layers.make_small` make them: a score of 0 stands for
+the best value that all sites can share. Its name in the settings is the name of its module; adding
+one needs no other change.
 """
 
 from __future__ import annotations
